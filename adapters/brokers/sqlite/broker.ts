@@ -1,0 +1,182 @@
+import type { Broker } from '../../../src/broker.ts'
+import { type Clock, systemClock } from '../../../src/clock.ts'
+import { isFinished } from '../../../src/words.ts'
+import { type Driver, transaction } from './driver.ts'
+import { type Enqueued, enqueueStep } from './enqueue.ts'
+import { exchangeStep } from './exchange.ts'
+import { createLeaseGuard } from './lease-guard.ts'
+import { type OpenOptions, openDatabase } from './open.ts'
+import {
+  cancelStep,
+  getStep,
+  listStep,
+  pruneStep,
+  pruneWaiting,
+  removeStep,
+  retryStep,
+  setPausedStep,
+  statsStep,
+} from './operations.ts'
+import { fireStep, schedulesStep, setSchedulesStep } from './schedules.ts'
+import { createTurns } from './turns.ts'
+import { jobTopic, nameForFinished, nameWaiting, queueTopic, registerWaiting } from './waiting.ts'
+import { createWake } from './wake.ts'
+import { afterCommit, joinTransaction } from './within.ts'
+
+export interface SqliteBrokerOptions extends Partial<OpenOptions> {
+  readonly clock?: Clock
+  readonly random?: () => number
+}
+
+/**
+ * The embedded broker: one SQLite file that any number of producers, workers and beats on one machine share.
+ *
+ * `path` defaults to `.tq/tq.db`; `:memory:` keeps everything in this process. Throws `Unsupported` on a runtime without
+ * SQLite, `UnusableStore` for a file that is corrupt, another program's, of a newer format or on a network file system.
+ *
+ * @example
+ * ```ts
+ * import { createClient } from 'tq-edge'
+ * import { sqliteBroker } from 'tq-edge/brokers/sqlite'
+ *
+ * const broker = sqliteBroker({ path: ':memory:' })
+ * const job = await createClient({ broker }).enqueue('greet', { name: 'Ada' })
+ * console.log((await job.get())?.state) // queued
+ * await broker.close()
+ * ```
+ */
+export function sqliteBroker(options: SqliteBrokerOptions = {}): Broker {
+  const {
+    path = '.tq/tq.db',
+    besideOtherTables = false,
+    durability = 'normal',
+    clock = systemClock,
+    random = Math.random,
+  } = options
+  const driver = openDatabase({ ...options, path, besideOtherTables, durability })
+  return createSqliteBroker(driver, clock, random)
+}
+
+function createSqliteBroker(driver: Driver, clock: Clock, random: () => number): Broker {
+  const wake = createWake(driver)
+  const mayReclaim = createLeaseGuard(clock)
+  const turn = createTurns()
+
+  /** One atomic step, then the hints for those it named. */
+  async function step<T extends { readonly named: readonly string[] }>(run: (nowMs: number) => T): Promise<T> {
+    const outcome = transaction(driver, () => run(Math.round(clock.now())))
+    wake.named(outcome.named)
+    await turn()
+    return outcome
+  }
+
+  const quiet = <T>(value: T) => ({ value, named: [] })
+
+  return {
+    name: 'sqlite',
+    wake,
+
+    async enqueue(jobs, { within } = {}) {
+      if (within !== undefined) return enqueueWithin(jobs, within)
+      return (await step((nowMs) => enqueueStep(driver, jobs, nowMs))).outcomes
+    },
+
+    async exchange(request) {
+      const { reply, waits } = await step((nowMs) =>
+        exchangeStep(driver, request, { nowMs, random, mayReclaim: mayReclaim(request.leaseMs) }),
+      )
+      if (waits) wake.registered(request.lane)
+      return reply
+    },
+
+    async fire(ticks) {
+      return (await step((nowMs) => fireStep(driver, ticks, nowMs))).outcomes
+    },
+
+    async get(ids, { waiter, waitMs = 0 } = {}) {
+      if (waiter === undefined) return getStep(driver, ids)
+      const { value, registered } = await step((nowMs) => {
+        const records = getStep(driver, ids)
+        const open = records
+          .filter((record) => record !== null && !isFinished(record.state))
+          .map((record) => jobTopic(record?.id ?? ''))
+        if (open.length > 0) registerWaiting(driver, waiter, open, nowMs + waitMs)
+        return { value: records, registered: open.length > 0, named: [] }
+      })
+      if (registered) wake.registered(waiter)
+      return value
+    },
+
+    async list(filter) {
+      return listStep(driver, filter)
+    },
+
+    async stats() {
+      return statsStep(driver, Math.round(clock.now()))
+    },
+
+    async cancel(ids) {
+      const { value } = await step((nowMs) => ({
+        value: cancelStep(driver, ids, nowMs),
+        named: nameForFinished(driver, ids),
+      }))
+      return value
+    },
+
+    async retry(refs) {
+      const { value } = await step((nowMs) => {
+        const outcomes = retryStep(driver, refs)
+        const queues = new Set(
+          getStep(
+            driver,
+            refs.map(({ id }) => id),
+          ).flatMap((record) => (record ? [record.queue] : [])),
+        )
+        return { value: outcomes, named: [...queues].flatMap((queue) => nameWaiting(driver, queueTopic(queue), nowMs)) }
+      })
+      return value
+    },
+
+    async remove(ids) {
+      return (await step((nowMs) => ({ value: removeStep(driver, ids, nowMs), named: nameForFinished(driver, ids) })))
+        .value
+    },
+
+    async setPaused(queue, paused, revision) {
+      const { value } = await step((nowMs) => ({
+        value: setPausedStep(driver, queue, paused, revision),
+        named: paused ? [] : nameWaiting(driver, queueTopic(queue), nowMs),
+      }))
+      return value
+    },
+
+    async schedules(query = {}) {
+      return schedulesStep(driver, query, Math.round(clock.now()))
+    },
+
+    async setSchedules(changes) {
+      return (await step(() => quiet(setSchedulesStep(driver, changes)))).value
+    },
+
+    async prune(limit = 1_000) {
+      const { value } = await step((nowMs) => {
+        pruneWaiting(driver, nowMs)
+        return quiet(pruneStep(driver, nowMs, limit))
+      })
+      return value
+    },
+
+    async close() {
+      wake.close()
+      driver.close()
+    },
+  }
+
+  /** Has written by the time it returns: everything up to here runs in the caller's turn. */
+  function enqueueWithin(jobs: Parameters<Broker['enqueue']>[0], within: unknown): Enqueued['outcomes'] {
+    const joined = joinTransaction(driver, within)
+    const { outcomes, named } = enqueueStep(joined.driver, jobs, Math.round(clock.now()))
+    if (named.length > 0) afterCommit(joined, () => wake.named(named))
+    return outcomes
+  }
+}

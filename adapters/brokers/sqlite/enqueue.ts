@@ -1,0 +1,80 @@
+import type { EnqueueOutcome } from '../../../src/broker.ts'
+import { ENVELOPE_VERSION, type Job } from '../../../src/job.ts'
+import type { Driver, SqlValue } from './driver.ts'
+import { nameWaiting, queueTopic } from './waiting.ts'
+
+const COLUMNS = 'id, task, queue, state, priority, createdAtMs, atMs, v, tick, input'
+const PLACES = '(?,?,?,?,?,?,?,?,?,?)'
+/** Rows per statement: long enough to save calls, short enough to keep the statement small. */
+const CHUNK = 50
+
+const insertOf = (rows: number) =>
+  `insert into tq_job (${COLUMNS}) values ${Array(rows).fill(PLACES).join(',')} on conflict (id) do nothing`
+const INSERT_ONE = insertOf(1)
+const INSERT_CHUNK = insertOf(CHUNK)
+
+export interface Enqueued {
+  readonly outcomes: readonly EnqueueOutcome[]
+  /** The waiters to hint once the step has committed. */
+  readonly named: readonly string[]
+}
+
+/** Stores jobs, inside the caller's transaction. */
+export function enqueueStep(driver: Driver, jobs: readonly Job[], nowMs: number): Enqueued {
+  const outcomes: EnqueueOutcome[] = []
+  for (let from = 0; from < jobs.length; from += CHUNK) {
+    const chunk = jobs.slice(from, from + CHUNK)
+    outcomes.push(...(insertChunk(driver, chunk, nowMs) ?? chunk.map((job) => insertOne(driver, job, nowMs))))
+  }
+  return { outcomes, named: nameForJobs(driver, jobs, nowMs) }
+}
+
+/** All of a full chunk as new jobs, or null (and nothing stored) when one of them is there already. */
+function insertChunk(driver: Driver, chunk: readonly Job[], nowMs: number): EnqueueOutcome[] | null {
+  if (chunk.length < CHUNK) return null
+  driver.run('savepoint tq_chunk')
+  const created = driver.run(INSERT_CHUNK, ...chunk.flatMap((job) => valuesOf(job, nowMs))) === CHUNK
+  if (!created) driver.run('rollback to tq_chunk')
+  driver.run('release tq_chunk')
+  return created ? Array<EnqueueOutcome>(CHUNK).fill('created') : null
+}
+
+function insertOne(driver: Driver, job: Job, nowMs: number): EnqueueOutcome {
+  if (driver.run(INSERT_ONE, ...valuesOf(job, nowMs)) === 1) return 'created'
+  const [same] = driver.all(
+    `select state = 'removed' or (task = ? and input = ?) as same from tq_job where id = ?`,
+    job.task,
+    job.input,
+    job.id,
+  )
+  return same?.same === 1 ? 'existing' : 'conflict'
+}
+
+function valuesOf(job: Job, nowMs: number): SqlValue[] {
+  const atMs = dueAtMs(job, nowMs)
+  const state = atMs === null ? 'queued' : 'scheduled'
+  const tick = job.tick ? JSON.stringify(job.tick) : null
+  return [
+    job.id,
+    job.task,
+    job.queue,
+    state,
+    job.priority,
+    job.createdAtMs,
+    atMs,
+    job.v ?? ENVELOPE_VERSION,
+    tick,
+    job.input,
+  ]
+}
+
+/** Null when the job is due by now. */
+function dueAtMs({ delayMs, dueAtMs: absoluteMs }: Job, nowMs: number): number | null {
+  const atMs = absoluteMs ?? (delayMs ? nowMs + delayMs : nowMs)
+  return atMs > nowMs ? Math.round(atMs) : null
+}
+
+function nameForJobs(driver: Driver, jobs: readonly Job[], nowMs: number): string[] {
+  const queues = new Set(jobs.map(({ queue }) => queue))
+  return [...queues].flatMap((queue) => nameWaiting(driver, queueTopic(queue), nowMs))
+}

@@ -1,0 +1,95 @@
+import type { ExchangeReply, ExchangeRequest } from '../../../src/broker.ts'
+import { StaleExchange } from '../../../src/errors.ts'
+import { claimStep, type MoveOptions, moveDue, nextAtMs, replayClaim } from './claim.ts'
+import type { Driver } from './driver.ts'
+import { pruneStep } from './operations.ts'
+import { extendStep, settleStep } from './settle.ts'
+import { nameForFinished, nameWaiting, queueTopic, registerWaiting, unregisterWaiting } from './waiting.ts'
+
+export interface Exchanged {
+  readonly reply: ExchangeReply
+  /** The waiters to hint once the step has committed. */
+  readonly named: readonly string[]
+  /** Whether the lane is registered as waiting now. */
+  readonly waits: boolean
+}
+
+/** What a lane's last exchange answered, as it is stored: refs only, the jobs are read again. */
+interface StoredReply {
+  readonly jobs: readonly (readonly [id: string, epoch: number])[]
+  readonly late: readonly string[]
+  readonly cancelled: readonly string[]
+}
+
+/** Records swept in passing by an exchange that settles. */
+const PRUNED_IN_PASSING = 200
+
+/** The contract's exchange, inside a transaction: replay check, fence and settle, due and expired, claim. */
+export function exchangeStep(
+  driver: Driver,
+  request: ExchangeRequest,
+  options: Omit<MoveOptions, 'leaseMs'>,
+): Exchanged {
+  const { lane, seq, leaseMs } = request
+  const { nowMs } = options
+  const [last] = driver.all('select seq, reply from tq_lane where lane = ?', lane)
+  const lastSeq = Number(last?.seq ?? 0)
+  if (seq < lastSeq) throw new StaleExchange(lane, lastSeq, seq)
+  const queues = servedQueues(driver, request.queues)
+  if (seq === lastSeq) return replay(driver, JSON.parse(String(last?.reply)) as StoredReply, queues, nowMs)
+
+  unregisterWaiting(driver, lane)
+  const settled = settleStep(driver, request.settle, nowMs)
+  const extended = extendStep(driver, request.extend, nowMs + leaseMs)
+  const expired = queues.flatMap((queue) => moveDue(driver, queue, { ...options, leaseMs }))
+  const jobs = request.want > 0 ? claimStep(driver, { ...request, queues }, nowMs) : []
+  const nextMs = earliest(queues.map((queue) => nextAtMs(driver, queue, nowMs)))
+  const waits = jobs.length === 0 && request.want > 0 && request.waitMs > 0 && !(nextMs !== null && nextMs <= nowMs)
+  if (waits) registerWaiting(driver, lane, request.queues.map(queueTopic), nowMs + request.waitMs)
+  if (request.settle.length > 0) pruneStep(driver, nowMs, PRUNED_IN_PASSING)
+
+  const late = [...settled.late, ...extended.late]
+  const { cancelled } = extended
+  storeReply(driver, request, { jobs: jobs.map(({ id, epoch }) => [id, epoch]), late, cancelled }, nowMs)
+  const named = [
+    ...nameForFinished(driver, [...settled.finished, ...expired]),
+    ...nameNext(driver, queues, nextMs, nowMs),
+  ]
+  return { reply: { nowMs, jobs, late, cancelled, nextAtMs: nextMs }, named, waits }
+}
+
+/** The queues of the request that are not paused, in its order. */
+function servedQueues(driver: Driver, queues: readonly string[]): readonly string[] {
+  const paused = new Set(driver.all('select queue from tq_queue where paused = 1').map(({ queue }) => queue))
+  return paused.size === 0 ? queues : queues.filter((queue) => !paused.has(queue))
+}
+
+/** An exchange that leaves work wakes the next worker, so that one hint is enough for any number of jobs. */
+function nameNext(driver: Driver, queues: readonly string[], nextMs: number | null, nowMs: number): string[] {
+  return nextMs !== null && nextMs <= nowMs
+    ? queues.flatMap((queue) => nameWaiting(driver, queueTopic(queue), nowMs))
+    : []
+}
+
+function replay(driver: Driver, stored: StoredReply, queues: readonly string[], nowMs: number): Exchanged {
+  const { late, cancelled } = stored
+  const nextMs = earliest(queues.map((queue) => nextAtMs(driver, queue, nowMs)))
+  return {
+    reply: { nowMs, jobs: replayClaim(driver, stored.jobs), late, cancelled, nextAtMs: nextMs },
+    named: [],
+    waits: false,
+  }
+}
+
+const STORE_REPLY = `
+insert into tq_lane (lane, seq, reply, atMs, presence) values (?, ?, ?, ?, ?)
+on conflict (lane) do update set seq = excluded.seq, reply = excluded.reply, atMs = excluded.atMs, presence = coalesce(excluded.presence, presence)`
+
+function storeReply(driver: Driver, { lane, seq, presence }: ExchangeRequest, reply: StoredReply, nowMs: number): void {
+  driver.run(STORE_REPLY, lane, seq, JSON.stringify(reply), nowMs, presence ? JSON.stringify(presence) : null)
+}
+
+function earliest(times: readonly (number | null)[]): number | null {
+  const known = times.filter((atMs) => atMs !== null)
+  return known.length === 0 ? null : Math.min(...known)
+}

@@ -1,0 +1,2 @@
+/** The embedded broker (`tq-edge/brokers/sqlite`). */
+export { type SqliteBrokerOptions, sqliteBroker } from './broker.ts'

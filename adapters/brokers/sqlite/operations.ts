@@ -1,0 +1,201 @@
+import type {
+  BrokerStats,
+  CancelOutcome,
+  JobFilter,
+  JobPage,
+  LeaseRef,
+  QueueStats,
+  RemoveOutcome,
+  RetryOutcome,
+  WorkerPresence,
+} from '../../../src/broker.ts'
+import { STUB_MS } from '../../../src/broker.ts'
+import { InvalidOption } from '../../../src/errors.ts'
+import type { JobError, JobRecord, JobTick } from '../../../src/job.ts'
+import { isFinished, type JobState } from '../../../src/words.ts'
+import type { Driver, Row, SqlValue } from './driver.ts'
+
+const RECORD_COLUMNS =
+  'id, task, queue, state, priority, input, createdAtMs, atMs, finishedAtMs, attempts, lost, epoch, result, error, progress, tick'
+
+/* Reads ------------------------------------------------------------------------------------------------------------ */
+
+export function getStep(driver: Driver, ids: readonly string[]): (JobRecord | null)[] {
+  const rows = driver.all(
+    `select ${RECORD_COLUMNS} from tq_job where id in (select value from json_each(?)) and state <> 'removed'`,
+    JSON.stringify(ids),
+  )
+  const byId = new Map(rows.map((row) => [row.id, toRecord(row)]))
+  return ids.map((id) => byId.get(id) ?? null)
+}
+
+function toRecord(row: Row): JobRecord {
+  return {
+    id: row.id as string,
+    task: row.task as string,
+    queue: row.queue as string,
+    state: row.state as JobState,
+    priority: row.priority as number,
+    input: row.input as string,
+    createdAtMs: row.createdAtMs as number,
+    atMs: row.atMs as number | null,
+    finishedAtMs: row.finishedAtMs as number | null,
+    attempts: row.attempts as number,
+    lost: row.lost as number,
+    epoch: row.epoch as number,
+    result: row.result as string | null,
+    error: fromColumn<JobError>(row.error),
+    progress: row.progress as string | null,
+    tick: fromColumn<JobTick>(row.tick),
+  }
+}
+
+function fromColumn<T>(value: SqlValue | undefined): T | null {
+  return typeof value === 'string' ? (JSON.parse(value) as T) : null
+}
+
+const MAX_PAGE = 1_000
+const DEFAULT_PAGE = 50
+
+export function listStep(driver: Driver, { states, queue, task, limit = DEFAULT_PAGE, cursor }: JobFilter): JobPage {
+  if (!(Number.isInteger(limit) && limit >= 1 && limit <= MAX_PAGE))
+    throw new InvalidOption('limit', `a whole number from 1 to ${MAX_PAGE}`, String(limit))
+  if (cursor !== undefined && !/^\d{1,15}$/.test(cursor))
+    throw new InvalidOption('cursor', 'the cursor of an earlier page', 'another text')
+  const rows = driver.all(
+    `select seq, ${RECORD_COLUMNS} from tq_job
+     where state <> 'removed' and (?1 is null or state in (select value from json_each(?1))) and (?2 is null or queue = ?2)
+       and (?3 is null or task = ?3) and (?4 is null or seq < ?4)
+     order by seq desc limit ?5`,
+    states ? JSON.stringify(states) : null,
+    queue ?? null,
+    task ?? null,
+    cursor ? Number(cursor) : null,
+    limit + 1,
+  )
+  const page = rows.slice(0, limit)
+  return { jobs: page.map(toRecord), cursor: rows.length > limit ? String(page[page.length - 1]?.seq) : null }
+}
+
+const WORKER_SEEN_MS = 120_000
+
+export function statsStep(driver: Driver, nowMs: number): BrokerStats {
+  const counts = driver.all(
+    `select queue, state, count(*) as jobs from tq_job where state <> 'removed' group by queue, state order by queue`,
+  )
+  const settings = driver.all('select queue, paused, revision from tq_queue')
+  const seen = driver.all(
+    'select presence, atMs from tq_lane where presence is not null and atMs > ? order by lane',
+    nowMs - WORKER_SEEN_MS,
+  )
+  return {
+    nowMs,
+    queues: toQueueStats(counts, settings),
+    workers: seen.map(({ presence, atMs }) => ({
+      ...(JSON.parse(String(presence)) as WorkerPresence),
+      seenAtMs: Number(atMs),
+    })),
+  }
+}
+
+function toQueueStats(counts: readonly Row[], settings: readonly Row[]): QueueStats[] {
+  const names = [...new Set([...counts, ...settings].map(({ queue }) => String(queue)))].sort()
+  return names.map((queue) => {
+    const setting = settings.find((row) => row.queue === queue)
+    const own = counts.filter((row) => row.queue === queue).map(({ state, jobs }) => [state, Number(jobs)])
+    return {
+      queue,
+      paused: setting?.paused === 1,
+      revision: Number(setting?.revision ?? 0),
+      counts: Object.fromEntries(own),
+    }
+  })
+}
+
+/* Operations ------------------------------------------------------------------------------------------------------- */
+
+function stateOf(driver: Driver, id: string): JobState | undefined {
+  return driver.all(`select state from tq_job where id = ? and state <> 'removed'`, id)[0]?.state as
+    | JobState
+    | undefined
+}
+
+export function cancelStep(driver: Driver, ids: readonly string[], nowMs: number): CancelOutcome[] {
+  return ids.map((id) => {
+    const state = stateOf(driver, id)
+    if (state === undefined) return 'unknown'
+    if (isFinished(state)) return state === 'cancelled' ? 'cancelled' : 'finished'
+    if (state === 'active') {
+      driver.run('update tq_job set cancelAsked = 1 where id = ?', id)
+      return 'asked'
+    }
+    driver.run(
+      `update tq_job set state = 'cancelled', atMs = ?, finishedAtMs = ? where id = ?`,
+      nowMs + STUB_MS,
+      nowMs,
+      id,
+    )
+    return 'cancelled'
+  })
+}
+
+/** The epoch moves, so that a late copy of the call finds another one. */
+const RETRY = `
+update tq_job set state = 'queued', epoch = epoch + 1, attempts = 0, lost = 0, cancelAsked = 0, atMs = null, finishedAtMs = null, result = null
+where id = ? and epoch = ? and state in ('failed', 'cancelled', 'expired', 'succeeded')`
+
+export function retryStep(driver: Driver, refs: readonly LeaseRef[]): RetryOutcome[] {
+  return refs.map(({ id, epoch }) => {
+    if (driver.run(RETRY, id, epoch) === 1) return 'queued'
+    return stateOf(driver, id) === undefined ? 'unknown' : 'moved'
+  })
+}
+
+/** What is removed leaves its id, so that a late copy of its enqueue creates nothing. */
+const REMOVE = `
+update tq_job set state = 'removed', atMs = ?, input = '', result = null, error = null, progress = null, tick = null
+where id = ?`
+
+export function removeStep(driver: Driver, ids: readonly string[], nowMs: number): RemoveOutcome[] {
+  return ids.map((id) => {
+    const state = stateOf(driver, id)
+    if (state === undefined || state === 'active') return state ?? 'unknown'
+    driver.run(REMOVE, nowMs + STUB_MS, id)
+    return 'removed'
+  })
+}
+
+export function setPausedStep(
+  driver: Driver,
+  queue: string,
+  paused: boolean,
+  revision: number,
+): 'set' | 'existing' | 'moved' {
+  const [stored] = driver.all('select paused, revision from tq_queue where queue = ?', queue)
+  const current = Number(stored?.revision ?? 0)
+  if (current === revision + 1 && (stored?.paused === 1) === paused) return 'existing'
+  if (current !== revision) return 'moved'
+  driver.run(
+    'insert into tq_queue (queue, paused, revision) values (?, ?, ?) on conflict do update set paused = excluded.paused, revision = excluded.revision',
+    queue,
+    paused ? 1 : 0,
+    revision + 1,
+  )
+  return 'set'
+}
+
+const PRUNE = `
+delete from tq_job where seq in (
+  select seq from tq_job where state in ('succeeded', 'failed', 'cancelled', 'expired', 'removed') and atMs <= ? order by atMs limit ?)`
+
+/** A lane's last reply is of use only as long as somebody may send its exchange again. */
+const LANE_KEPT_MS = 3_600_000
+
+export function pruneStep(driver: Driver, nowMs: number, limit: number): number {
+  return driver.run(PRUNE, nowMs, limit)
+}
+
+export function pruneWaiting(driver: Driver, nowMs: number): void {
+  driver.run('delete from tq_lane where atMs <= ?', nowMs - LANE_KEPT_MS)
+  driver.run('delete from tq_waiting where untilMs <= ?', nowMs)
+}

@@ -1,0 +1,109 @@
+import type {
+  FireOutcome,
+  ScheduleChange,
+  SchedulePage,
+  ScheduleQuery,
+  StoredSchedule,
+  Tick,
+} from '../../../src/broker.ts'
+import type { Driver, Row } from './driver.ts'
+import { type Enqueued, enqueueStep } from './enqueue.ts'
+
+export interface Fired {
+  readonly outcomes: readonly FireOutcome[]
+  readonly named: readonly string[]
+}
+
+/** Fires ticks in order: compares and sets each schedule's (revision, due), and enqueues the job with it. */
+export function fireStep(driver: Driver, ticks: readonly Tick[], nowMs: number): Fired {
+  const named: string[] = []
+  const outcomes = ticks.map((tick) => {
+    const outcome = advance(driver, tick)
+    if (outcome === 'fired') named.push(...enqueueTick(driver, tick, nowMs).named)
+    return outcome
+  })
+  return { outcomes, named }
+}
+
+function advance(driver: Driver, { schedule, revision, dueAtMs, nextDueAtMs }: Tick): FireOutcome {
+  const moved = driver.run(
+    'update tq_schedule set lastDueAtMs = dueAtMs, dueAtMs = ? where name = ? and revision = ? and dueAtMs = ?',
+    nextDueAtMs,
+    schedule,
+    revision,
+    dueAtMs,
+  )
+  if (moved === 1) return 'fired'
+  const [stored] = driver.all('select lastDueAtMs from tq_schedule where name = ?', schedule)
+  return typeof stored?.lastDueAtMs === 'number' && stored.lastDueAtMs >= dueAtMs ? 'existing' : 'moved'
+}
+
+function enqueueTick(driver: Driver, { job }: Tick, nowMs: number): Enqueued {
+  return enqueueStep(driver, [job], nowMs)
+}
+
+export function schedulesStep(driver: Driver, { due = false, app }: ScheduleQuery, nowMs: number): SchedulePage {
+  const rows = driver.all(
+    'select * from tq_schedule where (?1 is null or dueAtMs <= ?1) and (?2 is null or app = ?2) order by dueAtMs, name',
+    due ? nowMs : null,
+    app ?? null,
+  )
+  const [next] = driver.all(
+    'select min(dueAtMs) as dueAtMs from tq_schedule where dueAtMs is not null and (?1 is null or app = ?1)',
+    app ?? null,
+  )
+  return { nowMs, schedules: rows.map(toStoredSchedule), nextDueAtMs: (next?.dueAtMs as number | null) ?? null }
+}
+
+function toStoredSchedule(row: Row): StoredSchedule {
+  return {
+    name: row.name as string,
+    app: row.app as string,
+    definition: row.definition as string,
+    revision: row.revision as number,
+    incarnation: row.incarnation as string,
+    dueAtMs: row.dueAtMs as number | null,
+    lastDueAtMs: row.lastDueAtMs as number | null,
+    stampMs: row.stampMs as number,
+  }
+}
+
+export function setSchedulesStep(driver: Driver, changes: readonly ScheduleChange[]): ('set' | 'existing' | 'moved')[] {
+  return changes.map((change) => (change.kind === 'set' ? setSchedule(driver, change) : removeSchedule(driver, change)))
+}
+
+const INSERT = `
+insert into tq_schedule (name, app, definition, revision, incarnation, dueAtMs, lastDueAtMs, stampMs) values (?, ?, ?, 1, ?, ?, null, ?)`
+
+/** Due never goes back to or before the last one fired; the revision fences ticks computed from the old definition. */
+const UPDATE = `
+update tq_schedule set app = ?2, definition = ?3, revision = revision + 1, stampMs = ?5,
+  dueAtMs = iif(lastDueAtMs is null or ?4 > lastDueAtMs, ?4, dueAtMs)
+where name = ?1`
+
+function setSchedule(driver: Driver, change: ScheduleChange & { kind: 'set' }): 'set' | 'existing' | 'moved' {
+  const { name, app, definition, dueAtMs, incarnation, stampMs } = change
+  const [stored] = driver.all('select app, definition, stampMs from tq_schedule where name = ?', name)
+  if (!stored) {
+    driver.run(INSERT, name, app, definition, incarnation, dueAtMs, stampMs)
+    return 'set'
+  }
+  if (Number(stored.stampMs) > stampMs) return 'moved'
+  if (stored.definition === definition && stored.app === app) {
+    driver.run('update tq_schedule set stampMs = ? where name = ?', stampMs, name)
+    return 'existing'
+  }
+  driver.run(UPDATE, name, app, definition, dueAtMs, stampMs)
+  return 'set'
+}
+
+function removeSchedule(
+  driver: Driver,
+  { name, app, stampMs }: ScheduleChange & { kind: 'remove' },
+): 'set' | 'existing' | 'moved' {
+  if (driver.run('delete from tq_schedule where name = ? and app = ? and stampMs <= ?', name, app, stampMs) === 1)
+    return 'set'
+  return driver.all('select 1 from tq_schedule where name = ? and app = ?', name, app).length === 0
+    ? 'existing'
+    : 'moved'
+}

@@ -1,0 +1,57 @@
+/**
+ * The tables. A job is one row; its state says in which place it is, and every place is a partial index: ready, lost, due,
+ * lease, expiry. Times are milliseconds since the epoch.
+ *
+ * `atMs` is when the job is due (scheduled, retrying), its lease ends (active), its record expires (finished).
+ * `input` stands last: SQLite reads a row from the front, and what is small is read most.
+ */
+export const SCHEMA = `
+create table tq_job (
+  seq integer primary key,
+  id text not null unique,
+  task text not null,
+  queue text not null,
+  state text not null,
+  priority integer not null,
+  createdAtMs integer not null,
+  atMs integer,
+  epoch integer not null default 0,
+  attempts integer not null default 0,
+  lost integer not null default 0,
+  v integer not null default 1,
+  cancelAsked integer not null default 0,
+  finishedAtMs integer,
+  tick text,
+  progress text,
+  error text,
+  result text,
+  input text not null
+) strict;
+create index tq_ready on tq_job (queue, priority desc, seq) where state = 'queued' and lost = 0;
+create index tq_lost on tq_job (queue, seq) where state = 'queued' and lost > 0;
+create index tq_due on tq_job (queue, atMs) where state in ('scheduled', 'retrying');
+create index tq_lease on tq_job (queue, atMs) where state = 'active';
+create index tq_expiry on tq_job (atMs) where state in ('succeeded', 'failed', 'cancelled', 'expired', 'removed');
+
+create table tq_lane (lane text primary key, seq integer not null, reply text not null, atMs integer not null, presence text) strict, without rowid;
+create table tq_queue (queue text primary key, paused integer not null, revision integer not null) strict, without rowid;
+create table tq_waiting (topic text not null, waiter text not null, untilMs integer not null, primary key (topic, waiter)) strict, without rowid;
+create index tq_waiter on tq_waiting (waiter);
+create table tq_schedule (
+  name text primary key,
+  app text not null,
+  definition text not null,
+  revision integer not null,
+  incarnation text not null,
+  dueAtMs integer,
+  lastDueAtMs integer,
+  stampMs integer not null
+) strict, without rowid;
+create index tq_schedule_due on tq_schedule (dueAtMs) where dueAtMs is not null;
+create table tq_meta (key text primary key, value integer not null) strict, without rowid;
+`
+
+/** Rises with every change of the tables. */
+export const FORMAT = 1
+/** The oldest format whose readers and writers this one still works beside. Rises only for a breaking change. */
+export const COMPATIBLE_FORMAT = 1

@@ -1,0 +1,152 @@
+import { closeSync, constants, type FSWatcher, openSync, watch, writeSync } from 'node:fs'
+import type { Wake } from '../../../src/broker.ts'
+import type { Driver } from './driver.ts'
+
+/**
+ * Hints between processes on one machine.
+ *
+ * Who waits is a row in `tq_waiting`, written in the same step that found nothing. A step that has something for them takes
+ * rows away (it names them) and, once committed, touches one file beside the database that every waiting process watches;
+ * each looks whether its own rows are gone. The file is touched only when somebody was named.
+ */
+export interface SqliteWake extends Wake {
+  /** To be called once a step that registered this waiter has committed. */
+  registered(waiter: string): void
+  /** To be called once a step that named these waiters has committed. */
+  named(waiters: readonly string[]): void
+  close(): void
+}
+
+/** Watchers merge or drop events that come close together; one more look after each catches what they dropped. */
+const SECOND_LOOK_MS = 15
+/** How long to wait for our own touch to be reported before the file system counts as silent. */
+const SELF_TEST_MS = 250
+/** Where the file system reports nothing: how often to ask whether the database has changed. */
+const POLL_MS = 25
+
+export function createWake(driver: Driver): SqliteWake {
+  const hints = new Map<string, () => void>()
+  const waiting = new Set<string>()
+  const watcher = driver.path === ':memory:' ? undefined : createFileWatcher(`${driver.path}-wake`, driver, look)
+
+  /** Hints every waiter of this process whose rows somebody has taken away. */
+  function look(): void {
+    for (const waiter of [...waiting])
+      if (driver.all('select 1 from tq_waiting where waiter = ? limit 1', waiter).length === 0) hint(waiter)
+  }
+
+  function hint(waiter: string): void {
+    waiting.delete(waiter)
+    hints.get(waiter)?.()
+  }
+
+  return {
+    async listen(waiter, onHint) {
+      hints.set(waiter, onHint)
+      await watcher?.start()
+      return () => {
+        hints.delete(waiter)
+        waiting.delete(waiter)
+        if (hints.size === 0) watcher?.stop()
+      }
+    },
+    registered: (waiter) => void waiting.add(waiter),
+    named(waiters) {
+      for (const waiter of waiters) if (hints.has(waiter)) queueMicrotask(() => hint(waiter))
+      if (waiters.some((waiter) => !hints.has(waiter))) watcher?.touch()
+    },
+    close: () => watcher?.close(),
+  }
+}
+
+interface FileWatcher {
+  /** Resolves once changes are reported, or polled for. */
+  start(): Promise<void>
+  stop(): void
+  touch(): void
+  close(): void
+}
+
+function createFileWatcher(path: string, driver: Driver, onChange: () => void): FileWatcher {
+  let fd: number | undefined
+  let watcher: FSWatcher | undefined
+  let starting: Promise<void> | undefined
+  let secondLook: ReturnType<typeof setTimeout> | undefined
+  let poll: ReturnType<typeof setInterval> | undefined
+  let confirm: () => void = () => {}
+
+  /** Written in place: truncating and writing again would be two events. */
+  function touch(): void {
+    fd ??= openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
+    writeSync(fd, '.', 0)
+  }
+
+  function changed(): void {
+    confirm()
+    onChange()
+    secondLook ??= setTimeout(() => {
+      secondLook = undefined
+      onChange()
+    }, SECOND_LOOK_MS)
+  }
+
+  function startPolling(): void {
+    let version = dataVersion(driver)
+    poll = setInterval(() => {
+      const current = dataVersion(driver)
+      if (current !== version) onChange()
+      version = current
+    }, POLL_MS)
+  }
+
+  async function start(): Promise<void> {
+    if (!(await startWatching())) {
+      watcher?.close()
+      watcher = undefined
+      startPolling()
+    }
+  }
+
+  /** True once a touch of our own has come back. */
+  async function startWatching(): Promise<boolean> {
+    touch()
+    try {
+      watcher = watch(path, { persistent: false }, changed)
+    } catch {
+      return false // No watches left, or none on this file system.
+    }
+    watcher.on('error', () => startPolling())
+    return new Promise((resolve) => {
+      const silent = setTimeout(() => resolve(false), SELF_TEST_MS)
+      confirm = () => {
+        clearTimeout(silent)
+        confirm = () => {}
+        resolve(true)
+      }
+      touch()
+    })
+  }
+
+  function stop(): void {
+    watcher?.close()
+    clearTimeout(secondLook)
+    clearInterval(poll)
+    watcher = secondLook = poll = starting = undefined
+  }
+
+  return {
+    start: () => (starting ??= start()),
+    stop,
+    touch,
+    close() {
+      stop()
+      if (fd !== undefined) closeSync(fd)
+      fd = undefined
+    },
+  }
+}
+
+/** Changes whenever another connection has committed. */
+function dataVersion(driver: Driver): number {
+  return Number(driver.all('pragma data_version')[0]?.data_version)
+}

@@ -1,0 +1,63 @@
+import leven from 'leven'
+import { DuplicateName, UnknownTask } from './errors.ts'
+import type { Schedule } from './schedule.ts'
+import type { Task } from './task.ts'
+
+/** The tasks and schedules of a project. `Tasks` carries what producers need to know, as types alone. */
+export interface App<Tasks extends readonly Task[] = readonly Task[]> {
+  /** Whose schedules they are, where several apps share a broker. */
+  readonly name: string
+  readonly tasks: ReadonlyMap<string, Task>
+  readonly schedules: readonly Schedule[]
+  readonly '~tasks'?: Tasks
+}
+
+/** From each task's name to its input and result, read off an app's type. */
+export type TasksOf<A> =
+  A extends App<infer Tasks> ? { readonly [T in Tasks[number] as T['name']]: NonNullable<T['~types']> } : never
+
+/**
+ * Puts tasks and schedules together into an app: what `tq work` runs and what producers import the type of.
+ *
+ * Throws `DuplicateName` for two tasks or two schedules of one name, `UnknownTask` for a schedule of a task the app lacks.
+ *
+ * @example
+ * ```ts
+ * import { defineApp, defineTask } from 'tq-edge'
+ *
+ * const app = defineApp({ tasks: [defineTask({ name: 'tidy', run: () => 'done' })] })
+ * console.log([...app.tasks.keys()]) // [ 'tidy' ]
+ * ```
+ */
+export function defineApp<const Tasks extends readonly Task[]>({
+  name = 'app',
+  tasks,
+  schedules = [],
+}: {
+  /** Give each app its own where several share a broker: a deploy removes the schedules that its app no longer has. */
+  name?: string
+  tasks: Tasks
+  schedules?: readonly Schedule[]
+}): App<Tasks> {
+  const byName = new Map(tasks.map((task) => [task.name, task]))
+  requireDistinct('task', tasks)
+  requireDistinct('schedule', schedules)
+  for (const { task } of schedules) if (!byName.has(task)) throw unknownTask(task, byName.keys())
+  return { name, tasks: byName, schedules }
+}
+
+function requireDistinct(kind: 'task' | 'schedule', named: readonly { readonly name: string }[]): void {
+  const seen = new Set<string>()
+  for (const { name } of named) {
+    if (seen.has(name)) throw new DuplicateName(kind, name)
+    seen.add(name)
+  }
+}
+
+/** The error for a task that is not there, with the known name that looks most like it. */
+export function unknownTask(name: string, known: Iterable<string>): UnknownTask {
+  const closest = [...known]
+    .map((candidate) => ({ candidate, edits: leven(name, candidate) }))
+    .sort((a, b) => a.edits - b.edits)[0]
+  return new UnknownTask(name, closest && closest.edits <= Math.max(2, name.length / 3) ? closest.candidate : undefined)
+}

@@ -1,0 +1,250 @@
+/**
+ * The broker contract: where jobs live.
+ *
+ * Each method is one atomic step and takes batches (at most `MAX_BATCH_JOBS` jobs and `MAX_BATCH_BYTES` a call). Every
+ * mutation may be sent again, at once or late, and changes nothing the second time: over HTTP a call may have been
+ * executed although its reply was lost. All times in replies are the broker's; callers compare them with the reply's
+ * `nowMs`, never with a clock of their own.
+ *
+ * @module
+ */
+import type { Job, JobError, JobRecord, JobTick } from './job.ts'
+import type { JobState } from './words.ts'
+
+export const MAX_BATCH_JOBS = 1_000
+export const MAX_BATCH_BYTES = 4_000_000
+/** How often a job may lose its lease before it fails: it kept killing its worker. */
+export const MAX_LOST_LEASES = 5
+/** How long a finished, cancelled or removed job leaves at least a stub, so that a late copy of its enqueue creates nothing. */
+export const STUB_MS = 3_600_000
+
+export interface Broker {
+  /** Names the implementation in events and errors. */
+  readonly name: string
+  /** Stores jobs and answers one outcome per job, in order. An id that is taken creates nothing. */
+  enqueue(jobs: readonly Job[], options?: EnqueueStepOptions): Promise<readonly EnqueueOutcome[]>
+  /**
+   * A worker's whole protocol: settles what has finished, extends leases, claims jobs. In one step and in this order:
+   * replay check, fence and settle, due and expired of the served queues, limits, claim.
+   * Throws `StaleExchange` for a seq below the lane's last.
+   */
+  exchange(request: ExchangeRequest): Promise<ExchangeReply>
+  /** Fires ticks: compares and sets each schedule's (revision, due) and enqueues the tick's job in the same step. */
+  fire(ticks: readonly Tick[]): Promise<readonly FireOutcome[]>
+  /** Reads jobs, null for an unknown id; with `waiter`, names it by a hint once one of the unfinished ones finishes. */
+  get(ids: readonly string[], options?: GetOptions): Promise<readonly (JobRecord | null)[]>
+  /** Lists jobs, newest first, a page at a time. */
+  list(filter: JobFilter): Promise<JobPage>
+  /** Counts per queue and state, and the workers that were here lately. */
+  stats(): Promise<BrokerStats>
+  /** Cancels jobs: a waiting one at once, an active one by asking its worker. */
+  cancel(ids: readonly string[]): Promise<readonly CancelOutcome[]>
+  /** Replays finished jobs from their first attempt. Fenced by the epoch that the caller saw, so that a late copy does nothing. */
+  retry(refs: readonly LeaseRef[]): Promise<readonly RetryOutcome[]>
+  /** Removes jobs that are not active, but for their stubs. */
+  remove(ids: readonly string[]): Promise<readonly RemoveOutcome[]>
+  /** Pauses or resumes a queue, based on the revision that the caller saw (0 for a queue never paused). */
+  setPaused(queue: string, paused: boolean, revision: number): Promise<'set' | 'existing' | 'moved'>
+  /** Reads schedules and the moment at which the next one is due. */
+  schedules(query?: ScheduleQuery): Promise<SchedulePage>
+  /** Stores or removes schedules; a change with an older stamp than the stored one's does nothing. */
+  setSchedules(changes: readonly ScheduleChange[]): Promise<readonly ('set' | 'existing' | 'moved')[]>
+  /** Deletes records whose time is over, up to `limit`, and says how many. */
+  prune(limit?: number): Promise<number>
+  /** Hints that something has changed; absent where the store has no means. Never relied on: a missed hint costs latency, not jobs. */
+  readonly wake?: Wake
+  close(): Promise<void>
+}
+
+export interface EnqueueStepOptions {
+  /** The caller's own open transaction on the broker's store, where the store has such a thing. */
+  readonly within?: unknown
+}
+
+/**
+ * `created`; `existing`: the same job was there already; `conflict`: the id is taken by another task or input;
+ * `full`: the queue holds as many as it may.
+ */
+export type EnqueueOutcome = 'created' | 'existing' | 'conflict' | 'full'
+
+/** A lease or a state of a job as its holder saw it. */
+export interface LeaseRef {
+  readonly id: string
+  /** Moves at every claim, release and replay: what fences a holder that has been overtaken. */
+  readonly epoch: number
+}
+
+/** What has become of a claimed job. */
+export type Settlement = LeaseRef &
+  (
+    | { readonly kind: 'succeeded'; readonly result: string; readonly keepMs: number }
+    | { readonly kind: 'retry'; readonly delayMs: number; readonly error: JobError }
+    | { readonly kind: 'failed'; readonly error: JobError; readonly keepMs: number }
+    | { readonly kind: 'cancelled'; readonly keepMs: number }
+    /** Put back, uncounted: shutdown, an unknown task, a drain that has no time for it. */
+    | { readonly kind: 'released'; readonly delayMs: number }
+  )
+
+export interface Extension extends LeaseRef {
+  /** JSON text of the job's latest progress, when it has told some since the last time. */
+  readonly progress?: string
+}
+
+export interface ExchangeRequest {
+  /** `name.incarnation.lane`: its own for every start of a worker. */
+  readonly lane: string
+  /** From 1; the same again for a resend of the same exchange. */
+  readonly seq: number
+  /** The queues served, in the order in which they are claimed from. */
+  readonly queues: readonly string[]
+  /** How many jobs are wanted; 0 claims nothing. */
+  readonly want: number
+  /** Whether one of them may be a job that has lost a lease before: never two at a time in one lane. */
+  readonly takeLost: boolean
+  readonly leaseMs: number
+  readonly settle: readonly Settlement[]
+  readonly extend: readonly Extension[]
+  /** When nothing was claimed: registers the lane to be named by a hint for so long. 0 does not. */
+  readonly waitMs: number
+  readonly presence?: WorkerPresence
+}
+
+export interface ClaimedJob extends LeaseRef {
+  readonly v: number
+  readonly task: string
+  readonly queue: string
+  readonly input: string
+  /** From 1. */
+  readonly attempt: number
+  readonly lost: number
+  readonly createdAtMs: number
+  readonly tick: JobTick | null
+}
+
+export interface ExchangeReply {
+  readonly nowMs: number
+  readonly jobs: readonly ClaimedJob[]
+  /** Settlements and extensions that came too late: the lease is another's or nobody's, nothing was changed. */
+  readonly late: readonly string[]
+  /** Of the extended jobs, those whose cancellation was asked for. */
+  readonly cancelled: readonly string[]
+  /** The earliest moment at which something could become claimable in the served queues; null when nothing is in sight. */
+  readonly nextAtMs: number | null
+}
+
+/** What a worker says of itself now and then, with an exchange it makes anyway. */
+export interface WorkerPresence {
+  readonly worker: string
+  readonly queues: readonly string[]
+  readonly concurrency: number
+  readonly running: number
+  readonly runtime: string
+  readonly startedAtMs: number
+}
+
+export interface Tick {
+  readonly schedule: string
+  /** The schedule as its beat saw it. */
+  readonly revision: number
+  readonly dueAtMs: number
+  /** Where the schedule goes on; null when it has come to its end. */
+  readonly nextDueAtMs: number | null
+  readonly job: Job
+}
+
+/** `fired`; `existing`: this tick or a later one has been fired already; `moved`: the schedule has changed, read it again. */
+export type FireOutcome = 'fired' | 'existing' | 'moved'
+
+export interface GetOptions {
+  readonly waiter?: string
+  /** How long the waiter is to be named for. */
+  readonly waitMs?: number
+}
+
+export interface JobFilter {
+  readonly states?: readonly JobState[]
+  readonly queue?: string
+  readonly task?: string
+  /** At most 1,000; default 50. */
+  readonly limit?: number
+  /** Where the last page ended. */
+  readonly cursor?: string
+}
+
+export interface JobPage {
+  readonly jobs: readonly JobRecord[]
+  /** Null on the last page. */
+  readonly cursor: string | null
+}
+
+export interface QueueStats {
+  readonly queue: string
+  readonly paused: boolean
+  /** What `setPaused` is based on. */
+  readonly revision: number
+  readonly counts: Readonly<Partial<Record<JobState, number>>>
+}
+
+export interface BrokerStats {
+  readonly nowMs: number
+  readonly queues: readonly QueueStats[]
+  readonly workers: readonly (WorkerPresence & { readonly seenAtMs: number })[]
+}
+
+/** `cancelled` at once; `asked`: its worker will hear of it; `finished` already; `unknown` id. */
+export type CancelOutcome = 'cancelled' | 'asked' | 'finished' | 'unknown'
+/** `queued` again; `moved`: not finished, or no longer as the caller saw it; `unknown` id. */
+export type RetryOutcome = 'queued' | 'moved' | 'unknown'
+export type RemoveOutcome = 'removed' | 'active' | 'unknown'
+
+/** A schedule as the broker keeps it. */
+export interface StoredSchedule {
+  readonly name: string
+  /** The app that declared it. */
+  readonly app: string
+  /** What the schedule is, as JSON text: opaque to the broker. */
+  readonly definition: string
+  /** Rises with every change. */
+  readonly revision: number
+  /** Another one for every schedule that was ever stored under this name. */
+  readonly incarnation: string
+  /** Null when it has come to its end. */
+  readonly dueAtMs: number | null
+  readonly lastDueAtMs: number | null
+  /** The version of the app that declared it, in milliseconds since the epoch. */
+  readonly stampMs: number
+}
+
+export interface ScheduleQuery {
+  /** Only those that are due by now. */
+  readonly due?: boolean
+  readonly app?: string
+}
+
+export interface SchedulePage {
+  readonly nowMs: number
+  readonly schedules: readonly StoredSchedule[]
+  /** Of all schedules that the query's app has, due or not. */
+  readonly nextDueAtMs: number | null
+}
+
+export type ScheduleChange =
+  | {
+      readonly kind: 'set'
+      readonly name: string
+      readonly app: string
+      readonly definition: string
+      /** Used for a new schedule or another definition; never taken back to or before the last tick fired. */
+      readonly dueAtMs: number | null
+      readonly incarnation: string
+      readonly stampMs: number
+    }
+  | { readonly kind: 'remove'; readonly name: string; readonly app: string; readonly stampMs: number }
+
+export interface Wake {
+  /**
+   * Calls `onHint` whenever the waiter has been named, or may have been. Resolves once hints can arrive, with what ends it:
+   * register with an exchange or a `get` only after that.
+   */
+  listen(waiter: string, onHint: () => void): Promise<() => void>
+}

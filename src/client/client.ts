@@ -1,0 +1,231 @@
+import { v7 } from 'uuid'
+import { type App, type TasksOf, unknownTask } from '../app.ts'
+import type { Broker, CancelOutcome, EnqueueOutcome } from '../broker.ts'
+import { type Clock, systemClock } from '../clock.ts'
+import { InvalidOption, JobConflict, JobFailed, JobNotFound, QueueFull, ResultTimeout, TooLarge } from '../errors.ts'
+import type { OnEvent } from '../events.ts'
+import { fromJson, type Job, type JobRecord, toJson, utf8Bytes } from '../job.ts'
+import { resend } from '../resend.ts'
+import { type Task, validateInput } from '../task.ts'
+import { DEFAULT_QUEUE } from '../words.ts'
+import { createBatch, sendAll } from './batch.ts'
+import { createResults } from './results.ts'
+
+export interface ClientOptions {
+  readonly broker: Broker
+  /** The app's tasks, where the producer has them: names and inputs are then checked before anything is sent. */
+  readonly tasks?: ReadonlyMap<string, Task>
+  /** The largest input as JSON text. Default 1 MiB. */
+  readonly maxInputBytes?: number
+  readonly clock?: Clock
+  readonly random?: () => number
+  readonly newId?: () => string
+  readonly onEvent?: OnEvent
+}
+
+export interface EnqueueOptions {
+  /** The job's id; enqueueing the same job under the same id again creates nothing. Default a UUIDv7. */
+  readonly id?: string | undefined
+  /** Default `default`. */
+  readonly queue?: string | undefined
+  /** A whole number; higher is claimed first. Default 0. */
+  readonly priority?: number | undefined
+  /** Milliseconds until it is due. */
+  readonly delayMs?: number | undefined
+  /** The moment it is due, milliseconds since the epoch; not together with `delayMs`. */
+  readonly dueAtMs?: number | undefined
+  /**
+   * Your own open transaction on the broker's database (SQLite): the job is there if it commits. `enqueue` has then
+   * written by the time it returns its promise.
+   */
+  readonly within?: unknown
+}
+
+export interface EnqueueRequest {
+  readonly task: string
+  readonly input?: unknown
+  readonly options?: Omit<EnqueueOptions, 'within'>
+}
+
+/** A job that has been enqueued, or is only known by its id. */
+export interface JobHandle<Result = unknown> {
+  readonly id: string
+  /** False when a job of that id was there already. */
+  readonly created: boolean
+  /**
+   * The handler's return value, once the job has succeeded.
+   *
+   * Throws `JobFailed` when it ended otherwise, `ResultTimeout` after `timeoutMs` (default 30,000), `JobNotFound` for an
+   * unknown id or a record that has expired.
+   */
+  result(options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<Result>
+  /** The job as it is now; null when it is not known. */
+  get(): Promise<JobRecord | null>
+  cancel(): Promise<CancelOutcome>
+}
+
+type InputArguments<Input> = undefined extends Input
+  ? [input?: Input, options?: EnqueueOptions]
+  : [input: Input, options?: EnqueueOptions]
+
+type TypedRequest<Tasks> = { [N in keyof Tasks & string]: TaskRequest<N, Tasks[N]> }[keyof Tasks & string]
+type TaskRequest<N, T> = T extends { input: infer Input }
+  ? { readonly task: N; readonly options?: Omit<EnqueueOptions, 'within'> } & (undefined extends Input
+      ? { readonly input?: Input }
+      : { readonly input: Input })
+  : never
+
+export interface Client<A extends App = App> {
+  /**
+   * Enqueues one job. Calls made in the same turn travel as one batch.
+   *
+   * Throws `UnknownTask` and `InvalidInput` (where the client has the tasks), `TooLarge`, `NotSerializable`, `JobConflict`,
+   * `QueueFull`, and what the broker throws when it cannot be reached.
+   */
+  enqueue<N extends keyof TasksOf<A> & string>(
+    task: N,
+    ...input: InputArguments<TasksOf<A>[N]['input']>
+  ): Promise<JobHandle<TasksOf<A>[N]['result']>>
+  /** Enqueues many jobs, in as few calls as the broker allows. Throws the error of the first job that was refused. */
+  enqueueMany(requests: readonly TypedRequest<TasksOf<A>>[]): Promise<readonly JobHandle[]>
+  /** A handle on a job that was enqueued elsewhere. */
+  job<Result = unknown>(id: string): JobHandle<Result>
+}
+
+const MEBIBYTE = 1_048_576
+const RESEND_DEADLINE_MS = 20_000
+const DEFAULT_RESULT_TIMEOUT_MS = 30_000
+const MAX_NAME_CHARS = 200
+
+/**
+ * Creates a producer's client, typed by the app's type alone: `import type app from './tasks.ts'` bundles no handler.
+ *
+ * @example
+ * ```ts
+ * import { createClient, createWorker, defineApp, defineTask } from 'tq-edge'
+ * import { sqliteBroker } from 'tq-edge/brokers/sqlite'
+ *
+ * const app = defineApp({ tasks: [defineTask({ name: 'add', run: (input) => (input as number[])[0]! + 1 })] })
+ * const broker = await sqliteBroker({ path: ':memory:' })
+ * const worker = createWorker({ app, broker })
+ * const running = worker.run()
+ *
+ * const tq = createClient<typeof app>({ broker })
+ * const job = await tq.enqueue('add', [41])
+ * console.log(await job.result({ timeoutMs: 5_000 })) // 42
+ *
+ * worker.stop()
+ * await running
+ * ```
+ */
+export function createClient<A extends App = App>(options: ClientOptions): Client<A> {
+  const {
+    broker,
+    tasks,
+    maxInputBytes = MEBIBYTE,
+    clock = systemClock,
+    random = Math.random,
+    newId = v7,
+    onEvent,
+  } = options
+  const results = createResults(broker, clock, `result.${newId()}`)
+  const send = (jobs: readonly Job[]) =>
+    resend(() => broker.enqueue(jobs), { call: 'enqueue', clock, random, deadlineMs: RESEND_DEADLINE_MS, onEvent })
+  const sendWithOthers = createBatch(send)
+
+  function checkInput(name: string, input: unknown): unknown {
+    if (!tasks) return
+    const task = tasks.get(name)
+    if (!task) throw unknownTask(name, tasks.keys())
+    return validateInput(task, input)
+  }
+
+  function toJob(task: string, input: unknown, given: Omit<EnqueueOptions, 'within'>): Job {
+    checkOptions(task, given)
+    const { id = newId(), queue = DEFAULT_QUEUE, priority = 0, delayMs, dueAtMs } = given
+    const text = toJson(`the input of "${task}"`, input)
+    if (text.length * 3 > maxInputBytes) checkBytes(`the input of "${task}"`, text, maxInputBytes)
+    return { id, task, queue, input: text, priority, createdAtMs: clock.now(), delayMs, dueAtMs }
+  }
+
+  function toHandle(id: string, created: boolean): JobHandle<never> {
+    return {
+      id,
+      created,
+      result: ({ timeoutMs = DEFAULT_RESULT_TIMEOUT_MS, signal } = {}) =>
+        results.wait(id, timeoutMs, signal).then((record) => resultOf(id, record, timeoutMs) as never),
+      get: () => broker.get([id]).then(([record]) => record ?? null),
+      cancel: () => broker.cancel([id]).then(([outcome]) => outcome ?? 'unknown'),
+    }
+  }
+
+  async function enqueue(
+    task: string,
+    input?: unknown,
+    { within, ...given }: EnqueueOptions = {},
+  ): Promise<JobHandle<never>> {
+    const checked = checkInput(task, input)
+    // Within the caller's transaction the write has to happen before this function first awaits.
+    if (checked instanceof Promise && within === undefined) await checked
+    const job = toJob(task, input, given)
+    const outcome = within === undefined ? await sendWithOthers(job) : (await broker.enqueue([job], { within }))[0]
+    return toHandle(job.id, accept(job, outcome as EnqueueOutcome))
+  }
+
+  async function enqueueMany(requests: readonly EnqueueRequest[]): Promise<readonly JobHandle[]> {
+    if (tasks) await Promise.all(requests.map(({ task, input }) => checkInput(task, input)))
+    const jobs = requests.map(({ task, input, options: given }) => toJob(task, input, given ?? NO_OPTIONS))
+    const outcomes = await sendAll(jobs, send)
+    return jobs.map((job, at) => toHandle(job.id, accept(job, outcomes[at] as EnqueueOutcome)))
+  }
+
+  return { enqueue, enqueueMany: enqueueMany as Client<A>['enqueueMany'], job: (id) => toHandle(id, false) }
+}
+
+const NO_OPTIONS = {}
+
+/** True for a new job, false for one that was there already. */
+function accept(job: Job, outcome: EnqueueOutcome): boolean {
+  if (outcome === 'conflict') throw new JobConflict(job.id)
+  if (outcome === 'full') throw new QueueFull(job.queue)
+  return outcome === 'created'
+}
+
+function resultOf(id: string, record: JobRecord | null, timeoutMs: number): unknown {
+  if (!record) throw new JobNotFound(id)
+  if (record.state === 'succeeded') return fromJson(record.result ?? '')
+  if (record.state === 'failed' || record.state === 'cancelled' || record.state === 'expired')
+    throw new JobFailed(id, record.task, record.state, record.attempts, record.error)
+  throw new ResultTimeout(id, timeoutMs, record.state)
+}
+
+function checkBytes(what: string, text: string, maxBytes: number): void {
+  const gotBytes = utf8Bytes(text)
+  if (gotBytes > maxBytes) throw new TooLarge(what, maxBytes, gotBytes)
+}
+
+function checkOptions(task: string, { id, queue, priority, delayMs, dueAtMs }: EnqueueOptions): void {
+  checkName('the name of a task', task)
+  if (id !== undefined) checkName('id', id)
+  if (queue !== undefined) checkName('queue', queue)
+  if (priority !== undefined && !(Number.isSafeInteger(priority) && Math.abs(priority) <= 1_000_000))
+    throw new InvalidOption('priority', 'a whole number from -1000000 to 1000000', String(priority))
+  checkMs('delayMs', delayMs)
+  checkMs('dueAtMs', dueAtMs)
+  if (delayMs !== undefined && dueAtMs !== undefined)
+    throw new InvalidOption('a job', 'due by delayMs or by dueAtMs', 'both')
+}
+
+function checkName(option: string, value: string): void {
+  if (typeof value !== 'string' || value === '' || value.length > MAX_NAME_CHARS)
+    throw new InvalidOption(
+      option,
+      `a text of 1 to ${MAX_NAME_CHARS} characters`,
+      typeof value === 'string' ? `${value.length}` : typeof value,
+    )
+}
+
+function checkMs(option: string, value: number | undefined): void {
+  if (value !== undefined && !(value >= 0 && value <= 8.64e15))
+    throw new InvalidOption(option, 'milliseconds, 0 or more', String(value))
+}

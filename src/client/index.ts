@@ -1,0 +1,9 @@
+/** The producer's client (`tq-edge/client`). */
+export {
+  type Client,
+  type ClientOptions,
+  createClient,
+  type EnqueueOptions,
+  type EnqueueRequest,
+  type JobHandle,
+} from './client.ts'

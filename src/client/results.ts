@@ -1,0 +1,129 @@
+import type { Broker } from '../broker.ts'
+import { MAX_BATCH_JOBS } from '../broker.ts'
+import type { Clock } from '../clock.ts'
+import type { JobRecord } from '../job.ts'
+import { isFinished } from '../words.ts'
+
+/** With hints, how often to look all the same: a hint may be lost. */
+const PROBE_MS = 5_000
+/** Without hints, the pauses between looks grow from the first to the second. */
+const POLL_FIRST_MS = 25
+const POLL_LAST_MS = 1_000
+
+interface Waiting {
+  readonly id: string
+  readonly done: (record: JobRecord | null) => void
+  readonly failed: (error: unknown) => void
+}
+
+export interface Results {
+  /** Resolves with the job once it has finished or is not known, or as it is then when `timeoutMs` is over. */
+  wait(id: string, timeoutMs: number, signal?: AbortSignal): Promise<JobRecord | null>
+}
+
+/**
+ * Waits for results, for a whole client at once: however many jobs are waited for, one read looks at all of them, and the
+ * broker's hint says when to look.
+ */
+export function createResults(broker: Broker, clock: Clock, waiter: string): Results {
+  const waiting = new Set<Waiting>()
+  let pollMs = POLL_FIRST_MS
+  let cancelTimer: (() => void) | undefined
+  let unlisten: (() => void) | undefined
+  let looking = false
+  let lookAgain = false
+
+  function lookSoon(delayMs: number): void {
+    cancelTimer?.()
+    cancelTimer = clock.after(delayMs, () => void look())
+  }
+
+  async function listen(): Promise<void> {
+    if (unlisten || !broker.wake) return
+    unlisten = await broker.wake.listen(waiter, () => void look())
+  }
+
+  /** One look at a time; what is asked for meanwhile is one further look. */
+  async function look(): Promise<void> {
+    if (looking) {
+      lookAgain = true
+      return
+    }
+    looking = true
+    try {
+      await listen()
+      do {
+        lookAgain = false
+        await lookOnce()
+      } while (lookAgain)
+    } catch (error) {
+      for (const entry of waiting) entry.failed(error)
+      waiting.clear()
+    }
+    looking = false
+    rest()
+  }
+
+  async function lookOnce(): Promise<void> {
+    const entries = [...waiting]
+    for (let from = 0; from < entries.length; from += MAX_BATCH_JOBS) {
+      const some = entries.slice(from, from + MAX_BATCH_JOBS)
+      const options = unlisten ? { waiter, waitMs: 4 * PROBE_MS } : {}
+      const records = await broker.get(
+        some.map(({ id }) => id),
+        options,
+      )
+      for (const [at, entry] of some.entries()) settle(entry, records[at] ?? null)
+    }
+  }
+
+  function settle(entry: Waiting, record: JobRecord | null): void {
+    if (record && !isFinished(record.state)) return
+    waiting.delete(entry)
+    entry.done(record)
+  }
+
+  /** Sleeps until the next look, or lets go of the hints when nobody waits any more. */
+  function rest(): void {
+    cancelTimer?.()
+    if (waiting.size === 0) {
+      unlisten?.()
+      unlisten = undefined
+      return
+    }
+    lookSoon(unlisten ? PROBE_MS : pollMs)
+    pollMs = Math.min(POLL_LAST_MS, pollMs * 2)
+  }
+
+  return {
+    wait(id, timeoutMs, signal) {
+      return new Promise((resolve, reject) => {
+        const finish = () => {
+          cancelTimeout()
+          signal?.removeEventListener('abort', giveUp)
+          waiting.delete(entry)
+        }
+        const entry: Waiting = {
+          id,
+          done: (record) => {
+            finish()
+            resolve(record)
+          },
+          failed: (error) => {
+            finish()
+            reject(error)
+          },
+        }
+        const giveUp = () => {
+          finish()
+          broker.get([id]).then(([record]) => resolve(record ?? null), reject)
+        }
+        const cancelTimeout = clock.after(timeoutMs, giveUp)
+        signal?.addEventListener('abort', giveUp, { once: true })
+        waiting.add(entry)
+        pollMs = POLL_FIRST_MS
+        queueMicrotask(() => void look())
+      })
+    },
+  }
+}

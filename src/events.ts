@@ -1,0 +1,80 @@
+import type { JobError } from './job.ts'
+
+/** Everything that tq tells while it runs. Logic emits these; one place turns them into lines. */
+export type TqEvent =
+  | {
+      readonly kind: 'worker.started'
+      readonly worker: string
+      readonly queues: readonly string[]
+      readonly concurrency: number
+    }
+  | { readonly kind: 'worker.stopping'; readonly worker: string; readonly running: number }
+  | { readonly kind: 'worker.stopped'; readonly worker: string; readonly totals: WorkerTotals }
+  | ({ readonly kind: 'job.started'; readonly attempt: number } & JobFacts)
+  | ({ readonly kind: 'job.succeeded'; readonly durationMs: number; readonly result: string } & JobFacts)
+  | ({
+      readonly kind: 'job.retrying'
+      readonly attempt: number
+      readonly delayMs: number
+      readonly error: JobError
+    } & JobFacts)
+  | ({
+      readonly kind: 'job.failed'
+      readonly attempt: number
+      readonly reason: string
+      readonly error: JobError
+    } & JobFacts)
+  | ({ readonly kind: 'job.cancelled' } & JobFacts)
+  | ({ readonly kind: 'job.released'; readonly reason: string; readonly delayMs: number } & JobFacts)
+  | ({ readonly kind: 'job.progress'; readonly progress: string } & JobFacts)
+  | ({ readonly kind: 'job.log'; readonly message: string } & JobFacts)
+  /** What the job ended with came too late: its lease had passed to another. */
+  | ({ readonly kind: 'job.late' } & JobFacts)
+  /** Said once per task: jobs of it are put back for a worker that knows it. */
+  | { readonly kind: 'task.unknown'; readonly task: string; readonly suggestion?: string }
+  | {
+      readonly kind: 'job.enqueued'
+      readonly id: string
+      readonly task: string
+      readonly queue: string
+      readonly by: 'api' | 'beat'
+    }
+  | { readonly kind: 'beat.started'; readonly schedules: number }
+  | {
+      readonly kind: 'beat.fired'
+      readonly schedule: string
+      readonly id: string
+      readonly dueAtMs: number
+      readonly lateMs: number
+    }
+  /** A schedule is due whose task or rule this beat does not know: it neither fires nor moves on here. */
+  | { readonly kind: 'beat.unknown'; readonly schedule: string; readonly task: string }
+  | { readonly kind: 'beat.stopped' }
+  /** A call to the broker failed and is sent again. */
+  | { readonly kind: 'broker.retrying'; readonly call: string; readonly reason: string; readonly delayMs: number }
+  /** A call to the broker failed for good. */
+  | { readonly kind: 'broker.failed'; readonly call: string; readonly reason: string }
+  | {
+      readonly kind: 'http.request'
+      readonly method: string
+      readonly path: string
+      readonly status: number
+      readonly durationMs: number
+    }
+
+interface JobFacts {
+  readonly id: string
+  readonly task: string
+}
+
+export interface WorkerTotals {
+  readonly succeeded: number
+  readonly retried: number
+  readonly failed: number
+  readonly released: number
+  readonly cancelled: number
+  readonly late: number
+  readonly exchanges: number
+}
+
+export type OnEvent = (event: TqEvent) => void

@@ -1,0 +1,24 @@
+/**
+ * tq: Celery for the edge.
+ *
+ * @module
+ */
+export { type App, defineApp, type TasksOf } from './app.ts'
+export type { Broker } from './broker.ts'
+export {
+  type Client,
+  type ClientOptions,
+  createClient,
+  type EnqueueOptions,
+  type EnqueueRequest,
+  type JobHandle,
+} from './client/client.ts'
+export { type Clock, systemClock } from './clock.ts'
+export * from './errors.ts'
+export type { OnEvent, TqEvent, WorkerTotals } from './events.ts'
+export type { Job, JobError, JobRecord, JobTick } from './job.ts'
+export { type Backoff, exponential, fixed, type Jitter, list, type RetryPolicy } from './retry.ts'
+export type { Schedule } from './schedule.ts'
+export { defineTask, type JobContext, type Task, type TaskDefinition, type TaskPolicy } from './task.ts'
+export { DEFAULT_QUEUE, FINISHED_STATES, JOB_STATES, type JobState } from './words.ts'
+export { createWorker, type Worker, type WorkerOptions } from './worker/worker.ts'

@@ -1,0 +1,131 @@
+/**
+ * A job as it travels and as it is read back.
+ *
+ * The envelope is versioned. New fields are optional with a default, so that old and new versions of tq share a broker;
+ * `ENVELOPE_VERSION` rises only for a change that an older worker would get wrong, and such a worker puts the job back.
+ *
+ * @module
+ */
+import { NotSerializable, toError } from './errors.ts'
+import type { JobState } from './words.ts'
+
+/** The newest envelope that this version of tq reads and the one it writes. */
+export const ENVELOPE_VERSION = 1
+
+/** The tick that a job was enqueued for. */
+export interface JobTick {
+  readonly schedule: string
+  /** The due time, milliseconds since the epoch. */
+  readonly dueAtMs: number
+  /** How late it was enqueued. */
+  readonly lateMs: number
+  /** True when ticks before it were missed, and it stands for them. */
+  readonly catchUp: boolean
+}
+
+/** A job as a producer hands it to the broker. */
+export interface Job {
+  /** The envelope's version; absent means 1. */
+  readonly v?: number
+  readonly id: string
+  readonly task: string
+  readonly queue: string
+  /** The input as JSON text; empty when there is none. */
+  readonly input: string
+  /** Higher is claimed first; 0 is normal. */
+  readonly priority: number
+  /** When the producer made it, by the producer's clock. */
+  readonly createdAtMs: number
+  /** Milliseconds until it is due, counted from the moment the broker takes it. */
+  readonly delayMs?: number | undefined
+  /** The moment it is due, by the broker's clock; not together with `delayMs`. */
+  readonly dueAtMs?: number | undefined
+  readonly tick?: JobTick | undefined
+}
+
+/** What is kept of an error that ended an attempt. */
+export interface JobError {
+  readonly name: string
+  readonly message: string
+  readonly stack?: string
+}
+
+/** A job as the broker tells of it. */
+export interface JobRecord {
+  readonly id: string
+  readonly task: string
+  readonly queue: string
+  readonly state: JobState
+  readonly priority: number
+  /** JSON text; empty when there is none, null when it is no longer kept. */
+  readonly input: string | null
+  readonly createdAtMs: number
+  /** When it is due (scheduled, retrying), its lease ends (active) or its record expires (finished). */
+  readonly atMs: number | null
+  readonly finishedAtMs: number | null
+  /** Attempts that have ended. */
+  readonly attempts: number
+  /** Leases that ended without a word of the worker. */
+  readonly lost: number
+  readonly epoch: number
+  /** JSON text; empty when the handler returned nothing, null while there is none. */
+  readonly result: string | null
+  /** The last error, also of an attempt that is tried again. */
+  readonly error: JobError | null
+  /** JSON text of the last progress the handler told; null when it told none. */
+  readonly progress: string | null
+  readonly tick: JobTick | null
+}
+
+/**
+ * A value as JSON text; `undefined` is the empty text.
+ *
+ * Throws `NotSerializable` for what JSON cannot carry: a BigInt, a cycle, a function, a symbol.
+ */
+export function toJson(what: string, value: unknown): string {
+  if (value === undefined) return ''
+  let text: string | undefined
+  try {
+    text = JSON.stringify(value)
+  } catch (error) {
+    throw new NotSerializable(what, reasonOf(toError(error)), { cause: error })
+  }
+  if (text === undefined) throw new NotSerializable(what, `a ${typeof value}`)
+  return text
+}
+
+/** The value of a JSON text that `toJson` has made. */
+export function fromJson(text: string): unknown {
+  return text === '' ? undefined : JSON.parse(text)
+}
+
+/** Runtimes word it differently, and some quote the value's keys. */
+function reasonOf(error: Error): string {
+  if (/bigint/i.test(error.message)) return 'a BigInt'
+  if (/circular|cyclic/i.test(error.message)) return 'a cycle'
+  return `an error of its toJSON: ${error.name}`
+}
+
+const MAX_MESSAGE_CHARS = 2_000
+const MAX_STACK_CHARS = 8_000
+
+/** What is stored of an error: bounded, so that no error outgrows its job. */
+export function toJobError(error: Error): JobError {
+  const { name, message, stack } = error
+  return {
+    name: name.slice(0, 200),
+    message: message.slice(0, MAX_MESSAGE_CHARS),
+    ...(stack ? { stack: stack.slice(0, MAX_STACK_CHARS) } : {}),
+  }
+}
+
+/** UTF-8 bytes of a text, without making them. */
+export function utf8Bytes(text: string): number {
+  let bytes = text.length
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at)
+    // A surrogate pair is two units and four bytes: each half adds one.
+    if (unit > 0x7f) bytes += unit > 0x7ff && (unit < 0xd800 || unit > 0xdfff) ? 2 : 1
+  }
+  return bytes
+}

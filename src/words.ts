@@ -1,0 +1,47 @@
+/**
+ * The words of tq. One word per concept, everywhere: code, CLI, REST, docs.
+ *
+ * - task: a named unit of work: input schema, handler, policy. Defined once with `defineTask`
+ * - job: one enqueued call of a task: id, input, state, attempts, result
+ * - queue: a named line of jobs that workers pull from
+ * - broker: where jobs live; the contract, and an implementation of it
+ * - producer: whoever enqueues jobs: the client library, the REST API, the beat
+ * - worker: a process or an invocation that claims jobs and runs them
+ * - lease: a worker's time-limited right to run a job; fenced by its epoch
+ * - lane: one of a worker's lines to the broker: its own seq, one exchange in flight
+ * - exchange: the one call a worker makes to the broker
+ * - beat: the loop or invocation that fires schedules
+ * - schedule: a named rule of when to enqueue a job of a task; one due time of it is a tick
+ * - app: the set of tasks, schedules and routes that a project defines with `defineApp`
+ *
+ * @module
+ */
+
+/** Every state a job can be in. Each is a place: a job is in exactly one. */
+export const JOB_STATES = [
+  'scheduled', // due later
+  'queued', // ready to be claimed
+  'blocked', // waits for a limit or a parent
+  'active', // a worker holds its lease
+  'retrying', // failed or lost, due again later
+  'succeeded',
+  'failed', // attempts used up, or failed for good; kept for replay
+  'cancelled',
+  'expired',
+] as const
+
+export type JobState = (typeof JOB_STATES)[number]
+
+/** States in which a job is done: nothing will run it again unless somebody replays it. */
+export const FINISHED_STATES = ['succeeded', 'failed', 'cancelled', 'expired'] as const
+
+export type FinishedState = (typeof FINISHED_STATES)[number]
+
+const finished: ReadonlySet<JobState> = new Set(FINISHED_STATES)
+
+export function isFinished(state: JobState): state is FinishedState {
+  return finished.has(state)
+}
+
+/** The queue of a job that names none. */
+export const DEFAULT_QUEUE = 'default'

@@ -1,0 +1,104 @@
+import type { ClaimedJob } from '../broker.ts'
+import { InvalidOption, JobAborted, TooLarge } from '../errors.ts'
+import type { OnEvent } from '../events.ts'
+import { type JobTick, toJson } from '../job.ts'
+import type { JobContext, Task } from '../task.ts'
+
+const MAX_PROGRESS_BYTES = 4_096
+const MAX_LOG_CHARS = 4_000
+
+/** By the monotonic clock. */
+interface RunTimes {
+  readonly startedAtMs: number
+  readonly extendAtMs: number
+}
+
+interface RunHooks {
+  readonly onEvent: OnEvent | undefined
+  readonly onProgress: () => void
+}
+
+/** One job in a worker's hands, and what its handler sees of it. */
+export class Run implements JobContext {
+  readonly job: ClaimedJob
+  /** Undefined when this worker does not know the task. */
+  readonly definition: Task | undefined
+  /** The lane that claimed it. */
+  readonly lane: string
+  readonly startedAtMs: number
+  /** When its lease has to be extended, by the monotonic clock. */
+  extendAtMs: number
+  /** Progress told since the last exchange. */
+  freshProgress: string | undefined
+  /** True once somebody asked for its cancellation. */
+  cancelled = false
+  /** True once it has been given back: what its handler still does no longer counts. */
+  released = false
+  readonly #hooks: RunHooks
+  #controller: AbortController | undefined
+  #abortReason: Error | undefined
+
+  constructor(job: ClaimedJob, definition: Task | undefined, lane: string, times: RunTimes, hooks: RunHooks) {
+    this.job = job
+    this.definition = definition
+    this.lane = lane
+    this.startedAtMs = times.startedAtMs
+    this.extendAtMs = times.extendAtMs
+    this.#hooks = hooks
+  }
+
+  get id(): string {
+    return this.job.id
+  }
+  get task(): string {
+    return this.job.task
+  }
+  get queue(): string {
+    return this.job.queue
+  }
+  get attempt(): number {
+    return this.job.attempt
+  }
+  get lost(): number {
+    return this.job.lost
+  }
+  get enqueuedAtMs(): number {
+    return this.job.createdAtMs
+  }
+  get tick(): JobTick | null {
+    return this.job.tick
+  }
+
+  /** Made when a handler asks for it: most never do, and a controller costs more than an empty job. */
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController()
+      if (this.#abortReason) this.#controller.abort(this.#abortReason)
+    }
+    return this.#controller.signal
+  }
+
+  abort(reason: Error | ConstructorParameters<typeof JobAborted>[0]): void {
+    this.#abortReason ??= typeof reason === 'string' ? new JobAborted(reason) : reason
+    this.#controller?.abort(this.#abortReason)
+  }
+
+  progress(value: unknown): void {
+    const text = toJson(`the progress of "${this.task}"`, value)
+    if (text === '') throw new InvalidOption('progress', 'a JSON value', 'undefined')
+    if (text.length > MAX_PROGRESS_BYTES)
+      throw new TooLarge(`the progress of "${this.task}"`, MAX_PROGRESS_BYTES, text.length)
+    this.freshProgress = text
+    this.#hooks.onEvent?.({ kind: 'job.progress', id: this.id, task: this.task, progress: text })
+    this.#hooks.onProgress()
+  }
+
+  log(message: string): void {
+    this.#hooks.onEvent?.({
+      kind: 'job.log',
+      id: this.id,
+      task: this.task,
+      message: String(message).slice(0, MAX_LOG_CHARS),
+    })
+  }
+}
