@@ -26,7 +26,7 @@ export type TasksOf<A> =
  * import { defineApp, defineTask } from 'tq-edge'
  *
  * const app = defineApp({ tasks: [defineTask({ name: 'tidy', run: () => 'done' })] })
- * console.log([...app.tasks.keys()]) // [ 'tidy' ]
+ * console.log([...app.tasks.keys()].join()) // tidy
  * ```
  */
 export function defineApp<const Tasks extends readonly Task[]>({

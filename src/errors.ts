@@ -251,6 +251,20 @@ export class BrokerUnavailable extends TqError {
   }
 }
 
+/** The broker answered and refused: a token, a right, a quota. Sending the same call again is of no use. */
+export class BrokerRefused extends TqError {
+  override name = 'BrokerRefused' as const
+  readonly broker: string
+  readonly said: string
+  readonly advice: string
+  constructor(broker: string, said: string, advice: string) {
+    super(`expected the ${broker} broker to take a call, got "${said}": ${advice}`)
+    this.broker = broker
+    this.said = said
+    this.advice = advice
+  }
+}
+
 /** The broker's store is full. What it had accepted before is still there. */
 export class StorageFull extends TqError {
   override name = 'StorageFull' as const

@@ -60,6 +60,8 @@ export type TqEvent =
       readonly path: string
       readonly status: number
       readonly durationMs: number
+      /** Why it is a 500: the caller is not told. */
+      readonly reason?: string
     }
 
 interface JobFacts {
@@ -78,3 +80,14 @@ export interface WorkerTotals {
 }
 
 export type OnEvent = (event: TqEvent) => void
+
+/** A listener that cannot break what it listens to: an error of its own must not cost a job. */
+export function withoutThrowing(onEvent: OnEvent): OnEvent {
+  return (event) => {
+    try {
+      onEvent(event)
+    } catch {
+      // There is nobody to tell: telling is what has failed.
+    }
+  }
+}

@@ -103,19 +103,20 @@ export function fromJson(text: string): unknown {
 function reasonOf(error: Error): string {
   if (/bigint/i.test(error.message)) return 'a BigInt'
   if (/circular|cyclic/i.test(error.message)) return 'a cycle'
+  if (error instanceof RangeError) return 'too much nesting'
   return `an error of its toJSON: ${error.name}`
 }
 
 const MAX_MESSAGE_CHARS = 2_000
 const MAX_STACK_CHARS = 8_000
 
-/** What is stored of an error: bounded, so that no error outgrows its job. */
+/** What is stored of an error: bounded, so that no error outgrows its job, and texts, whatever was set on it. */
 export function toJobError(error: Error): JobError {
   const { name, message, stack } = error
   return {
-    name: name.slice(0, 200),
-    message: message.slice(0, MAX_MESSAGE_CHARS),
-    ...(stack ? { stack: stack.slice(0, MAX_STACK_CHARS) } : {}),
+    name: String(name).slice(0, 200),
+    message: String(message).slice(0, MAX_MESSAGE_CHARS),
+    ...(stack ? { stack: String(stack).slice(0, MAX_STACK_CHARS) } : {}),
   }
 }
 

@@ -97,15 +97,19 @@ export function list(delaysMs: readonly number[], { jitter = 'none' }: { jitter?
 }
 
 const DEFAULT_MAX_ATTEMPTS = 5
+/** A hundred years: more would leave the range of times that brokers keep. */
+const MAX_DELAY_MS = 3_155_760_000_000
 const defaultBackoff = exponential({ baseMs: 1_000, maxMs: 600_000 })
 
 /** Decides on a job whose attempt number `attempt` (from 1) has failed with `error`. */
 export function decideRetry(error: Error, attempt: number, policy: RetryPolicy, random: () => number): RetryDecision {
   if (isTqError(error, 'NonRetryable') || isForGood(error)) return { kind: 'failed', reason: 'not retryable' }
   if (attempt >= (policy.maxAttempts ?? DEFAULT_MAX_ATTEMPTS)) return { kind: 'failed', reason: 'attempts used up' }
-  if (isTqError(error, 'RetryAfter')) return { kind: 'retry', delayMs: (error as RetryAfter).delayMs }
-  if (policy.retryIf && !policy.retryIf(error)) return { kind: 'failed', reason: 'not retryable' }
-  return { kind: 'retry', delayMs: wholeDelay((policy.backoff ?? defaultBackoff)(attempt, random)) }
+  if (isTqError(error, 'RetryAfter')) return { kind: 'retry', delayMs: wholeDelay((error as RetryAfter).delayMs) }
+  if (!unlessItThrows(true, () => policy.retryIf?.(error) ?? true)) return { kind: 'failed', reason: 'not retryable' }
+  const backoff = policy.backoff ?? defaultBackoff
+  const delayMs = unlessItThrows(defaultBackoff(attempt, random), () => backoff(attempt, random))
+  return { kind: 'retry', delayMs: wholeDelay(delayMs) }
 }
 
 /** Errors that another attempt cannot mend: the input stays wrong, the effect has happened. */
@@ -115,7 +119,16 @@ function isForGood(error: Error): boolean {
 
 /** A custom backoff may return anything; a job must not be lost to it. */
 function wholeDelay(delayMs: number): number {
-  return Number.isFinite(delayMs) ? Math.max(0, Math.round(delayMs)) : 0
+  return Number.isFinite(delayMs) ? Math.min(MAX_DELAY_MS, Math.max(0, Math.round(delayMs))) : 0
+}
+
+/** A custom policy may throw as well: the job goes on as if it had said nothing. */
+function unlessItThrows<T>(otherwise: T, ask: () => T): T {
+  try {
+    return ask()
+  } catch {
+    return otherwise
+  }
 }
 
 function requireMs(option: string, value: number): void {

@@ -53,7 +53,7 @@ export interface Task<Name extends string = string, Input = unknown, Result = un
 }
 
 const HOUR_MS = 3_600_000
-const TASK_NAME = /^[\w.:/-]{1,200}$/
+export const TASK_NAME = /^[\w.:/-]{1,200}$/
 
 /**
  * Defines a task: a name, the schema of its input, its handler and its policy.

@@ -106,7 +106,7 @@ const MAX_NAME_CHARS = 200
  * import { sqliteBroker } from 'tq-edge/brokers/sqlite'
  *
  * const app = defineApp({ tasks: [defineTask({ name: 'add', run: (input) => (input as number[])[0]! + 1 })] })
- * const broker = await sqliteBroker({ path: ':memory:' })
+ * const broker = sqliteBroker({ path: ':memory:' })
  * const worker = createWorker({ app, broker })
  * const running = worker.run()
  *

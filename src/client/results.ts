@@ -97,6 +97,7 @@ export function createResults(broker: Broker, clock: Clock, waiter: string): Res
 
   return {
     wait(id, timeoutMs, signal) {
+      if (timeoutMs <= 0 || signal?.aborted) return broker.get([id]).then(([record]) => record ?? null)
       return new Promise((resolve, reject) => {
         const finish = () => {
           cancelTimeout()

@@ -1,9 +1,18 @@
 import { v7 } from 'uuid'
 import { type App, unknownTask } from '../app.ts'
-import type { Broker, ClaimedJob, ExchangeReply, Extension, Settlement } from '../broker.ts'
+import {
+  type Broker,
+  type ClaimedJob,
+  type ExchangeReply,
+  type Extension,
+  type LeaseRef,
+  MAX_BATCH_BYTES,
+  type Settlement,
+} from '../broker.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { InvalidOption, isTqError, toError } from '../errors.ts'
-import type { OnEvent, WorkerTotals } from '../events.ts'
+import { type OnEvent, type WorkerTotals, withoutThrowing } from '../events.ts'
+import { utf8Bytes } from '../job.ts'
 import { exponential } from '../retry.ts'
 import { DEFAULT_QUEUE } from '../words.ts'
 import { execute, refusal } from './execute.ts'
@@ -38,7 +47,7 @@ export interface WorkerOptions {
 }
 
 export interface Worker {
-  /** Works until it is stopped; resolves with what it has done. */
+  /** Works until it is stopped; resolves with what it has done. Rejects with `UnusableStore` when its broker's data is broken. */
   run(): Promise<WorkerTotals>
   /**
    * Claims nothing more, lets running jobs finish for `graceMs` (default 10,000), then aborts what still runs and returns
@@ -74,7 +83,7 @@ type Phase = 'new' | 'running' | 'draining' | 'stopped'
  * import { sqliteBroker } from 'tq-edge/brokers/sqlite'
  *
  * const app = defineApp({ tasks: [defineTask({ name: 'tidy', run: () => {} })] })
- * const broker = await sqliteBroker({ path: ':memory:' })
+ * const broker = sqliteBroker({ path: ':memory:' })
  * await createClient<typeof app>({ broker }).enqueue('tidy')
  *
  * const worker = createWorker({ app, broker, burst: true })
@@ -98,8 +107,8 @@ export function createWorker(options: WorkerOptions): Worker {
     clock = systemClock,
     random = Math.random,
     newId = v7,
-    onEvent,
   } = options
+  const onEvent = options.onEvent && withoutThrowing(options.onEvent)
   checkWhole('concurrency', concurrency, 1, 1_000)
   checkWhole('lanes', laneCount, 1, 16)
   checkWhole('leaseMs', leaseMs, 1_000, 86_400_000)
@@ -133,6 +142,7 @@ export function createWorker(options: WorkerOptions): Worker {
   let cancelTimer: (() => void) | undefined
   let unlisten: readonly (() => void)[] = []
   let finish: (totals: WorkerTotals) => void = () => {}
+  let failRun: (error: Error) => void = () => {}
 
   /* What goes out ------------------------------------------------------------------------------------------------- */
 
@@ -172,7 +182,7 @@ export function createWorker(options: WorkerOptions): Worker {
   }
 
   async function send(lane: Lane, nowMs: number): Promise<void> {
-    const settle = outbox.splice(0, MAX_SETTLEMENTS)
+    const settle = takeSettlements()
     const extend = takeExtensions(nowMs)
     const want = freeSlots()
     const presence = nowMs >= nextPresenceMs ? { presence: takePresence(nowMs) } : {}
@@ -185,16 +195,35 @@ export function createWorker(options: WorkerOptions): Worker {
     totals.exchanges++
     try {
       const takeLost = ![...running.values()].some((run) => run.lost > 0 && run.lane === lane.id)
-      receive(lane, want, await lane.exchange({ queues, want, takeLost, leaseMs, settle, extend, waitMs, ...presence }))
+      const request = { queues, want, takeLost, leaseMs, settle, extend, waitMs, ...presence }
+      const reply = await lane.exchange(request)
+      for (const ref of [...settle, ...extend]) if (reply.late.includes(ref.id)) lostLease(ref)
+      receive(lane, want, reply)
     } catch (thrown) {
       outbox.unshift(...settle)
-      outaged(toError(thrown))
+      const error = toError(thrown)
+      if (isTqError(error, 'UnusableStore')) return abandon(error)
+      outaged(error)
     }
     pumpSoon()
   }
 
-  /** The broker could not be reached for longer than a resend may go on. What was to be settled is kept and tried again. */
+  /** Bounded in number and in bytes; the first one always goes. */
+  function takeSettlements(): Settlement[] {
+    let count = 0
+    for (let bytes = 0; count < Math.min(outbox.length, MAX_SETTLEMENTS); count++) {
+      bytes += settlementBytes(outbox[count] as Settlement)
+      if (count > 0 && bytes > MAX_BATCH_BYTES) break
+    }
+    return outbox.splice(0, count)
+  }
+
+  /**
+   * The broker could not be reached for longer than a resend may go on. What was to be settled is kept and tried again,
+   * but for a worker that has nothing else left to do: it goes, and its leases end by themselves.
+   */
   function outaged(error: Error): void {
+    if (phase === 'draining' && running.size === 0) outbox.length = 0
     claimable = true
     pausedUntilMs = clock.monotonic() + OUTAGE_PAUSE_MS
     if (!isTqError(error)) onEvent?.({ kind: 'broker.failed', call: 'exchange', reason: error.message })
@@ -215,6 +244,7 @@ export function createWorker(options: WorkerOptions): Worker {
 
   function takeExtensions(nowMs: number): Extension[] {
     const extend: Extension[] = []
+    if (nextExtensionMs() > nowMs && progressAtMs === Number.POSITIVE_INFINITY) return extend
     for (const run of [...running.values()]) {
       const due = run.extendAtMs <= nowMs
       if (!due && run.freshProgress === undefined) continue
@@ -236,7 +266,6 @@ export function createWorker(options: WorkerOptions): Worker {
   /* What comes in ------------------------------------------------------------------------------------------------- */
 
   function receive(lane: Lane, want: number, reply: ExchangeReply): void {
-    for (const id of reply.late) lostLease(id)
     for (const id of reply.cancelled) cancel(id)
     for (const job of reply.jobs) start(lane, job)
     claimed += reply.jobs.length
@@ -246,7 +275,8 @@ export function createWorker(options: WorkerOptions): Worker {
   function planNextLook({ nowMs, nextAtMs, jobs }: ExchangeReply, full: boolean): void {
     if (jobs.length > 0) pollMs = POLL_FIRST_MS
     const inMs = nextAtMs === null ? Number.POSITIVE_INFINITY : nextAtMs - nowMs
-    if (inMs <= 0 || full) {
+    // An exchange that brought jobs has not registered the lane as waiting: the next one does, or brings more.
+    if (inMs <= 0 || full || (jobs.length > 0 && unlisten.length > 0)) {
       claimable = true
       return
     }
@@ -259,9 +289,12 @@ export function createWorker(options: WorkerOptions): Worker {
     const nowMs = clock.monotonic()
     const times = { startedAtMs: nowMs, extendAtMs: nowMs + leaseMs / 3 }
     const run = new Run(job, app.tasks.get(job.task), lane.id, times, hooks)
+    const before = running.get(run.id)
+    if (before) abandonRun(before)
     running.set(run.id, run)
     const reason = refusal(run)
-    if (reason === null && run.definition) {
+    if (phase !== 'running') release(run, 'shutdown', 0)
+    else if (reason === null && run.definition) {
       void execute(run, run.definition, executeOptions).then((settlement) => settle(run, settlement))
     } else putBack(run, reason ?? '')
   }
@@ -311,15 +344,18 @@ export function createWorker(options: WorkerOptions): Worker {
     run.abort('cancelled')
   }
 
-  function lostLease(id: string): void {
+  /** The job may be in our hands again, under a later lease: that one stays. */
+  function lostLease({ id, epoch }: LeaseRef): void {
     totals.late++
     const run = running.get(id)
-    if (run) {
-      run.released = true
-      running.delete(id)
-      run.abort('lease lost')
-    }
+    if (run?.job.epoch === epoch) abandonRun(run)
     onEvent?.({ kind: 'job.late', id, task: run?.task ?? '' })
+  }
+
+  function abandonRun(run: Run): void {
+    run.released = true
+    running.delete(run.id)
+    run.abort('lease lost')
   }
 
   /* Sleeping and stopping ------------------------------------------------------------------------------------------ */
@@ -327,11 +363,16 @@ export function createWorker(options: WorkerOptions): Worker {
   function sleepUntilNextReason(nowMs: number): void {
     cancelTimer?.()
     cancelTimer = undefined
-    const pauseMs = pausedUntilMs > nowMs ? pausedUntilMs : Number.POSITIVE_INFINITY
-    const lookMs = phase === 'running' && freeSlots() > 0 ? nextLookMs : Number.POSITIVE_INFINITY
-    const untilMs = Math.min(lookMs, nextExtensionMs(), progressAtMs, graceEndsMs, pauseMs)
+    const untilMs = Math.max(pausedUntilMs, Math.min(nextExchangeMs(), graceEndsMs))
     if (untilMs === Number.POSITIVE_INFINITY) return
     cancelTimer = clock.after(Math.max(0, untilMs - nowMs), pumpSoon)
+  }
+
+  /** A reply that is on its way is followed by a look at everything; until then no time matters. */
+  function nextExchangeMs(): number {
+    if (lanes.some(({ busy }) => busy)) return Number.POSITIVE_INFINITY
+    const lookMs = freeSlots() > 0 ? (claimable ? 0 : nextLookMs) : Number.POSITIVE_INFINITY
+    return outbox.length > 0 ? 0 : Math.min(lookMs, nextExtensionMs(), progressAtMs)
   }
 
   function isDone(): boolean {
@@ -341,10 +382,21 @@ export function createWorker(options: WorkerOptions): Worker {
     return phase === 'draining' && idle
   }
 
-  function stopped(): void {
+  /** No waiting mends a store that cannot be used. */
+  function abandon(error: Error): void {
+    for (const run of running.values()) run.abort('lease lost')
+    close()
+    failRun(error)
+  }
+
+  function close(): void {
     phase = 'stopped'
     cancelTimer?.()
     for (const end of unlisten) end()
+  }
+
+  function stopped(): void {
+    close()
     onEvent?.({ kind: 'worker.stopped', worker, totals: { ...totals } })
     finish({ ...totals })
   }
@@ -357,21 +409,30 @@ export function createWorker(options: WorkerOptions): Worker {
   async function listen(): Promise<void> {
     const wake = broker.wake
     if (wake && !burst) unlisten = await Promise.all(lanes.map(({ id }) => wake.listen(id, hinted)))
+    // It may have been stopped meanwhile.
+    if (hasStopped()) for (const end of unlisten) end()
+  }
+
+  function hasStopped(): boolean {
+    return phase === 'stopped'
   }
 
   return {
     async run() {
+      if (phase === 'stopped') return { ...totals }
       if (phase !== 'new') throw new InvalidOption('a worker', 'run once', 'run again')
       phase = 'running'
       onEvent?.({ kind: 'worker.started', worker, queues, concurrency })
-      const done = new Promise<WorkerTotals>((resolve) => {
+      const done = new Promise<WorkerTotals>((resolve, reject) => {
         finish = resolve
+        failRun = reject
       })
       await listen()
       pump()
       return done
     },
     stop({ graceMs = DEFAULT_GRACE_MS } = {}) {
+      if (phase === 'new') phase = 'stopped'
       if (phase === 'stopped') return
       if (phase !== 'draining') onEvent?.({ kind: 'worker.stopping', worker, running: running.size })
       phase = 'draining'
@@ -380,6 +441,13 @@ export function createWorker(options: WorkerOptions): Worker {
       pumpSoon()
     },
   }
+}
+
+/** What a settlement weighs besides a result: an id, and the error that was kept of it at most. */
+const SETTLEMENT_BYTES = 300
+
+function settlementBytes(settlement: Settlement): number {
+  return SETTLEMENT_BYTES + ('result' in settlement ? utf8Bytes(settlement.result) : 0)
 }
 
 const TOTAL_OF = {

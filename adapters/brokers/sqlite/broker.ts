@@ -94,9 +94,9 @@ function createSqliteBroker(driver: Driver, clock: Clock, random: () => number):
     },
 
     async get(ids, { waiter, waitMs = 0 } = {}) {
-      if (waiter === undefined) return getStep(driver, ids)
+      if (waiter === undefined) return getStep(driver, ids, Math.round(clock.now()))
       const { value, registered } = await step((nowMs) => {
-        const records = getStep(driver, ids)
+        const records = getStep(driver, ids, nowMs)
         const open = records
           .filter((record) => record !== null && !isFinished(record.state))
           .map((record) => jobTopic(record?.id ?? ''))
@@ -130,6 +130,7 @@ function createSqliteBroker(driver: Driver, clock: Clock, random: () => number):
           getStep(
             driver,
             refs.map(({ id }) => id),
+            nowMs,
           ).flatMap((record) => (record ? [record.queue] : [])),
         )
         return { value: outcomes, named: [...queues].flatMap((queue) => nameWaiting(driver, queueTopic(queue), nowMs)) }

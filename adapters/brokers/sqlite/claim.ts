@@ -60,12 +60,21 @@ function isBy(atMs: Row[string] | undefined, nowMs: number): boolean {
   return typeof atMs === 'number' && atMs <= nowMs
 }
 
-/** The earliest moment at which a queue could have something claimable: now when it has. */
-export function nextAtMs(driver: Driver, queue: string, nowMs: number): number | null {
+/** What is left in a queue: for this lane, and for others. */
+export interface Outlook {
+  /** The earliest moment at which this lane could claim something: now when it can. */
+  readonly nextAtMs: number | null
+  /** Whether there is something that a lane could claim now. */
+  readonly ready: boolean
+}
+
+/** A lane that holds a lost job may not take another: for it such a job is not claimable, or it would ask in a hot loop. */
+export function outlook(driver: Driver, queue: string, nowMs: number, takeLost: boolean): Outlook {
   const [next] = driver.all(NEXT, queue)
-  if (next?.ready === 1 || next?.lost === 1) return nowMs
+  const ready = next?.ready === 1 || next?.lost === 1
+  if (next?.ready === 1 || (takeLost && next?.lost === 1)) return { nextAtMs: nowMs, ready }
   const times = [next?.due, next?.lease].filter((atMs) => typeof atMs === 'number')
-  return times.length === 0 ? null : Math.min(...times)
+  return { nextAtMs: times.length === 0 ? null : Math.min(...times), ready }
 }
 
 const READY = `select seq, octet_length(input) as bytes from tq_job where queue = ? and state = 'queued' and lost = 0 order by priority desc, seq limit ?`
@@ -122,9 +131,10 @@ export function toClaimedJob(row: Row): ClaimedJob {
 }
 
 const REPLAY = `
-select ${JOB_COLUMNS} from tq_job
-join json_each(?) r on tq_job.id = r.value->>0 and tq_job.epoch = r.value->>1
-where tq_job.state = 'active' order by r.key`
+select ${JOB_COLUMNS}
+from (select key as place, value->>0 as heldId, value->>1 as heldEpoch from json_each(?))
+join tq_job on id = heldId and epoch = heldEpoch
+where state = 'active' order by place`
 
 /** The jobs of an exchange that was answered before, without those that have moved on since. */
 export function replayClaim(driver: Driver, refs: readonly (readonly [string, number])[]): ClaimedJob[] {

@@ -22,6 +22,8 @@ interface Handle {
 }
 
 interface Statement {
+  /** `bun:sqlite` only. */
+  finalize?(): void
   all(...values: SqlValue[]): unknown[]
   run(...values: SqlValue[]): { changes: number | bigint }
 }
@@ -64,7 +66,12 @@ export function driverOf(path: string, handle: Handle): Driver {
     all: (sql, ...values) => guarded(path, () => prepared(sql).all(...values) as Row[]),
     run: (sql, ...values) => guarded(path, () => Number(prepared(sql).run(...values).changes)),
     exec: (sql) => guarded(path, () => void handle.exec(sql)),
-    close: () => handle.close(),
+    close() {
+      // With a statement left open SQLite keeps the connection alive behind our back, and its log beside the file.
+      for (const statement of statements.values()) statement.finalize?.()
+      statements.clear()
+      handle.close()
+    },
   }
 }
 

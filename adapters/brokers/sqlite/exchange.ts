@@ -1,6 +1,6 @@
 import type { ExchangeReply, ExchangeRequest } from '../../../src/broker.ts'
 import { StaleExchange } from '../../../src/errors.ts'
-import { claimStep, type MoveOptions, moveDue, nextAtMs, replayClaim } from './claim.ts'
+import { claimStep, type MoveOptions, moveDue, type Outlook, outlook, replayClaim } from './claim.ts'
 import type { Driver } from './driver.ts'
 import { pruneStep } from './operations.ts'
 import { extendStep, settleStep } from './settle.ts'
@@ -36,14 +36,16 @@ export function exchangeStep(
   const lastSeq = Number(last?.seq ?? 0)
   if (seq < lastSeq) throw new StaleExchange(lane, lastSeq, seq)
   const queues = servedQueues(driver, request.queues)
-  if (seq === lastSeq) return replay(driver, JSON.parse(String(last?.reply)) as StoredReply, queues, nowMs)
+  if (seq === lastSeq) return replay(driver, JSON.parse(String(last?.reply)) as StoredReply, request, nowMs)
 
   unregisterWaiting(driver, lane)
   const settled = settleStep(driver, request.settle, nowMs)
   const extended = extendStep(driver, request.extend, nowMs + leaseMs)
   const expired = queues.flatMap((queue) => moveDue(driver, queue, { ...options, leaseMs }))
   const jobs = request.want > 0 ? claimStep(driver, { ...request, queues }, nowMs) : []
-  const nextMs = earliest(queues.map((queue) => nextAtMs(driver, queue, nowMs)))
+  const takeLost = request.takeLost && !jobs.some(({ lost }) => lost > 0)
+  const outlooks = queues.map((queue) => outlook(driver, queue, nowMs, takeLost))
+  const nextMs = earliest(outlooks)
   const waits = jobs.length === 0 && request.want > 0 && request.waitMs > 0 && !(nextMs !== null && nextMs <= nowMs)
   if (waits) registerWaiting(driver, lane, request.queues.map(queueTopic), nowMs + request.waitMs)
   if (request.settle.length > 0) pruneStep(driver, nowMs, PRUNED_IN_PASSING)
@@ -53,7 +55,7 @@ export function exchangeStep(
   storeReply(driver, request, { jobs: jobs.map(({ id, epoch }) => [id, epoch]), late, cancelled }, nowMs)
   const named = [
     ...nameForFinished(driver, [...settled.finished, ...expired]),
-    ...nameNext(driver, queues, nextMs, nowMs),
+    ...nameNext(driver, queues, outlooks, nowMs),
   ]
   return { reply: { nowMs, jobs, late, cancelled, nextAtMs: nextMs }, named, waits }
 }
@@ -65,20 +67,16 @@ function servedQueues(driver: Driver, queues: readonly string[]): readonly strin
 }
 
 /** An exchange that leaves work wakes the next worker, so that one hint is enough for any number of jobs. */
-function nameNext(driver: Driver, queues: readonly string[], nextMs: number | null, nowMs: number): string[] {
-  return nextMs !== null && nextMs <= nowMs
-    ? queues.flatMap((queue) => nameWaiting(driver, queueTopic(queue), nowMs))
-    : []
+function nameNext(driver: Driver, queues: readonly string[], outlooks: readonly Outlook[], nowMs: number): string[] {
+  const left = queues.filter((_, at) => outlooks[at]?.ready)
+  return left.flatMap((queue) => nameWaiting(driver, queueTopic(queue), nowMs))
 }
 
-function replay(driver: Driver, stored: StoredReply, queues: readonly string[], nowMs: number): Exchanged {
+function replay(driver: Driver, stored: StoredReply, { queues, takeLost }: ExchangeRequest, nowMs: number): Exchanged {
   const { late, cancelled } = stored
-  const nextMs = earliest(queues.map((queue) => nextAtMs(driver, queue, nowMs)))
-  return {
-    reply: { nowMs, jobs: replayClaim(driver, stored.jobs), late, cancelled, nextAtMs: nextMs },
-    named: [],
-    waits: false,
-  }
+  const jobs = replayClaim(driver, stored.jobs)
+  const nextMs = earliest(servedQueues(driver, queues).map((queue) => outlook(driver, queue, nowMs, takeLost)))
+  return { reply: { nowMs, jobs, late, cancelled, nextAtMs: nextMs }, named: [], waits: false }
 }
 
 const STORE_REPLY = `
@@ -89,7 +87,7 @@ function storeReply(driver: Driver, { lane, seq, presence }: ExchangeRequest, re
   driver.run(STORE_REPLY, lane, seq, JSON.stringify(reply), nowMs, presence ? JSON.stringify(presence) : null)
 }
 
-function earliest(times: readonly (number | null)[]): number | null {
-  const known = times.filter((atMs) => atMs !== null)
+function earliest(outlooks: readonly Outlook[]): number | null {
+  const known = outlooks.flatMap(({ nextAtMs }) => (nextAtMs === null ? [] : [nextAtMs]))
   return known.length === 0 ? null : Math.min(...known)
 }

@@ -25,9 +25,11 @@ export function fireStep(driver: Driver, ticks: readonly Tick[], nowMs: number):
   return { outcomes, named }
 }
 
-function advance(driver: Driver, { schedule, revision, dueAtMs, nextDueAtMs }: Tick): FireOutcome {
+/** After missed ticks the one fired is later than the one that was due: no due time may come back to before it. */
+function advance(driver: Driver, { schedule, revision, dueAtMs, nextDueAtMs, job }: Tick): FireOutcome {
   const moved = driver.run(
-    'update tq_schedule set lastDueAtMs = dueAtMs, dueAtMs = ? where name = ? and revision = ? and dueAtMs = ?',
+    'update tq_schedule set lastDueAtMs = ?, dueAtMs = ? where name = ? and revision = ? and dueAtMs = ?',
+    job.tick?.dueAtMs ?? dueAtMs,
     nextDueAtMs,
     schedule,
     revision,
@@ -42,9 +44,12 @@ function enqueueTick(driver: Driver, { job }: Tick, nowMs: number): Enqueued {
   return enqueueStep(driver, [job], nowMs)
 }
 
+/** The definition of a schedule that was removed: its row stays, so that what is older than the removal cannot bring it back. */
+const REMOVED = ''
+
 export function schedulesStep(driver: Driver, { due = false, app }: ScheduleQuery, nowMs: number): SchedulePage {
   const rows = driver.all(
-    'select * from tq_schedule where (?1 is null or dueAtMs <= ?1) and (?2 is null or app = ?2) order by dueAtMs, name',
+    `select * from tq_schedule where definition <> '${REMOVED}' and (?1 is null or dueAtMs <= ?1) and (?2 is null or app = ?2) order by dueAtMs, name`,
     due ? nowMs : null,
     app ?? null,
   )
@@ -75,10 +80,15 @@ export function setSchedulesStep(driver: Driver, changes: readonly ScheduleChang
 const INSERT = `
 insert into tq_schedule (name, app, definition, revision, incarnation, dueAtMs, lastDueAtMs, stampMs) values (?, ?, ?, 1, ?, ?, null, ?)`
 
+/** Set again after its removal it starts over; the revision goes on, so that no tick of before fits. */
+const REVIVE = `
+update tq_schedule set app = ?2, definition = ?3, revision = revision + 1, incarnation = ?6, stampMs = ?5, dueAtMs = ?4, lastDueAtMs = null
+where name = ?1`
+
 /** Due never goes back to or before the last one fired; the revision fences ticks computed from the old definition. */
 const UPDATE = `
 update tq_schedule set app = ?2, definition = ?3, revision = revision + 1, stampMs = ?5,
-  dueAtMs = iif(lastDueAtMs is null or ?4 > lastDueAtMs, ?4, dueAtMs)
+  dueAtMs = iif(lastDueAtMs is null or ?4 is null or ?4 > lastDueAtMs, ?4, dueAtMs)
 where name = ?1`
 
 function setSchedule(driver: Driver, change: ScheduleChange & { kind: 'set' }): 'set' | 'existing' | 'moved' {
@@ -93,17 +103,20 @@ function setSchedule(driver: Driver, change: ScheduleChange & { kind: 'set' }): 
     driver.run('update tq_schedule set stampMs = ? where name = ?', stampMs, name)
     return 'existing'
   }
-  driver.run(UPDATE, name, app, definition, dueAtMs, stampMs)
+  if (stored.definition === REMOVED) driver.run(REVIVE, name, app, definition, dueAtMs, stampMs, incarnation)
+  else driver.run(UPDATE, name, app, definition, dueAtMs, stampMs)
   return 'set'
 }
+
+const REMOVE = `update tq_schedule set definition = ?, dueAtMs = null, revision = revision + 1, stampMs = ? where name = ?`
 
 function removeSchedule(
   driver: Driver,
   { name, app, stampMs }: ScheduleChange & { kind: 'remove' },
 ): 'set' | 'existing' | 'moved' {
-  if (driver.run('delete from tq_schedule where name = ? and app = ? and stampMs <= ?', name, app, stampMs) === 1)
-    return 'set'
-  return driver.all('select 1 from tq_schedule where name = ? and app = ?', name, app).length === 0
-    ? 'existing'
-    : 'moved'
+  const [stored] = driver.all('select app, definition, stampMs from tq_schedule where name = ?', name)
+  if (!stored || stored.app !== app || stored.definition === REMOVED) return 'existing'
+  if (Number(stored.stampMs) > stampMs) return 'moved'
+  driver.run(REMOVE, REMOVED, stampMs, name)
+  return 'set'
 }

@@ -1,0 +1,113 @@
+import { v7 } from 'uuid'
+import type { App } from '../src/app.ts'
+import type { Broker } from '../src/broker.ts'
+import { type Clock, sleep, systemClock } from '../src/clock.ts'
+import { InvalidOption } from '../src/errors.ts'
+import type { OnEvent } from '../src/events.ts'
+import { createCalls } from './calls.ts'
+import { checkStamp, deploy } from './deploy.ts'
+import { type PassContext, pass, type TickReport } from './tick.ts'
+
+export interface BeatOptions {
+  readonly app: App
+  readonly broker: Broker
+  /** The app's version as a time, such as when it was built. Default: when the beat was started, by the broker's clock. */
+  readonly stampMs?: number | undefined
+  readonly clock?: Clock
+  readonly random?: () => number
+  readonly newId?: () => string
+  readonly onEvent?: OnEvent | undefined
+}
+
+export interface Beat {
+  /** Stores the app's schedules, then fires what falls due until it is stopped. */
+  run(): Promise<void>
+  /** Ends `run` once the call that is under way has ended. */
+  stop(): void
+}
+
+/** How long a beat sleeps at most, so that it sees what others have changed. */
+const LOOK_MS = 30_000
+/** How long it leaves the broker to others even when something is always due. */
+const MIN_PAUSE_MS = 10
+/** After a call to the broker has failed for good. */
+const OUTAGE_PAUSE_MS = 1_000
+
+/**
+ * Creates a beat: a loop that turns the app's schedules into jobs. Any number of them may run beside each other.
+ *
+ * Throws `InvalidOption` for a stamp that cannot be. An outage of the broker does not end it: it is told as an event, and what
+ * fell due meanwhile is fired after it.
+ *
+ * @example
+ * ```ts
+ * import { defineApp, defineTask } from 'tq-edge'
+ * import { sqliteBroker } from 'tq-edge/brokers/sqlite'
+ * import { createBeat, every } from 'tq-edge/scheduler'
+ *
+ * const check = defineTask({ name: 'check', run: () => 'ok' })
+ * const app = defineApp({ tasks: [check], schedules: [every('checks', '100ms', { task: check })] })
+ * const beat = createBeat({
+ *   app,
+ *   broker: sqliteBroker({ path: ':memory:' }),
+ *   onEvent: (event) => event.kind === 'beat.fired' && beat.stop(),
+ * })
+ * await beat.run()
+ * console.log('fired') // fired
+ * ```
+ */
+export function createBeat(options: BeatOptions): Beat {
+  const { app, broker, stampMs, clock = systemClock, random = Math.random, newId = v7, onEvent } = options
+  if (stampMs !== undefined) checkStamp(stampMs)
+  const stopping = new AbortController()
+  const { signal } = stopping
+  const calls = createCalls(broker, { clock, random, onEvent, signal })
+  const context: PassContext = { app, calls, onEvent, unknownSeen: new Set() }
+  let started = false
+
+  /** By the broker's clock: a stamp of a clock that is ahead would keep later versions out until that time. */
+  async function startStampMs(startedMs: number): Promise<number> {
+    const { nowMs } = await calls.schedules({ due: true, app: app.name })
+    return Math.max(0, Math.round(nowMs - (clock.monotonic() - startedMs)))
+  }
+
+  /** Null when the broker could not be reached, which has been told by then. */
+  async function unlessOutage<T>(run: () => Promise<T>): Promise<T | null> {
+    try {
+      return await run()
+    } catch (error) {
+      if (!calls.caused(error)) throw error
+      return null
+    }
+  }
+
+  async function deployOnce(): Promise<void> {
+    const startedMs = clock.monotonic()
+    const attempt = async () => deploy(app, calls, { newId, stampMs: stampMs ?? (await startStampMs(startedMs)) })
+    while (!signal.aborted && (await unlessOutage(attempt)) === null) await sleep(clock, OUTAGE_PAUSE_MS, signal)
+  }
+
+  async function fireUntilStopped(): Promise<void> {
+    while (!signal.aborted) {
+      const report = await unlessOutage(() => pass(context))
+      await sleep(clock, report ? pauseMs(report) : OUTAGE_PAUSE_MS, signal)
+    }
+  }
+
+  return {
+    async run() {
+      if (started) throw new InvalidOption('a beat', 'run once', 'run again')
+      started = true
+      onEvent?.({ kind: 'beat.started', schedules: app.schedules.length })
+      await deployOnce()
+      await fireUntilStopped()
+      onEvent?.({ kind: 'beat.stopped' })
+    },
+    stop: () => stopping.abort(),
+  }
+}
+
+/** Both times are the broker's, so a wrong clock of our own does not matter. */
+function pauseMs({ nextAtMs, nowMs }: TickReport): number {
+  return Math.max(MIN_PAUSE_MS, Math.min(LOOK_MS, nextAtMs === null ? LOOK_MS : nextAtMs - nowMs))
+}

@@ -1,0 +1,63 @@
+import type { Broker, FireOutcome, ScheduleChange, SchedulePage, ScheduleQuery, Tick } from '../src/broker.ts'
+import type { Clock } from '../src/clock.ts'
+import type { OnEvent } from '../src/events.ts'
+import { resend } from '../src/resend.ts'
+import { toBatches } from './batches.ts'
+
+export interface CallOptions {
+  readonly clock: Clock
+  readonly random: () => number
+  readonly onEvent?: OnEvent | undefined
+  /** Ends resends early. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** The broker's calls that a beat makes: in batches, and sent again while that may help. */
+export interface Calls {
+  schedules(query: ScheduleQuery): Promise<SchedulePage>
+  setSchedules(changes: readonly ScheduleChange[]): Promise<readonly ('set' | 'existing' | 'moved')[]>
+  fire(ticks: readonly Tick[]): Promise<readonly FireOutcome[]>
+  /** Whether the error is what one of these calls ended with, not a mistake of ours. */
+  caused(error: unknown): boolean
+}
+
+const RESEND_DEADLINE_MS = 20_000
+
+export function createCalls(broker: Broker, options: CallOptions): Calls {
+  let lastError: unknown
+
+  async function send<T>(call: string, run: () => Promise<T>): Promise<T> {
+    try {
+      return await resend(run, { ...options, call, deadlineMs: RESEND_DEADLINE_MS })
+    } catch (error) {
+      lastError = error
+      throw error
+    }
+  }
+
+  /** One after the other: a beat is in no hurry, and what comes first is fired first. */
+  async function sendAll<T, Outcome>(
+    batches: readonly (readonly T[])[],
+    run: (batch: readonly T[]) => Promise<readonly Outcome[]>,
+  ): Promise<readonly Outcome[]> {
+    const outcomes: Outcome[] = []
+    for (const batch of batches) outcomes.push(...(await run(batch)))
+    return outcomes
+  }
+
+  return {
+    schedules: (query) => send('schedules', () => broker.schedules(query)),
+    setSchedules: (changes) =>
+      sendAll(toBatches(changes, definitionOf), (batch) => send('setSchedules', () => broker.setSchedules(batch))),
+    fire: (ticks) =>
+      sendAll(
+        toBatches(ticks, ({ job }) => job.input),
+        (batch) => send('fire', () => broker.fire(batch)),
+      ),
+    caused: (error) => error === lastError,
+  }
+}
+
+function definitionOf(change: ScheduleChange): string {
+  return change.kind === 'set' ? change.definition : ''
+}

@@ -1,0 +1,115 @@
+import { v7 } from 'uuid'
+import type { App } from '../src/app.ts'
+import type { Broker, ScheduleChange, StoredSchedule } from '../src/broker.ts'
+import { type Clock, systemClock } from '../src/clock.ts'
+import { InvalidOption } from '../src/errors.ts'
+import type { OnEvent } from '../src/events.ts'
+import type { Schedule } from '../src/schedule.ts'
+import { type Calls, createCalls } from './calls.ts'
+import { fromDefinition, toDefinition } from './definition.ts'
+
+export interface DeployOptions {
+  readonly app: App
+  readonly broker: Broker
+  /** The app's version as a time, such as when it was built: an older one never overwrites a newer one. */
+  readonly stampMs: number
+  readonly newId?: () => string
+  readonly clock?: Clock
+  readonly random?: () => number
+  readonly onEvent?: OnEvent | undefined
+}
+
+export interface DeployReport {
+  /** Schedules that are new or have changed. */
+  readonly set: number
+  /** Schedules that the app no longer has. */
+  readonly removed: number
+  /** True when a newer version of the app is there already, and nothing was changed. */
+  readonly outdated: boolean
+}
+
+/**
+ * Stores the app's schedules, and removes those that it no longer has. A schedule that has not changed keeps its due time.
+ *
+ * Throws `InvalidOption` for a stamp that cannot be, and what the broker throws when it cannot be reached.
+ *
+ * @example
+ * ```ts
+ * import { defineApp, defineTask } from 'tq-edge'
+ * import { sqliteBroker } from 'tq-edge/brokers/sqlite'
+ * import { deploySchedules, every } from 'tq-edge/scheduler'
+ *
+ * const check = defineTask({ name: 'check', run: () => 'ok' })
+ * const app = defineApp({ tasks: [check], schedules: [every('checks', '30s', { task: check })] })
+ * const report = await deploySchedules({ app, broker: sqliteBroker({ path: ':memory:' }), stampMs: Date.now() })
+ * console.log(report.set) // 1
+ * ```
+ */
+export async function deploySchedules({
+  app,
+  broker,
+  stampMs,
+  newId = v7,
+  clock = systemClock,
+  random = Math.random,
+  onEvent,
+}: DeployOptions): Promise<DeployReport> {
+  checkStamp(stampMs)
+  return deploy(app, createCalls(broker, { clock, random, onEvent }), { stampMs, newId })
+}
+
+export function checkStamp(stampMs: number): void {
+  if (!(Number.isSafeInteger(stampMs) && stampMs >= 0))
+    throw new InvalidOption('stampMs', 'whole milliseconds since the epoch', String(stampMs))
+}
+
+export interface Deploy {
+  readonly stampMs: number
+  readonly newId: () => string
+}
+
+export async function deploy(app: App, calls: Calls, options: Deploy): Promise<DeployReport> {
+  const { nowMs, schedules } = await calls.schedules({ app: app.name })
+  // Also for schedules that the newer version has removed: the broker no longer knows their stamp.
+  if (schedules.some(({ stampMs }) => stampMs > options.stampMs)) return { set: 0, removed: 0, outdated: true }
+  const stored = new Map(schedules.map((schedule) => [schedule.name, schedule]))
+  const sets = app.schedules.map((schedule) => setOf(app, schedule, stored.get(schedule.name), nowMs, options))
+  const removes = gone(app, schedules, options)
+  const outcomes = await calls.setSchedules([...sets, ...removes])
+  const count = (from: number, to?: number) => outcomes.slice(from, to).filter((outcome) => outcome === 'set').length
+  return { set: count(0, sets.length), removed: count(sets.length), outdated: false }
+}
+
+function setOf(
+  app: App,
+  schedule: Schedule,
+  stored: StoredSchedule | undefined,
+  nowMs: number,
+  { stampMs, newId }: Deploy,
+): ScheduleChange {
+  const { name } = schedule
+  const dueAtMs = dueOf(schedule, stored, nowMs)
+  return {
+    kind: 'set',
+    name,
+    app: app.name,
+    definition: toDefinition(schedule),
+    dueAtMs,
+    incarnation: newId(),
+    stampMs,
+  }
+}
+
+/** A changed input or queue loses no tick that is due and not yet fired; a changed rule starts afresh. */
+function dueOf(schedule: Schedule, stored: StoredSchedule | undefined, nowMs: number): number | null {
+  const before = stored && fromDefinition(stored)
+  if (before && JSON.stringify(before.rule) === JSON.stringify(schedule.rule)) return stored.dueAtMs
+  return schedule.next(Math.max(nowMs, stored?.lastDueAtMs ?? nowMs))
+}
+
+function gone(app: App, schedules: readonly StoredSchedule[], { stampMs }: Deploy): ScheduleChange[] {
+  const kept = new Set(app.schedules.map(({ name }) => name))
+  return schedules
+    .filter(({ name }) => !kept.has(name))
+    .map(({ name }) => ({ kind: 'remove', name, app: app.name, stampMs }))
+}

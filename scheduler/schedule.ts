@@ -1,0 +1,62 @@
+import { InvalidOption, TooLarge } from '../src/errors.ts'
+import { toJson, utf8Bytes } from '../src/job.ts'
+import type { Schedule, ScheduleRule } from '../src/schedule.ts'
+import { type Task, validateInput } from '../src/task.ts'
+import { DEFAULT_QUEUE } from '../src/words.ts'
+
+/** What every job of a schedule is made of. */
+export type ScheduleOptions<T extends Task = Task> = {
+  /** The task whose jobs it enqueues. */
+  readonly task: T
+  /** Default `default`. */
+  readonly queue?: string | undefined
+  /** A whole number; higher is claimed first. Default 0. */
+  readonly priority?: number | undefined
+} & InputOption<NonNullable<T['~types']>['input']>
+
+/** The input of every job; left out only where the task takes none. */
+type InputOption<Input> = undefined extends Input ? { readonly input?: Input } : { readonly input: Input }
+
+/** Short enough for a tick's job id: the schedule's name, its incarnation and the due time in 200 characters. */
+const NAME = /^[\w.:/-]{1,140}$/
+const MAX_QUEUE_CHARS = 200
+const MAX_PRIORITY = 1_000_000
+const MAX_INPUT_BYTES = 1_048_576
+
+/** Puts a schedule together from its rule and its jobs' options, and checks the latter. */
+export function toSchedule(
+  name: string,
+  rule: ScheduleRule,
+  next: Schedule['next'],
+  { task, input, queue = DEFAULT_QUEUE, priority = 0 }: ScheduleOptions,
+): Schedule {
+  checkOptions(name, queue, priority)
+  return { name, task: task.name, input: inputText(name, task, input), queue, priority, rule, next }
+}
+
+/** Before the rule is looked at, since its errors name the schedule. */
+export function checkName(name: string): void {
+  if (!NAME.test(name))
+    throw new InvalidOption('the name of a schedule', '1 to 140 letters, digits or . _ - : /', JSON.stringify(name))
+}
+
+function checkOptions(name: string, queue: string, priority: number): void {
+  if (queue === '' || queue.length > MAX_QUEUE_CHARS)
+    throw new InvalidOption(`queue of "${name}"`, `1 to ${MAX_QUEUE_CHARS} characters`, `${queue.length}`)
+  if (!(Number.isSafeInteger(priority) && Math.abs(priority) <= MAX_PRIORITY))
+    throw new InvalidOption(
+      `priority of "${name}"`,
+      `a whole number from -${MAX_PRIORITY} to ${MAX_PRIORITY}`,
+      `${priority}`,
+    )
+}
+
+function inputText(name: string, task: Task, input: unknown): string {
+  const checked = validateInput(task, input)
+  // An asynchronous schema cannot answer here; the worker asks it again.
+  if (checked instanceof Promise) checked.catch(() => {})
+  const text = toJson(`the input of "${name}"`, input)
+  const bytes = utf8Bytes(text)
+  if (bytes > MAX_INPUT_BYTES) throw new TooLarge(`the input of "${name}"`, MAX_INPUT_BYTES, bytes)
+  return text
+}

@@ -1,0 +1,135 @@
+/**
+ * Firing what is due. Whoever wakes first fires: any number of beats may do this at once.
+ *
+ * Each tick is a compare-and-set on the schedule's stored due time, with the tick's job enqueued in the same step, so a due
+ * time becomes a job once, however many beats race and however often a call is sent. `now` is the broker's: a beat whose
+ * own clock is wrong neither fires early nor twice.
+ *
+ * @module
+ */
+import type { App } from '../src/app.ts'
+import type { Broker, FireOutcome, SchedulePage, StoredSchedule, Tick } from '../src/broker.ts'
+import { type Clock, systemClock } from '../src/clock.ts'
+import type { OnEvent } from '../src/events.ts'
+import type { JobTick } from '../src/job.ts'
+import type { Schedule } from '../src/schedule.ts'
+import { type Calls, createCalls } from './calls.ts'
+import { fromDefinition } from './definition.ts'
+import { latestDue } from './latest.ts'
+
+export interface TickOptions {
+  readonly app: App
+  readonly broker: Broker
+  readonly clock?: Clock
+  readonly random?: () => number
+  readonly onEvent?: OnEvent | undefined
+}
+
+export interface TickReport {
+  /** Ticks that this pass is known to have fired. One whose reply was lost is fired, but not counted. */
+  readonly fired: number
+  /** When the next schedule is due that this app can fire; null when there is none. */
+  readonly nextAtMs: number | null
+  /** The broker's time at the end of the pass. */
+  readonly nowMs: number
+}
+
+/**
+ * Fires the ticks of the app's schedules that are due: one pass, for edge crons and `tq beat --once`.
+ *
+ * Any number of passes may run at once. Throws what the broker throws when it cannot be reached.
+ *
+ * @example
+ * ```ts
+ * import { defineApp, defineTask } from 'tq-edge'
+ * import { sqliteBroker } from 'tq-edge/brokers/sqlite'
+ * import { deploySchedules, every, tick } from 'tq-edge/scheduler'
+ *
+ * const check = defineTask({ name: 'check', run: () => 'ok' })
+ * const app = defineApp({ tasks: [check], schedules: [every('checks', '1w', { task: check })] })
+ * const broker = sqliteBroker({ path: ':memory:' })
+ * await deploySchedules({ app, broker, stampMs: 1 })
+ * console.log((await tick({ app, broker })).fired) // 0
+ * ```
+ */
+export function tick({
+  app,
+  broker,
+  clock = systemClock,
+  random = Math.random,
+  onEvent,
+}: TickOptions): Promise<TickReport> {
+  return pass({ app, calls: createCalls(broker, { clock, random, onEvent }), onEvent, unknownSeen: new Set() })
+}
+
+/** What passes of one beat share. */
+export interface PassContext {
+  readonly app: App
+  readonly calls: Calls
+  readonly onEvent?: OnEvent | undefined
+  /** Names of the schedules that were said to be unknown: once per beat. */
+  readonly unknownSeen: Set<string>
+}
+
+/** How often one pass looks again: at what has changed under it, and at what fell due meanwhile. */
+const MAX_ROUNDS = 5
+
+export async function pass(context: PassContext): Promise<TickReport> {
+  const { app, calls } = context
+  let fired = 0
+  let nowMs = 0
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const page = await calls.schedules({ due: true, app: app.name })
+    const ticks = page.schedules.flatMap((stored) => toTick(stored, page.nowMs, context) ?? [])
+    if (ticks.length === 0) return { fired, ...(await outlook(page, context)) }
+    fired += tell(ticks, await calls.fire(ticks), context)
+    nowMs = page.nowMs
+  }
+  return { fired, nextAtMs: nowMs, nowMs }
+}
+
+/** What stays due without being fired is unknown here, and nothing to wake for. */
+async function outlook(page: SchedulePage, { app, calls }: PassContext): Promise<Omit<TickReport, 'fired'>> {
+  if (page.schedules.length === 0) return { nextAtMs: page.nextDueAtMs, nowMs: page.nowMs }
+  const unknown = new Set(page.schedules.map(({ name }) => name))
+  const { schedules, nowMs } = await calls.schedules({ app: app.name })
+  const dueAtMs = schedules.flatMap((stored) => (unknown.has(stored.name) ? [] : (stored.dueAtMs ?? [])))
+  return { nextAtMs: dueAtMs.length === 0 ? null : Math.min(...dueAtMs), nowMs }
+}
+
+/** Null for a schedule that this beat cannot fire and so must not advance. */
+function toTick(stored: StoredSchedule, nowMs: number, { app, onEvent, unknownSeen }: PassContext): Tick | null {
+  const schedule = fromDefinition(stored)
+  if (schedule && app.tasks.has(schedule.task) && stored.dueAtMs !== null)
+    return tickOf(schedule, stored, stored.dueAtMs, nowMs)
+  if (!unknownSeen.has(stored.name))
+    onEvent?.({ kind: 'beat.unknown', schedule: stored.name, task: schedule?.task ?? '' })
+  unknownSeen.add(stored.name)
+  return null
+}
+
+/** One job stands for all that was missed: the compare-and-set is on the stored due time, the job is the latest's. */
+function tickOf(schedule: Schedule, stored: StoredSchedule, dueAtMs: number, nowMs: number): Tick {
+  const { name, task, input, queue, priority, next } = schedule
+  const latestMs = latestDue(next, dueAtMs, nowMs)
+  const id = `${name}:${stored.incarnation}:${latestMs}`
+  const told: JobTick = { schedule: name, dueAtMs: latestMs, lateMs: nowMs - latestMs, catchUp: latestMs > dueAtMs }
+  return {
+    schedule: name,
+    revision: stored.revision,
+    dueAtMs,
+    nextDueAtMs: next(latestMs),
+    job: { id, task, queue, input, priority, createdAtMs: nowMs, tick: told },
+  }
+}
+
+/** Says what was fired and counts it; `existing` is another beat's, or an own one whose first reply was lost. */
+function tell(ticks: readonly Tick[], outcomes: readonly FireOutcome[], { onEvent }: PassContext): number {
+  const fired = ticks.filter((_, at) => outcomes[at] === 'fired')
+  for (const { schedule, job } of fired) {
+    const { dueAtMs = 0, lateMs = 0 } = job.tick ?? {}
+    onEvent?.({ kind: 'beat.fired', schedule, id: job.id, dueAtMs, lateMs })
+    onEvent?.({ kind: 'job.enqueued', id: job.id, task: job.task, queue: job.queue, by: 'beat' })
+  }
+  return fired.length
+}

@@ -1,0 +1,145 @@
+import { type Context, Hono, type MiddlewareHandler } from 'hono'
+import { methodNotAllowed } from 'hono/method-not-allowed'
+import { v7 } from 'uuid'
+import type { Broker } from '../broker.ts'
+import { createClient } from '../client/client.ts'
+import { type Clock, systemClock } from '../clock.ts'
+import { JobNotFound } from '../errors.ts'
+import type { OnEvent } from '../events.ts'
+import type { Task } from '../task.ts'
+import { isFinished } from '../words.ts'
+import { guard, type Tokens } from './auth.ts'
+import { limitBody } from './body.ts'
+import { createEnqueue, type EnqueuedJob, type Outcome } from './enqueue.ts'
+import { resultOf, toJobView } from './job-view.ts'
+import { type Problem, problemResponse, refusal, toRefusal } from './problem.ts'
+import { checkInput, checkJobs, checkTaskQuery, checkWait } from './request.ts'
+
+export interface ApiOptions {
+  readonly broker: Broker
+  readonly tokens: Tokens
+  /** The app's tasks, where the API has them: names and inputs are then checked before anything is stored. */
+  readonly tasks?: ReadonlyMap<string, Task>
+  /** The largest body. Default 1 MiB. */
+  readonly maxBodyBytes?: number
+  readonly clock?: Clock
+  readonly random?: () => number
+  readonly newId?: () => string
+  readonly onEvent?: OnEvent
+}
+
+/** One job of many: taken, or refused for the problem given. */
+export type JobAnswer = EnqueuedJob | { readonly id: string; readonly problem: Problem }
+
+const MEBIBYTE = 1_048_576
+
+/**
+ * Creates the REST producer: a Hono app whose `fetch` is the handler, on any runtime.
+ *
+ * Throws `InvalidOption` for tokens that are none.
+ *
+ * @example
+ * ```ts
+ * import { sqliteBroker } from 'tq-edge/brokers/sqlite'
+ * import { createApi } from 'tq-edge/http'
+ *
+ * const broker = sqliteBroker({ path: ':memory:' })
+ * const api = createApi({ broker, tokens: ['a-long-random-token'] })
+ *
+ * const response = await api.request('/v1/tasks/greet?id=hello-1', {
+ *   method: 'POST',
+ *   headers: { Authorization: 'Bearer a-long-random-token', 'Content-Type': 'application/json' },
+ *   body: '{"name":"Ada"}',
+ * })
+ * console.log(response.status, await response.text()) // 202 {"id":"hello-1","state":"queued"}
+ * await broker.close()
+ * ```
+ */
+// Its type is inferred: it carries the routes, from which `hc` types a client.
+export function createApi(options: ApiOptions) {
+  const { broker, tokens, tasks, maxBodyBytes = MEBIBYTE, clock = systemClock, newId = v7, onEvent } = options
+  const client = createClient({
+    broker,
+    maxInputBytes: maxBodyBytes,
+    clock,
+    newId,
+    ...(options.random && { random: options.random }),
+    ...(onEvent && { onEvent }),
+  })
+  const { check, enqueue } = createEnqueue({ broker, client, tasks, clock, newId, onEvent })
+  const limit = limitBody(maxBodyBytes)
+  const app = new Hono()
+  app.onError((error) => problemResponse(toRefusal(error)))
+  app.notFound(({ req }) => problemResponse(refusal('unknown-route', `expected a path of this API, got ${req.path}`)))
+  app.use(observe(clock, onEvent))
+  app.use(methodNotAllowed({ app, onMethodNotAllowed: refuseMethod }))
+  app.use('/v1/*', guard(tokens))
+
+  return app
+    .get('/healthz', (c) => c.json({ status: 'ok' as const }, 200))
+    .post('/v1/tasks/:task', limit, checkTaskQuery, checkInput, async (c) => {
+      const request = { task: c.req.param('task'), ...c.req.valid('query'), ...c.req.valid('json') }
+      await check([request], () => '')
+      const job = only(await enqueue([request]))
+      return c.json(job, 202, { Location: locationOf(job.id) })
+    })
+    .post('/v1/jobs', limit, checkJobs, async (c) => {
+      const { requests, pathOf, many } = c.req.valid('json')
+      await check(requests, pathOf)
+      const outcomes = await enqueue(requests)
+      if (many) return c.json({ jobs: outcomes.map(toAnswer) }, statusOf(outcomes))
+      const job = only(outcomes)
+      return c.json(job, 202, { Location: locationOf(job.id) })
+    })
+    .get('/v1/jobs/:id', async (c) => {
+      const id = c.req.param('id')
+      const record = await client.job(id).get()
+      if (!record) throw new JobNotFound(id)
+      return c.json(toJobView(record), 200)
+    })
+    .get('/v1/jobs/:id/result', checkWait, async (c) => {
+      const { waitMs } = c.req.valid('query')
+      const outcome = await resultOf(client.job(c.req.param('id')), waitMs, c.req.raw.signal)
+      return isFinished(outcome.state) ? c.json(outcome, 200) : c.json(outcome, 202, { 'Retry-After': '1' })
+    })
+}
+
+/** Tells of every request once it is answered, and sets what every answer carries. */
+function observe(clock: Clock, onEvent: OnEvent | undefined): MiddlewareHandler {
+  return async (c, next) => {
+    const startedMs = clock.monotonic()
+    await next()
+    const { status, headers } = c.res
+    headers.set('X-Content-Type-Options', 'nosniff')
+    headers.set('Cache-Control', 'no-store')
+    const durationMs = clock.monotonic() - startedMs
+    const reason = status === 500 && c.error ? { reason: c.error.message } : {}
+    onEvent?.({ kind: 'http.request', method: c.req.method, path: c.req.path, status, durationMs, ...reason })
+  }
+}
+
+function refuseMethod(c: Context, methods: readonly string[]): Response {
+  const allowed = methods.join(', ')
+  return problemResponse(
+    refusal('method-not-allowed', `expected ${allowed}, got ${c.req.method}`, { headers: { Allow: allowed } }),
+  )
+}
+
+const locationOf = (id: string) => `/v1/jobs/${encodeURIComponent(id)}`
+
+function only(outcomes: readonly Outcome[]): EnqueuedJob {
+  const [outcome] = outcomes as readonly [Outcome]
+  if ('refused' in outcome) throw outcome.refused
+  return outcome.job
+}
+
+function toAnswer(outcome: Outcome): JobAnswer {
+  return 'job' in outcome ? outcome.job : { id: outcome.id, problem: outcome.refused.problem }
+}
+
+/** 207 where the answer has to be read job by job. With nothing taken it is the first refusal: the same may be sent again. */
+function statusOf(outcomes: readonly Outcome[]): 202 | 207 {
+  const refused = outcomes.flatMap((outcome) => ('refused' in outcome ? [outcome.refused] : []))
+  if (refused[0] && refused.length === outcomes.length) throw refused[0]
+  return refused.length === 0 ? 202 : 207
+}

@@ -1,0 +1,76 @@
+import type { MiddlewareHandler } from 'hono'
+import { describe, InvalidOption } from '../errors.ts'
+import { refusal } from './problem.ts'
+
+/** The bearer tokens that callers may use; `'none'` leaves the API open to whoever reaches it. */
+export type Tokens = readonly string[] | 'none'
+
+/** What an `Authorization` header can carry: printable ASCII without spaces. */
+const TOKEN = /^[\x21-\x7e]+$/
+const CREDENTIALS = /^Bearer +([\x21-\x7e]+) *$/i
+
+/** Lets through whoever may call. Throws `InvalidOption` for tokens that could never match or that protect nothing. */
+export function guard(tokens: Tokens): MiddlewareHandler {
+  return tokens === 'none' ? requireSameSite : requireToken(checkTokens(tokens))
+}
+
+function requireToken(tokens: readonly string[]): MiddlewareHandler {
+  // Made at the first request: some edge runtimes do no work before one.
+  let digests: readonly Uint8Array[] | undefined
+  return async (c, next) => {
+    const token = CREDENTIALS.exec(c.req.header('Authorization') ?? '')?.[1]
+    if (token === undefined) throw unauthorized('none', '')
+    digests ??= await Promise.all(tokens.map(sha256))
+    if (!isAmong(await sha256(token), digests)) throw unauthorized('one that is not known', ', error="invalid_token"')
+    return next()
+  }
+}
+
+function unauthorized(got: string, challenge: string) {
+  return refusal('unauthorized', `expected the header "Authorization: Bearer <token>" with a known token, got ${got}`, {
+    headers: { 'WWW-Authenticate': `Bearer realm="tq"${challenge}` },
+  })
+}
+
+/**
+ * Without a token, the one thing between a page in the developer's browser and this API is what the browser says of it:
+ * a page may send a body without a content type anywhere, and be refused only the reply.
+ */
+const requireSameSite: MiddlewareHandler = async (c, next) => {
+  const site = c.req.header('Sec-Fetch-Site')
+  const origin = c.req.header('Origin')
+  const foreign = site ? site !== 'same-origin' && site !== 'none' : origin && hostOf(origin) !== hostOf(c.req.url)
+  if (foreign) throw refusal('cross-site', 'expected a call that no page of another site makes, got one that does')
+  return next()
+}
+
+function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : ''
+}
+
+/**
+ * Whether a digest is among others, in a time that tells nothing: every byte of every one is looked at, and since they are
+ * digests, neither length nor a common beginning says anything of a token.
+ */
+export function isAmong(digest: Uint8Array, digests: readonly Uint8Array[]): boolean {
+  let found = 0
+  for (const other of digests) {
+    let difference = digest.length ^ other.length
+    for (const [at, byte] of digest.entries()) difference |= byte ^ (other[at] ?? 0)
+    found |= Number(difference === 0)
+  }
+  return found === 1
+}
+
+async function sha256(text: string): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)))
+}
+
+function checkTokens(tokens: readonly string[]): readonly string[] {
+  if (!Array.isArray(tokens) || tokens.length === 0)
+    throw new InvalidOption('tokens', "one token or more, or 'none'", describe(tokens))
+  for (const [at, token] of tokens.entries())
+    if (typeof token !== 'string' || !TOKEN.test(token))
+      throw new InvalidOption(`tokens[${at}]`, 'printable ASCII without spaces', describe(token))
+  return [...tokens]
+}

@@ -1,0 +1,103 @@
+import { unknownTask } from '../app.ts'
+import type { Broker } from '../broker.ts'
+import type { Client, JobHandle } from '../client/client.ts'
+import type { Clock } from '../clock.ts'
+import { describe, InvalidOption } from '../errors.ts'
+import type { OnEvent } from '../events.ts'
+import { TASK_NAME, type Task, validateInput } from '../task.ts'
+import { DEFAULT_QUEUE, type JobState } from '../words.ts'
+import { type RefusedRequest, toRefusal } from './problem.ts'
+import type { JobRequest } from './request.ts'
+
+/** What the API answers for a job that it has taken. */
+export interface EnqueuedJob {
+  readonly id: string
+  /** Null for a job that was there already and whose record is gone. */
+  readonly state: JobState | null
+  /** A job of that id, task and input was there already; nothing was added. */
+  readonly deduplicated?: true
+}
+
+export interface EnqueueContext {
+  readonly broker: Broker
+  readonly client: Client
+  readonly tasks: ReadonlyMap<string, Task> | undefined
+  readonly clock: Clock
+  readonly newId: () => string
+  readonly onEvent: OnEvent | undefined
+}
+
+export interface Enqueue {
+  /** Throws for the first job whose task is not known or whose input does not pass; `pathOf` says where in the body it is. */
+  check(requests: readonly JobRequest[], pathOf: (at: number) => string): Promise<void>
+  /** Enqueues jobs in one step and answers, in order, what became of each. */
+  enqueue(requests: readonly JobRequest[]): Promise<readonly Outcome[]>
+}
+
+export type Outcome =
+  | { readonly id: string; readonly job: EnqueuedJob }
+  | { readonly id: string; readonly refused: RefusedRequest }
+
+export function createEnqueue({ broker, client, tasks, clock, newId, onEvent }: EnqueueContext): Enqueue {
+  async function checkOne({ task: name, input }: JobRequest): Promise<void> {
+    if (!tasks) return requireTaskName(name)
+    const task = tasks.get(name)
+    if (!task) throw unknownTask(name, tasks.keys())
+    const checked = validateInput(task, input)
+    if (checked instanceof Promise) await checked
+  }
+
+  async function statesOf(ids: readonly string[]): Promise<ReadonlyMap<string, JobState>> {
+    if (ids.length === 0) return new Map()
+    // The jobs are stored: an answer without their states is better than an error that makes the caller send again.
+    const records = await broker.get(ids).catch(() => [])
+    return new Map(records.flatMap((record) => (record ? [[record.id, record.state]] : [])))
+  }
+
+  function newState({ delayMs = 0, dueAtMs = 0 }: JobRequest): JobState {
+    return delayMs > 0 || dueAtMs > clock.now() ? 'scheduled' : 'queued'
+  }
+
+  function answer(request: JobRequest, handle: JobHandle, states: ReadonlyMap<string, JobState>): EnqueuedJob {
+    const { id } = handle
+    if (!isNew(request, handle)) return { id, state: states.get(id) ?? null, deduplicated: true }
+    onEvent?.({ kind: 'job.enqueued', id, task: request.task, queue: request.queue ?? DEFAULT_QUEUE, by: 'api' })
+    return { id, state: newState(request) }
+  }
+
+  return {
+    async check(requests, pathOf) {
+      for (const [at, request] of requests.entries())
+        await checkOne(request).catch((error) => {
+          throw toRefusal(error, pathOf(at))
+        })
+    },
+
+    async enqueue(requests) {
+      const named = requests.map((request) => ({ request, id: request.id ?? newId() }))
+      const settled = await Promise.allSettled(
+        named.map(({ request: { task, input, ...options }, id }) => client.enqueue(task, input, { ...options, id })),
+      )
+      const known = named.filter(({ request }, at) => {
+        const call = settled[at]
+        return call?.status === 'fulfilled' && !isNew(request, call.value)
+      })
+      const states = await statesOf(known.map(({ id }) => id))
+      return named.map(({ request, id }, at) => {
+        const call = settled[at] as PromiseSettledResult<JobHandle>
+        if (call.status === 'rejected') return { id, refused: toRefusal(call.reason) }
+        return { id, job: answer(request, call.value, states) }
+      })
+    },
+  }
+}
+
+/** An id of the API's own making was there only because the first of two sends had got through. */
+function isNew(request: JobRequest, { created }: JobHandle): boolean {
+  return created || request.id === undefined
+}
+
+function requireTaskName(name: string): void {
+  if (!TASK_NAME.test(name))
+    throw new InvalidOption('the name of a task', '1 to 200 letters, digits or . _ - : /', describe(name))
+}

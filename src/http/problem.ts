@@ -1,0 +1,143 @@
+/**
+ * Errors as `application/problem+json` (RFC 9457).
+ *
+ * `type` is a URN, not a link: it names the kind of problem for ever, whoever hosts the documentation.
+ *
+ * @module
+ */
+import { type InputIssue, InvalidInput, isTqError, TqError, toError, UnknownTask } from '../errors.ts'
+
+const TYPE_BASE = 'urn:tq:problem:'
+const MAX_ISSUES = 20
+const MAX_PATH_CHARS = 200
+const MAX_DETAIL_CHARS = 1_000
+
+interface Kind {
+  readonly status: number
+  readonly title: string
+  /** Said in place of the error's own words, which may name a host or a file. */
+  readonly detail?: string
+  readonly retryAfterS?: number
+}
+
+/** `queue-full` is 503, not 429: it says what the server can take, not that this caller has sent too much (RFC 6585). */
+const KINDS = {
+  'malformed-json': { status: 400, title: 'The body is not JSON that can be read' },
+  'invalid-request': { status: 400, title: 'The request is not in the form that this route takes' },
+  unauthorized: { status: 401, title: 'A bearer token is needed' },
+  'cross-site': { status: 403, title: "Another site's page may not call this API" },
+  'unknown-task': { status: 404, title: 'There is no task of this name' },
+  'unknown-job': { status: 404, title: 'There is no job of this id' },
+  'unknown-route': { status: 404, title: 'There is nothing at this path' },
+  'method-not-allowed': { status: 405, title: 'This path does not take this method' },
+  'job-conflict': { status: 409, title: 'The id is taken by another job' },
+  'too-large': { status: 413, title: 'The body is too large' },
+  'unsupported-media-type': { status: 415, title: 'The content type is not JSON' },
+  'invalid-input': { status: 422, title: "The input does not pass the task's schema" },
+  internal: { status: 500, title: 'Something went wrong on the server', detail: "The server's log says what." },
+  'queue-full': { status: 503, title: 'The queue is full', retryAfterS: 10 },
+  'broker-unavailable': {
+    status: 503,
+    title: 'The broker does not answer',
+    detail: 'It is not known whether a job was stored. Sending it again under the same id is safe.',
+    retryAfterS: 5,
+  },
+  'storage-full': {
+    status: 503,
+    title: "The broker's store is full",
+    detail: 'Nothing was stored. Send it again once there is room.',
+    retryAfterS: 60,
+  },
+} as const satisfies Record<string, Kind>
+
+export type ProblemKind = keyof typeof KINDS
+
+const KIND_OF_ERROR: ReadonlyMap<string, ProblemKind> = new Map([
+  ['InvalidOption', 'invalid-request'],
+  ['UnknownTask', 'unknown-task'],
+  ['JobNotFound', 'unknown-job'],
+  ['JobConflict', 'job-conflict'],
+  ['TooLarge', 'too-large'],
+  ['InvalidInput', 'invalid-input'],
+  ['NotSerializable', 'invalid-input'],
+  ['QueueFull', 'queue-full'],
+  ['BrokerUnavailable', 'broker-unavailable'],
+  ['StorageFull', 'storage-full'],
+])
+
+/** What the body of an `application/problem+json` answer holds. */
+export interface Problem {
+  /** `urn:tq:problem:` and the kind. */
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly detail: string
+  /** What is wrong, place by place; never the values found there. */
+  readonly errors?: readonly InputIssue[]
+  /** The known task that looks most like the unknown one. */
+  readonly suggestion?: string
+}
+
+/** A request that the API refuses for a reason of its own, with the problem as it is answered. */
+export class RefusedRequest extends TqError {
+  override name = 'RefusedRequest' as const
+  readonly problem: Problem
+  readonly headers: Readonly<Record<string, string>>
+  constructor(problem: Problem, headers: Readonly<Record<string, string>> = {}) {
+    super(problem.detail)
+    this.problem = problem
+    this.headers = headers
+  }
+}
+
+export interface RefusalOptions {
+  readonly errors?: readonly InputIssue[]
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** The error to throw for a request that is not served. */
+export function refusal(kind: ProblemKind, detail: string, { errors, headers }: RefusalOptions = {}): RefusedRequest {
+  return new RefusedRequest(problemOf(kind, detail, errors), headers)
+}
+
+/** Any error as a refused request; `path` says where in the body the job is that caused it. */
+export function toRefusal(thrown: unknown, path = ''): RefusedRequest {
+  const error = toError(thrown)
+  const { problem, headers } = error instanceof RefusedRequest ? error : refusalOf(error)
+  if (path === '' || problem.status >= 500) return new RefusedRequest(problem, headers)
+  const errors = (problem.errors ?? [{ path: '', message: problem.detail }]).map((issue) => under(path, issue))
+  return new RefusedRequest({ ...problem, errors }, headers)
+}
+
+function refusalOf(error: Error): RefusedRequest {
+  const kind = (isTqError(error) && KIND_OF_ERROR.get(error.name)) || 'internal'
+  const { detail = error.message, retryAfterS }: Kind = KINDS[kind]
+  const suggestion = error instanceof UnknownTask ? error.suggestion : undefined
+  const problem = problemOf(kind, detail, error instanceof InvalidInput ? error.issues : undefined)
+  return new RefusedRequest(
+    suggestion === undefined ? problem : { ...problem, suggestion },
+    retryAfterS === undefined ? {} : { 'Retry-After': String(retryAfterS) },
+  )
+}
+
+function problemOf(kind: ProblemKind, detail: string, errors?: readonly InputIssue[]): Problem {
+  const { status, title } = KINDS[kind]
+  return {
+    type: TYPE_BASE + kind,
+    title,
+    status,
+    detail: detail.slice(0, MAX_DETAIL_CHARS),
+    ...(errors && { errors: errors.slice(0, MAX_ISSUES).map((issue) => under('', issue)) }),
+  }
+}
+
+function under(prefix: string, { path, message }: InputIssue): InputIssue {
+  return { path: [prefix, path].filter(Boolean).join('.').slice(0, MAX_PATH_CHARS), message }
+}
+
+export function problemResponse({ problem, headers }: RefusedRequest): Response {
+  return new Response(JSON.stringify(problem), {
+    status: problem.status,
+    headers: { ...headers, 'Content-Type': 'application/problem+json' },
+  })
+}

@@ -1,0 +1,161 @@
+/**
+ * What callers may send, checked once, here. No message repeats a value: it could be the user's input in the wrong place.
+ *
+ * @module
+ */
+import type { Context, Input, MiddlewareHandler } from 'hono'
+import * as v from 'valibot'
+import { MAX_BATCH_JOBS } from '../broker.ts'
+import { describe, type InputIssue } from '../errors.ts'
+import { readJson } from './body.ts'
+import { refusal } from './problem.ts'
+
+const NAME = 'expected a text of 1 to 200 printable characters'
+const ID = `${NAME} other than . and ..`
+const PRIORITY = 'expected a whole number from -1000000 to 1000000'
+const MS = 'expected milliseconds, 0 or more'
+const MAX_MS = 8.64e15
+const MAX_WAIT_S = 60
+
+// \P{C} leaves out control characters and halves of surrogate pairs, which no header and no store keeps as they are.
+const name = v.pipe(v.string(NAME), v.maxLength(200, NAME), v.regex(/^\P{C}+$/u, NAME))
+// A path cannot end in a dot segment, so a job of such an id could not be read.
+const id = v.pipe(name, v.regex(/^(?!\.{1,2}$)/, ID))
+const priority = v.pipe(
+  v.number(PRIORITY),
+  v.integer(PRIORITY),
+  v.minValue(-1_000_000, PRIORITY),
+  v.maxValue(1_000_000, PRIORITY),
+)
+const ms = v.pipe(v.number(MS), v.minValue(0, MS), v.maxValue(MAX_MS, MS))
+
+const fromText = <Schema extends v.GenericSchema<number, number>>(schema: Schema, message: string) =>
+  v.pipe(v.string(message), v.regex(/^-?\d{1,20}(?:\.\d{1,20})?$/, message), v.transform(Number), schema)
+
+const form =
+  (keys: string) =>
+  ({ expected }: { readonly expected: string | null }) => {
+    if (expected === 'never') return `expected nothing but ${keys}`
+    return expected === 'Object' ? `expected an object of ${keys}` : 'expected a value'
+  }
+
+const taskQuery = v.strictObject(
+  {
+    id: v.optional(id),
+    queue: v.optional(name),
+    priority: v.optional(fromText(priority, PRIORITY)),
+    delayMs: v.optional(fromText(ms, MS)),
+  },
+  form('id, queue, priority, delayMs'),
+)
+
+const jobRequest = v.strictObject(
+  {
+    task: name,
+    input: v.optional(v.unknown()),
+    id: v.optional(id),
+    queue: v.optional(name),
+    priority: v.optional(priority),
+    delayMs: v.optional(ms),
+    dueAtMs: v.optional(ms),
+  },
+  form('task, input, id, queue, priority, delayMs, dueAtMs'),
+)
+
+const waitQuery = v.strictObject(
+  { wait: v.optional(fromText(v.pipe(v.number(), v.minValue(0, 'expected seconds')), 'expected seconds')) },
+  form('wait'),
+)
+
+/** One job as the API takes it. */
+export type JobRequest = v.InferOutput<typeof jobRequest>
+
+export interface JobRequests {
+  readonly requests: readonly JobRequest[]
+  /** Where in the body each of them is. */
+  readonly pathOf: (at: number) => string
+  /** Whether the caller has sent a list, and gets one back. */
+  readonly many: boolean
+}
+
+type JobsBody = JobRequest | readonly JobRequest[] | { readonly jobs: readonly JobRequest[] }
+
+/** A middleware that adds checked data to the request; its type says what a typed client may send. */
+type Checked<I extends Input> = MiddlewareHandler<object, string, I>
+
+export const checkTaskQuery: Checked<{
+  in: { query: v.InferInput<typeof taskQuery> }
+  out: { query: v.InferOutput<typeof taskQuery> }
+}> = async (c, next) => {
+  c.req.addValidatedData('query', parse(taskQuery, queryOf(c)))
+  await next()
+}
+
+export const checkInput: Checked<{ in: { json?: unknown }; out: { json: { readonly input: unknown } } }> = async (
+  c,
+  next,
+) => {
+  c.req.addValidatedData('json', { input: await readJson(c) })
+  await next()
+}
+
+export const checkJobs: Checked<{ in: { json: JobsBody }; out: { json: JobRequests } }> = async (c, next) => {
+  c.req.addValidatedData('json', { ...toJobRequests(await readJson(c)) })
+  await next()
+}
+
+export const checkWait: Checked<{
+  in: { query: v.InferInput<typeof waitQuery> }
+  out: { query: { readonly waitMs: number } }
+}> = async (c, next) => {
+  const { wait = preferredWaitS(c.req.header('Prefer')) } = parse(waitQuery, queryOf(c))
+  c.req.addValidatedData('query', { waitMs: Math.min(MAX_WAIT_S, wait) * 1_000 })
+  await next()
+}
+
+function toJobRequests(body: unknown): JobRequests {
+  if (Array.isArray(body)) return { requests: parseList(body, ''), pathOf: String, many: true }
+  if (!hasJobs(body)) return { requests: [parse(jobRequest, body)], pathOf: () => '', many: false }
+  const { jobs } = parse(v.strictObject({ jobs: v.array(v.unknown(), 'expected a list') }, form('jobs')), body)
+  return { requests: parseList(jobs, 'jobs'), pathOf: (at) => `jobs.${at}`, many: true }
+}
+
+function hasJobs(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && Object.hasOwn(body, 'jobs')
+}
+
+/** The length first: a list of a million wrong things would make a million issues. */
+function parseList(jobs: readonly unknown[], path: string): readonly JobRequest[] {
+  if (jobs.length > MAX_BATCH_JOBS)
+    throw invalidRequest([{ path, message: `expected at most ${MAX_BATCH_JOBS} jobs, got ${jobs.length}` }])
+  return parse(v.array(jobRequest), jobs, path)
+}
+
+/** RFC 7240: a preference that is not understood is not an error. */
+function preferredWaitS(prefer: string | undefined): number {
+  return Number(/(?:^|[,;])\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])/i.exec(prefer ?? '')?.[1] ?? 0)
+}
+
+/** Each parameter once, as text; one that is repeated as the list it is, which no option takes. */
+function queryOf(c: Context): Record<string, string | readonly string[]> {
+  return Object.fromEntries(
+    Object.entries(c.req.queries()).map(([key, values]) => [key, values.length === 1 ? (values[0] as string) : values]),
+  )
+}
+
+function parse<Schema extends v.GenericSchema>(schema: Schema, value: unknown, path = ''): v.InferOutput<Schema> {
+  const outcome = v.safeParse(schema, value, { abortPipeEarly: true })
+  if (outcome.success) return outcome.output
+  throw invalidRequest(outcome.issues.map((issue) => toIssue(issue, path)))
+}
+
+function toIssue(issue: v.BaseIssue<unknown>, path: string): InputIssue {
+  const keys = (issue.path ?? []).map(({ key }) => String(key))
+  const got = issue.input === undefined ? 'none' : issue.expected === 'never' ? 'this' : describe(issue.input)
+  return { path: [path, ...keys].filter((key) => key !== '').join('.'), message: `${issue.message}, got ${got}` }
+}
+
+function invalidRequest(errors: readonly InputIssue[]) {
+  const [first] = errors
+  return refusal('invalid-request', [first?.path, first?.message].filter(Boolean).join(': '), { errors })
+}

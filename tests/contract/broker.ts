@@ -1,0 +1,35 @@
+/**
+ * The contract suite: what every broker does, case by case. A broker's own test file hands its factory to `testBroker`.
+ *
+ * The cases use `node:assert` alone, so that any runtime can run them without a test runner.
+ *
+ * @module
+ */
+import { cancelCases } from './broker/cancel.ts'
+import { claimCases } from './broker/claim.ts'
+import { enqueueCases } from './broker/enqueue.ts'
+import { faultCases } from './broker/faults.ts'
+import { fenceCases } from './broker/fence.ts'
+import { leaseCases } from './broker/lease.ts'
+import { nextCases } from './broker/next.ts'
+import { operationCases } from './broker/operations.ts'
+import { readCases } from './broker/reads.ts'
+import { scheduleCases } from './broker/schedules.ts'
+import { settleCases } from './broker/settle.ts'
+import { wakeCases } from './broker/wake.ts'
+import type { Case } from './subject.ts'
+
+export const brokerCases: readonly Case[] = [
+  ...enqueueCases,
+  ...claimCases,
+  ...settleCases,
+  ...fenceCases,
+  ...leaseCases,
+  ...nextCases,
+  ...cancelCases,
+  ...operationCases,
+  ...readCases,
+  ...scheduleCases,
+  ...wakeCases,
+  ...faultCases,
+]

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import type { Case } from '../subject.ts'
+import { active, fail, idsOf, job, jobs, lane, retryIn, succeed } from '../verbs.ts'
+
+export const readCases: readonly Case[] = [
+  {
+    name: 'an unknown id reads as null, in its place among the known ones',
+    async run({ broker }) {
+      await broker.enqueue([job('a'), job('b')])
+      const records = await broker.get(['b', 'nobody', 'a', 'b'])
+      assert.deepEqual(
+        records.map((record) => record?.id ?? null),
+        ['b', null, 'a', 'b'],
+      )
+      assert.deepEqual(await broker.get([]), [])
+    },
+  },
+  {
+    name: 'a thousand jobs are read in one call',
+    async run({ broker }) {
+      const many = jobs(1_000)
+      await broker.enqueue(many)
+      assert.deepEqual(idsOf((await broker.get(idsOf(many))) as never), idsOf(many))
+    },
+  },
+  {
+    name: 'list goes through all jobs, newest first, page by page, each of them once',
+    async run({ broker }) {
+      const many = jobs(25)
+      await broker.enqueue(many)
+      const seen: string[] = []
+      let cursor: string | null | undefined
+      do {
+        const page = await broker.list({ limit: 10, ...(cursor ? { cursor } : {}) })
+        assert.ok(page.jobs.length <= 10)
+        seen.push(...idsOf(page.jobs))
+        cursor = page.cursor
+      } while (cursor)
+      assert.deepEqual(seen, idsOf(many).reverse())
+    },
+  },
+  {
+    name: 'list keeps its place while jobs are added and finish',
+    async run({ broker }) {
+      await broker.enqueue(jobs(6))
+      const first = await broker.list({ limit: 3 })
+      await broker.enqueue(jobs(3, 'new'))
+      const worker = lane(broker)
+      await worker.settle(succeed(await worker.claimOne()))
+      const rest = await broker.list({ limit: 10, cursor: first.cursor ?? '' })
+      assert.deepEqual(idsOf([...first.jobs, ...rest.jobs]), idsOf(jobs(6)).reverse())
+      assert.equal(rest.cursor, null)
+    },
+  },
+  {
+    name: 'list filters by state, queue and task',
+    async run({ broker }) {
+      const worker = lane(broker)
+      await worker.settle(fail(await active(broker, worker, 'failed')))
+      await broker.enqueue([
+        job('other queue', { queue: 'mail' }),
+        job('other task', { task: 'mail' }),
+        job('later', { delayMs: 1_000 }),
+      ])
+      const listed = async (filter: Parameters<typeof broker.list>[0]) => idsOf((await broker.list(filter)).jobs)
+      assert.deepEqual(await listed({ states: ['failed'] }), ['failed'])
+      assert.deepEqual(await listed({ states: ['failed', 'scheduled'] }), ['later', 'failed'])
+      assert.deepEqual(await listed({ queue: 'mail' }), ['other queue'])
+      assert.deepEqual(await listed({ task: 'mail' }), ['other task'])
+      assert.deepEqual(await listed({ task: 'mail', queue: 'mail' }), [])
+    },
+  },
+  {
+    name: 'list refuses a limit or a cursor that cannot be',
+    async run({ broker }) {
+      for (const filter of [{ limit: 0 }, { limit: 1_001 }, { limit: 1.5 }, { cursor: "'; drop table" }])
+        await assert.rejects(broker.list(filter), { name: 'InvalidOption' })
+    },
+  },
+  {
+    name: 'stats count jobs by queue and state',
+    async run({ broker, clock }) {
+      const worker = lane(broker)
+      await worker.settle(fail(await active(broker, worker, 'failed')))
+      await worker.settle(retryIn(await active(broker, worker, 'retrying'), 5_000))
+      await active(broker, worker, 'active')
+      await broker.enqueue([...jobs(2), job('later', { delayMs: 1_000 }), job('mail', { queue: 'mail' })])
+      const { queues, workers, nowMs } = await broker.stats()
+      assert.deepEqual([workers, nowMs], [[], clock.now()])
+      assert.deepEqual(
+        queues.map(({ queue, counts }) => [queue, counts]),
+        [
+          ['default', { failed: 1, retrying: 1, active: 1, queued: 2, scheduled: 1 }],
+          ['mail', { queued: 1 }],
+        ],
+      )
+    },
+  },
+  {
+    name: 'a broker that holds nothing says so',
+    async run({ broker, clock }) {
+      assert.deepEqual(await broker.stats(), { nowMs: clock.now(), queues: [], workers: [] })
+      assert.deepEqual(await broker.list({}), { jobs: [], cursor: null })
+      assert.equal(await broker.prune(), 0)
+      assert.deepEqual([await broker.cancel([]), await broker.retry([]), await broker.remove([])], [[], [], []])
+    },
+  },
+]

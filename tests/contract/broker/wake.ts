@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict'
+import type { Broker } from '../../../src/broker.ts'
+import type { Case, Context } from '../subject.ts'
+import { active, idsOf, job, jobs, lane, succeed, type TestLane } from '../verbs.ts'
+
+interface Ear {
+  readonly heard: number
+  /** Resolves with the first hint, or the first one after `forget`. */
+  hint(): Promise<void>
+  forget(): void
+}
+
+async function ear(broker: Broker, waiter: string): Promise<Ear> {
+  assert.ok(broker.wake)
+  let heard = 0
+  let first = Promise.withResolvers<void>()
+  await broker.wake.listen(waiter, () => {
+    heard++
+    first.resolve()
+  })
+  return {
+    get heard() {
+      return heard
+    },
+    hint: () => first.promise,
+    forget: () => {
+      first = Promise.withResolvers()
+    },
+  }
+}
+
+/** Hints come in order: once a later one has arrived, those before it have too, so that what was not heard was not sent. */
+async function hintsHaveArrived(from: Broker, at: Broker, name: string): Promise<void> {
+  const worker = lane(from, `${name}.1.0`)
+  const waiting = await ear(at, name)
+  await from.enqueue([job(name, { queue: name })])
+  const held = await worker.claimOne({ queues: [name] })
+  await at.get([name], { waiter: name, waitMs: 60_000 })
+  await worker.exchange({ queues: [name], settle: [succeed(held)] })
+  await waiting.hint()
+}
+
+async function waitingLanes(broker: Broker, count: number): Promise<{ lanes: TestLane[]; ears: Ear[] }> {
+  const lanes = Array.from({ length: count }, (_, at) => lane(broker, `idle.${at}.0`))
+  const ears = await Promise.all(lanes.map(({ id }) => ear(broker, id)))
+  for (const one of lanes) await one.wait()
+  return { lanes, ears }
+}
+
+const heardBy = (ears: readonly Ear[]) => ears.filter(({ heard }) => heard > 0).length
+
+type Producer = 'the same broker' | 'a second broker'
+
+/** What wakes whom, whether the hint stays in this broker or crosses over to it, as between two processes. */
+const hintCases = (producer: Producer): Case[] => {
+  const open = async (ctx: Context) => (producer === 'a second broker' && ctx.open ? ctx.open() : ctx.broker)
+  const cases: Omit<Case, 'needs'>[] = [
+    {
+      name: 'a lane that waits is hinted by an enqueue',
+      async run(ctx) {
+        const { lanes, ears } = await waitingLanes(ctx.broker, 1)
+        await (await open(ctx)).enqueue([job('a')])
+        await ears[0]?.hint()
+        assert.equal((await lanes[0]?.claimOne())?.id, 'a')
+      },
+    },
+    {
+      name: 'a lane that waits is hinted again and again',
+      async run(ctx) {
+        const producer = await open(ctx)
+        const { lanes, ears } = await waitingLanes(ctx.broker, 1)
+        const [worker, waiting] = [lanes[0] as TestLane, ears[0] as Ear]
+        for (let round = 0; round < 5; round++) {
+          await producer.enqueue([job(`job-${round}`)])
+          await waiting.hint()
+          waiting.forget()
+          const claimed = await worker.claimOne()
+          await worker.exchange({ want: 1, waitMs: 60_000, settle: [succeed(claimed)] })
+        }
+      },
+    },
+    {
+      name: 'a lane whose waiting exchange was sent again is hinted',
+      async run(ctx) {
+        const { lanes, ears } = await waitingLanes(ctx.broker, 1)
+        await lanes[0]?.again()
+        await (await open(ctx)).enqueue([job('a')])
+        await ears[0]?.hint()
+      },
+    },
+    {
+      name: 'one job wakes one or two of the waiting lanes, not all',
+      async run(ctx) {
+        const producer = await open(ctx)
+        const { ears } = await waitingLanes(ctx.broker, 6)
+        await producer.enqueue([job('a')])
+        await Promise.race(ears.map((waiting) => waiting.hint()))
+        await hintsHaveArrived(producer, ctx.broker, 'barrier')
+        assert.ok(heardBy(ears) >= 1 && heardBy(ears) <= 2, `expected 1 or 2 lanes, got ${heardBy(ears)}`)
+      },
+    },
+    {
+      name: 'a waiter for a job is hinted when it finishes',
+      async run(ctx) {
+        const other = await open(ctx)
+        const worker = lane(other)
+        const held = await active(other, worker, 'a')
+        const waiting = await ear(ctx.broker, 'result.1')
+        await ctx.broker.get(['a', 'nobody'], { waiter: 'result.1', waitMs: 60_000 })
+        await worker.settle(succeed(held))
+        await waiting.hint()
+      },
+    },
+    {
+      name: 'a resumed queue wakes who waits for it',
+      async run(ctx) {
+        const other = await open(ctx)
+        await other.enqueue([job('a')])
+        await other.setPaused('default', true, 0)
+        const { ears } = await waitingLanes(ctx.broker, 1)
+        await other.setPaused('default', false, 1)
+        await ears[0]?.hint()
+      },
+    },
+    {
+      name: 'a replayed job wakes who waits for its queue',
+      async run(ctx) {
+        const other = await open(ctx)
+        await other.enqueue([job('a')])
+        await other.cancel(['a'])
+        const { ears } = await waitingLanes(ctx.broker, 1)
+        await other.retry([{ id: 'a', epoch: (await other.get(['a']))[0]?.epoch ?? 0 }])
+        await ears[0]?.hint()
+      },
+    },
+  ]
+  return cases.map((one) => ({
+    ...one,
+    name: producer === 'a second broker' ? `${one.name}, from a second broker` : one.name,
+    needs: producer === 'a second broker' ? producer : 'wake',
+  }))
+}
+
+export const wakeCases: readonly Case[] = [
+  ...hintCases('the same broker'),
+  ...hintCases('a second broker'),
+  {
+    name: 'a claim that leaves work wakes the next lane, until all the work is taken',
+    needs: 'wake',
+    async run({ broker }) {
+      const { lanes, ears } = await waitingLanes(broker, 4)
+      await broker.enqueue(jobs(4))
+      const taken: string[] = []
+      const working = lanes.map(async (one, at) => {
+        await ears[at]?.hint()
+        taken.push(...idsOf(await one.claim(1)))
+      })
+      await Promise.all(working)
+      assert.deepEqual(taken.sort(), idsOf(jobs(4)))
+    },
+  },
+  {
+    name: 'a lane is hinted by nothing that concerns other queues',
+    needs: 'wake',
+    async run({ broker }) {
+      const { ears } = await waitingLanes(broker, 1)
+      await broker.enqueue([job('a', { queue: 'other' })])
+      await hintsHaveArrived(broker, broker, 'barrier')
+      assert.equal(heardBy(ears), 0)
+    },
+  },
+  {
+    name: 'a lane whose waiting time is over is not named: the hint goes to one that waits',
+    needs: 'wake',
+    async run({ broker, clock }) {
+      const { ears } = await waitingLanes(broker, 3)
+      await clock.advance(60_001)
+      const waiting = lane(broker, 'fresh.1.0')
+      const listening = await ear(broker, waiting.id)
+      await waiting.wait()
+      await broker.enqueue([job('a')])
+      await listening.hint()
+      await hintsHaveArrived(broker, broker, 'barrier')
+      assert.equal(heardBy(ears), 0)
+    },
+  },
+  {
+    name: 'a lane that makes another exchange no longer waits',
+    needs: 'wake',
+    async run({ broker }) {
+      const { lanes, ears } = await waitingLanes(broker, 1)
+      await lanes[0]?.exchange()
+      await broker.enqueue([job('a')])
+      await hintsHaveArrived(broker, broker, 'barrier')
+      assert.equal(heardBy(ears), 0)
+    },
+  },
+  {
+    name: 'who has stopped listening hears nothing more',
+    needs: 'wake',
+    async run({ broker }) {
+      let heard = 0
+      const worker = lane(broker)
+      const end = await broker.wake?.listen(worker.id, () => {
+        heard++
+      })
+      await worker.wait()
+      end?.()
+      await broker.enqueue([job('a')])
+      await hintsHaveArrived(broker, broker, 'barrier')
+      assert.equal(heard, 0)
+    },
+  },
+]

@@ -1,0 +1,130 @@
+import { expect, test } from 'bun:test'
+import { defineTask, InvalidInput, InvalidOption, NotSerializable, TooLarge } from 'tq-edge'
+import { cron, every } from 'tq-edge/scheduler'
+import * as v from 'valibot'
+import { dueTimes, tidy } from './support.ts'
+
+const greet = defineTask({ name: 'greet', input: v.object({ name: v.string() }), run: ({ name }) => name })
+
+const duesOf = (pattern: string, timezone: string, from: string, until: string) =>
+  dueTimes(cron('x', pattern, { task: tidy, timezone }), Date.parse(from), Date.parse(until)).map((at) =>
+    new Date(at).toISOString().replace(':00.000Z', 'Z'),
+  )
+
+test('a pattern is read in UTC unless a zone is given', () => {
+  const noon = Date.UTC(2026, 0, 5, 12)
+  expect(cron('x', '0 7 * * *', { task: tidy }).next(noon)).toBe(Date.UTC(2026, 0, 6, 7))
+  expect(cron('x', '0 7 * * *', { task: tidy, timezone: 'Asia/Tokyo' }).next(noon)).toBe(Date.UTC(2026, 0, 5, 22))
+})
+
+test('the next due time is after the moment asked for, to the millisecond', () => {
+  const { next } = cron('x', '* * * * * *', { task: tidy })
+  expect(next(1_000)).toBe(2_000)
+  expect(next(999)).toBe(1_000)
+  expect(next(1_500)).toBe(2_000)
+})
+
+test('a time that the clock skips in spring is due once, at the end of the gap', () => {
+  expect(duesOf('30 2 * * *', 'Europe/Oslo', '2026-03-28T00:00Z', '2026-03-31T00:00Z')).toEqual([
+    '2026-03-28T01:30Z',
+    '2026-03-29T01:00Z',
+    '2026-03-30T00:30Z',
+  ])
+})
+
+test('a time that comes twice in autumn is due once', () => {
+  expect(duesOf('30 2 * * *', 'Europe/Oslo', '2026-10-24T00:00Z', '2026-10-27T00:00Z')).toEqual([
+    '2026-10-24T00:30Z',
+    '2026-10-25T00:30Z',
+    '2026-10-26T01:30Z',
+  ])
+  expect(duesOf('0,30 2 * * *', 'Europe/Oslo', '2026-10-24T22:00Z', '2026-10-25T22:00Z')).toHaveLength(2)
+})
+
+test('a rule of one year comes to an end', () => {
+  const { next } = cron('x', '0 0 0 1 1 * 2027', { task: tidy })
+  expect(next(Date.UTC(2026, 0, 1))).toBe(Date.UTC(2027, 0, 1))
+  expect(next(Date.UTC(2027, 0, 1))).toBeNull()
+})
+
+for (const pattern of [
+  'nope',
+  '',
+  '* * *',
+  '60 * * * *',
+  '0 0 * * 8',
+  '@reboot',
+  'CRON_TZ=Europe/Oslo 0 7 * * *',
+  '2026-01-01T00:00:00',
+  '2026-01-01 00:00:00',
+  '0 0 31 2 *',
+])
+  test(`the pattern "${pattern}" is refused with the form that is supported`, () => {
+    const declare = () => cron('digest', pattern, { task: tidy })
+    expect(declare).toThrow(InvalidOption)
+    expect(declare).toThrow(
+      `expected pattern of "digest" to be five fields (minute hour day month weekday), with seconds before or seconds and a year around them, or @hourly, @daily, @weekly, @monthly, @yearly, got "${pattern}" (`,
+    )
+  })
+
+for (const timezone of ['Mars/Olympus', 'GMT+2', '+02:00', '', 'Local'])
+  test(`the zone "${timezone}" is refused with the form that is supported`, () => {
+    const declare = () => cron('digest', '0 7 * * *', { task: tidy, timezone })
+    expect(declare).toThrow(InvalidOption)
+    expect(declare).toThrow(
+      `expected timezone of "digest" to be an IANA time zone such as "Europe/Oslo", got "${timezone}"`,
+    )
+  })
+
+test('a schedule carries its jobs: task, input, queue, priority', () => {
+  const { task, input, queue, priority } = cron('x', '@daily', {
+    task: greet,
+    input: { name: 'Ada' },
+    queue: 'mail',
+    priority: 5,
+  })
+  expect({ task, input, queue, priority }).toEqual({
+    task: 'greet',
+    input: '{"name":"Ada"}',
+    queue: 'mail',
+    priority: 5,
+  })
+  expect(every('x', '1m', { task: tidy })).toMatchObject({ task: 'tidy', input: '', queue: 'default', priority: 0 })
+})
+
+test('an input that the task would refuse is refused when the schedule is declared, by the compiler too', () => {
+  // @ts-expect-error a number is no name
+  expect(() => cron('x', '@daily', { task: greet, input: { name: 1 } })).toThrow(InvalidInput)
+  // @ts-expect-error the task needs an input
+  expect(() => every('x', '1m', { task: greet })).toThrow(InvalidInput)
+})
+
+test('an input that JSON cannot carry, or that is too large, is refused', () => {
+  expect(() => every('x', '1m', { task: tidy, input: 1n })).toThrow(NotSerializable)
+  expect(() => every('x', '1m', { task: tidy, input: 'é'.repeat(600_000) })).toThrow(TooLarge)
+})
+
+test('an asynchronous schema refuses nothing here and breaks nothing', () => {
+  const picky = defineTask({
+    name: 'picky',
+    input: v.pipeAsync(
+      v.string(),
+      v.checkAsync(() => Promise.resolve(false)),
+    ),
+    run: () => {},
+  })
+  expect(every('x', '1m', { task: picky, input: 'a' }).input).toBe('"a"')
+})
+
+for (const name of ['', 'a b', 'x'.repeat(141)])
+  test(`the schedule name of ${name.length} characters "${name.slice(0, 5)}" is refused`, () => {
+    expect(() => every(name, '1m', { task: tidy })).toThrow('expected the name of a schedule to be 1 to 140 letters')
+    expect(() => cron(name, '@daily', { task: tidy })).toThrow(InvalidOption)
+  })
+
+test('a queue or a priority that cannot be is refused', () => {
+  expect(() => every('x', '1m', { task: tidy, queue: '' })).toThrow(
+    'expected queue of "x" to be 1 to 200 characters, got 0',
+  )
+  expect(() => every('x', '1m', { task: tidy, priority: 1.5 })).toThrow('expected priority of "x" to be a whole number')
+})
