@@ -75,8 +75,10 @@ export interface LeaseRef {
 }
 
 /** What has become of a claimed job. */
-export type Settlement = LeaseRef &
-  (
+export type Settlement = LeaseRef & {
+  /** JSON text of the job's last progress, when it has told some since the last extension. */
+  readonly progress?: string | undefined
+} & (
     | { readonly kind: 'succeeded'; readonly result: string; readonly keepMs: number }
     | { readonly kind: 'retry'; readonly delayMs: number; readonly error: JobError }
     | { readonly kind: 'failed'; readonly error: JobError; readonly keepMs: number }

@@ -95,7 +95,6 @@ export interface Client<A extends App = App> {
 const MEBIBYTE = 1_048_576
 const RESEND_DEADLINE_MS = 20_000
 const DEFAULT_RESULT_TIMEOUT_MS = 30_000
-const MAX_NAME_CHARS = 200
 
 /**
  * Creates a producer's client, typed by the app's type alone: `import type app from './tasks.ts'` bundles no handler.
@@ -128,9 +127,9 @@ export function createClient<A extends App = App>(options: ClientOptions): Clien
     newId = v7,
     onEvent,
   } = options
-  const results = createResults(broker, clock, `result.${newId()}`)
-  const send = (jobs: readonly Job[]) =>
-    resend(() => broker.enqueue(jobs), { call: 'enqueue', clock, random, deadlineMs: RESEND_DEADLINE_MS, onEvent })
+  const resending = { clock, random, deadlineMs: RESEND_DEADLINE_MS, onEvent }
+  const results = createResults(broker, () => `result.${newId()}`, resending)
+  const send = (jobs: readonly Job[]) => resend(() => broker.enqueue(jobs), { call: 'enqueue', ...resending })
   const sendWithOthers = createBatch(send)
 
   function checkInput(name: string, input: unknown): unknown {
@@ -216,12 +215,15 @@ function checkOptions(task: string, { id, queue, priority, delayMs, dueAtMs }: E
     throw new InvalidOption('a job', 'due by delayMs or by dueAtMs', 'both')
 }
 
+/** No control characters: brokers keep names in lines and lists of texts. */
+const NAME = /^[^\p{Cc}]{1,200}$/u
+
 function checkName(option: string, value: string): void {
-  if (typeof value !== 'string' || value === '' || value.length > MAX_NAME_CHARS)
+  if (typeof value !== 'string' || !NAME.test(value))
     throw new InvalidOption(
       option,
-      `a text of 1 to ${MAX_NAME_CHARS} characters`,
-      typeof value === 'string' ? `${value.length}` : typeof value,
+      '1 to 200 characters, none of them a control character',
+      typeof value === 'string' ? `${value.length} characters` : typeof value,
     )
 }
 

@@ -1,7 +1,7 @@
 import type { Broker } from '../broker.ts'
 import { MAX_BATCH_JOBS } from '../broker.ts'
-import type { Clock } from '../clock.ts'
 import type { JobRecord } from '../job.ts'
+import { type ResendOptions, resend } from '../resend.ts'
 import { isFinished } from '../words.ts'
 
 /** With hints, how often to look all the same: a hint may be lost. */
@@ -25,10 +25,13 @@ export interface Results {
  * Waits for results, for a whole client at once: however many jobs are waited for, one read looks at all of them, and the
  * broker's hint says when to look.
  */
-export function createResults(broker: Broker, clock: Clock, waiter: string): Results {
+export function createResults(broker: Broker, newWaiter: () => string, options: Omit<ResendOptions, 'call'>): Results {
+  const { clock } = options
   const waiting = new Set<Waiting>()
   let pollMs = POLL_FIRST_MS
   let cancelTimer: (() => void) | undefined
+  /** Made when somebody waits: some runtimes give no randomness while a module is loaded. */
+  let waiter = ''
   let unlisten: (() => void) | undefined
   let looking = false
   let lookAgain = false
@@ -40,6 +43,7 @@ export function createResults(broker: Broker, clock: Clock, waiter: string): Res
 
   async function listen(): Promise<void> {
     if (unlisten || !broker.wake) return
+    waiter ||= newWaiter()
     unlisten = await broker.wake.listen(waiter, () => void look())
   }
 
@@ -68,11 +72,9 @@ export function createResults(broker: Broker, clock: Clock, waiter: string): Res
     const entries = [...waiting]
     for (let from = 0; from < entries.length; from += MAX_BATCH_JOBS) {
       const some = entries.slice(from, from + MAX_BATCH_JOBS)
-      const options = unlisten ? { waiter, waitMs: 4 * PROBE_MS } : {}
-      const records = await broker.get(
-        some.map(({ id }) => id),
-        options,
-      )
+      const ids = some.map(({ id }) => id)
+      const hints = unlisten ? { waiter, waitMs: 4 * PROBE_MS } : {}
+      const records = await resend(() => broker.get(ids, hints), { call: 'get', ...options })
       for (const [at, entry] of some.entries()) settle(entry, records[at] ?? null)
     }
   }

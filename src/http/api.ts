@@ -4,7 +4,7 @@ import { v7 } from 'uuid'
 import type { Broker } from '../broker.ts'
 import { createClient } from '../client/client.ts'
 import { type Clock, systemClock } from '../clock.ts'
-import { JobNotFound } from '../errors.ts'
+import { JobNotFound, toError } from '../errors.ts'
 import type { OnEvent } from '../events.ts'
 import type { Task } from '../task.ts'
 import { isFinished } from '../words.ts'
@@ -58,24 +58,19 @@ const MEBIBYTE = 1_048_576
 // Its type is inferred: it carries the routes, from which `hc` types a client.
 export function createApi(options: ApiOptions) {
   const { broker, tokens, tasks, maxBodyBytes = MEBIBYTE, clock = systemClock, newId = v7, onEvent } = options
+  const { random = Math.random } = options
+  const limit = limitBody(maxBodyBytes)
   const client = createClient({
     broker,
     maxInputBytes: maxBodyBytes,
     clock,
+    random,
     newId,
-    ...(options.random && { random: options.random }),
     ...(onEvent && { onEvent }),
   })
   const { check, enqueue } = createEnqueue({ broker, client, tasks, clock, newId, onEvent })
-  const limit = limitBody(maxBodyBytes)
-  const app = new Hono()
-  app.onError((error) => problemResponse(toRefusal(error)))
-  app.notFound(({ req }) => problemResponse(refusal('unknown-route', `expected a path of this API, got ${req.path}`)))
-  app.use(observe(clock, onEvent))
-  app.use(methodNotAllowed({ app, onMethodNotAllowed: refuseMethod }))
-  app.use('/v1/*', guard(tokens))
 
-  return app
+  return createBase(tokens, clock, onEvent)
     .get('/healthz', (c) => c.json({ status: 'ok' as const }, 200))
     .post('/v1/tasks/:task', limit, checkTaskQuery, checkInput, async (c) => {
       const request = { task: c.req.param('task'), ...c.req.valid('query'), ...c.req.valid('json') }
@@ -104,6 +99,17 @@ export function createApi(options: ApiOptions) {
     })
 }
 
+/** What holds for every route: problems for errors, an event and headers for every answer, and who may call. */
+function createBase(tokens: Tokens, clock: Clock, onEvent: OnEvent | undefined): Hono {
+  const app = new Hono()
+  app.onError((error) => problemResponse(toRefusal(error)))
+  app.notFound(({ req }) => problemResponse(refusal('unknown-route', `expected a path of this API, got ${req.path}`)))
+  app.use(observe(clock, onEvent))
+  app.use(methodNotAllowed({ app, onMethodNotAllowed: refuseMethod }))
+  app.use('/v1/*', guard(tokens))
+  return app
+}
+
 /** Tells of every request once it is answered, and sets what every answer carries. */
 function observe(clock: Clock, onEvent: OnEvent | undefined): MiddlewareHandler {
   return async (c, next) => {
@@ -113,7 +119,7 @@ function observe(clock: Clock, onEvent: OnEvent | undefined): MiddlewareHandler 
     headers.set('X-Content-Type-Options', 'nosniff')
     headers.set('Cache-Control', 'no-store')
     const durationMs = clock.monotonic() - startedMs
-    const reason = status === 500 && c.error ? { reason: c.error.message } : {}
+    const reason = status === 500 ? { reason: toError(c.error?.cause ?? c.error).message } : {}
     onEvent?.({ kind: 'http.request', method: c.req.method, path: c.req.path, status, durationMs, ...reason })
   }
 }

@@ -2,12 +2,12 @@ import { unknownTask } from '../app.ts'
 import type { Broker } from '../broker.ts'
 import type { Client, JobHandle } from '../client/client.ts'
 import type { Clock } from '../clock.ts'
-import { describe, InvalidOption } from '../errors.ts'
+import { describe, InvalidInput, InvalidOption } from '../errors.ts'
 import type { OnEvent } from '../events.ts'
 import { TASK_NAME, type Task, validateInput } from '../task.ts'
 import { DEFAULT_QUEUE, type JobState } from '../words.ts'
 import { type RefusedRequest, toRefusal } from './problem.ts'
-import type { JobRequest } from './request.ts'
+import type { JobRequest, PathOf } from './request.ts'
 
 /** What the API answers for a job that it has taken. */
 export interface EnqueuedJob {
@@ -28,8 +28,8 @@ export interface EnqueueContext {
 }
 
 export interface Enqueue {
-  /** Throws for the first job whose task is not known or whose input does not pass; `pathOf` says where in the body it is. */
-  check(requests: readonly JobRequest[], pathOf: (at: number) => string): Promise<void>
+  /** Throws for the first job whose task is not known or whose input does not pass, and says where in the body it is. */
+  check(requests: readonly JobRequest[], pathOf: PathOf): Promise<void>
   /** Enqueues jobs in one step and answers, in order, what became of each. */
   enqueue(requests: readonly JobRequest[]): Promise<readonly Outcome[]>
 }
@@ -69,7 +69,7 @@ export function createEnqueue({ broker, client, tasks, clock, newId, onEvent }: 
     async check(requests, pathOf) {
       for (const [at, request] of requests.entries())
         await checkOne(request).catch((error) => {
-          throw toRefusal(error, pathOf(at))
+          throw toRefusal(error, pathOf(at, error instanceof InvalidInput ? 'input' : 'task'))
         })
     },
 

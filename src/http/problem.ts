@@ -21,7 +21,7 @@ interface Kind {
 }
 
 /** `queue-full` is 503, not 429: it says what the server can take, not that this caller has sent too much (RFC 6585). */
-const KINDS = {
+export const KINDS = {
   'malformed-json': { status: 400, title: 'The body is not JSON that can be read' },
   'invalid-request': { status: 400, title: 'The request is not in the form that this route takes' },
   unauthorized: { status: 401, title: 'A bearer token is needed' },
@@ -39,7 +39,7 @@ const KINDS = {
   'broker-unavailable': {
     status: 503,
     title: 'The broker does not answer',
-    detail: 'It is not known whether a job was stored. Sending it again under the same id is safe.',
+    detail: 'The call may have been carried out or not. Sending it again is safe; an enqueue, under an id of your own.',
     retryAfterS: 5,
   },
   'storage-full': {
@@ -83,8 +83,8 @@ export class RefusedRequest extends TqError {
   override name = 'RefusedRequest' as const
   readonly problem: Problem
   readonly headers: Readonly<Record<string, string>>
-  constructor(problem: Problem, headers: Readonly<Record<string, string>> = {}) {
-    super(problem.detail)
+  constructor(problem: Problem, headers: Readonly<Record<string, string>> = {}, options?: ErrorOptions) {
+    super(problem.detail, options)
     this.problem = problem
     this.headers = headers
   }
@@ -103,8 +103,9 @@ export function refusal(kind: ProblemKind, detail: string, { errors, headers }: 
 /** Any error as a refused request; `path` says where in the body the job is that caused it. */
 export function toRefusal(thrown: unknown, path = ''): RefusedRequest {
   const error = toError(thrown)
-  const { problem, headers } = error instanceof RefusedRequest ? error : refusalOf(error)
-  if (path === '' || problem.status >= 500) return new RefusedRequest(problem, headers)
+  const refused = error instanceof RefusedRequest ? error : refusalOf(error)
+  const { problem, headers } = refused
+  if (path === '' || problem.status >= 500) return refused
   const errors = (problem.errors ?? [{ path: '', message: problem.detail }]).map((issue) => under(path, issue))
   return new RefusedRequest({ ...problem, errors }, headers)
 }
@@ -117,6 +118,7 @@ function refusalOf(error: Error): RefusedRequest {
   return new RefusedRequest(
     suggestion === undefined ? problem : { ...problem, suggestion },
     retryAfterS === undefined ? {} : { 'Retry-After': String(retryAfterS) },
+    { cause: error },
   )
 }
 

@@ -72,11 +72,13 @@ export type JobRequest = v.InferOutput<typeof jobRequest>
 
 export interface JobRequests {
   readonly requests: readonly JobRequest[]
-  /** Where in the body each of them is. */
-  readonly pathOf: (at: number) => string
+  readonly pathOf: PathOf
   /** Whether the caller has sent a list, and gets one back. */
   readonly many: boolean
 }
+
+/** Where in the body a job has its task or its input. */
+export type PathOf = (at: number, key: 'task' | 'input') => string
 
 type JobsBody = JobRequest | readonly JobRequest[] | { readonly jobs: readonly JobRequest[] }
 
@@ -114,10 +116,10 @@ export const checkWait: Checked<{
 }
 
 function toJobRequests(body: unknown): JobRequests {
-  if (Array.isArray(body)) return { requests: parseList(body, ''), pathOf: String, many: true }
-  if (!hasJobs(body)) return { requests: [parse(jobRequest, body)], pathOf: () => '', many: false }
+  if (Array.isArray(body)) return { requests: parseList(body, ''), pathOf: (at, key) => `${at}.${key}`, many: true }
+  if (!hasJobs(body)) return { requests: [parse(jobRequest, body)], pathOf: (_, key) => key, many: false }
   const { jobs } = parse(v.strictObject({ jobs: v.array(v.unknown(), 'expected a list') }, form('jobs')), body)
-  return { requests: parseList(jobs, 'jobs'), pathOf: (at) => `jobs.${at}`, many: true }
+  return { requests: parseList(jobs, 'jobs'), pathOf: (at, key) => `jobs.${at}.${key}`, many: true }
 }
 
 function hasJobs(body: unknown): boolean {

@@ -70,6 +70,8 @@ const unknownTaskBackoff = exponential({ baseMs: 1_000, maxMs: 60_000, jitter: '
 /** After a call to the broker failed for good: how long until the worker tries the next one. */
 const OUTAGE_PAUSE_MS = 1_000
 
+const WORKER_NAME = /^[\w.:-]{1,100}$/
+
 type Phase = 'new' | 'running' | 'draining' | 'stopped'
 
 /**
@@ -112,6 +114,8 @@ export function createWorker(options: WorkerOptions): Worker {
   checkWhole('concurrency', concurrency, 1, 1_000)
   checkWhole('lanes', laneCount, 1, 16)
   checkWhole('leaseMs', leaseMs, 1_000, 86_400_000)
+  if (!WORKER_NAME.test(name))
+    throw new InvalidOption('name', '1 to 100 letters, digits or . _ : -', `${name.length} characters`)
   if (queues.length === 0) throw new InvalidOption('queues', 'at least one queue', 'none')
 
   const worker = `${name}.${newId()}`
@@ -308,7 +312,7 @@ export function createWorker(options: WorkerOptions): Worker {
     if (run.released) return
     if (running.get(run.id) === run) running.delete(run.id)
     totals[TOTAL_OF[settlement.kind]]++
-    outbox.push(settlement)
+    outbox.push(run.freshProgress === undefined ? settlement : { ...settlement, progress: run.freshProgress })
     pumpSoon()
   }
 

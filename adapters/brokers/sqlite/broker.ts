@@ -57,7 +57,8 @@ export function sqliteBroker(options: SqliteBrokerOptions = {}): Broker {
   return createSqliteBroker(driver, clock, random)
 }
 
-function createSqliteBroker(driver: Driver, clock: Clock, random: () => number): Broker {
+/** The broker on an open database: what tests put a driver of their own under. */
+export function createSqliteBroker(driver: Driver, clock: Clock, random: () => number): Broker {
   const wake = createWake(driver)
   const mayReclaim = createLeaseGuard(clock)
   const turn = createTurns()

@@ -40,9 +40,17 @@ export function openDriver(path: string): Driver {
   const load = <M extends keyof BuiltinModules>(name: M) =>
     globalThis.process?.getBuiltinModule?.(name) as BuiltinModules[M]
   const bun = load('bun:sqlite')
-  if (bun) return driverOf(path, new bun.Database(path, { create: true, readwrite: true, strict: true }))
+  if (bun)
+    return driverOf(
+      path,
+      guarded(path, () => new bun.Database(path, { create: true, readwrite: true, strict: true })),
+    )
   const node = withoutExperimentalWarning(() => load('node:sqlite'))
-  if (node) return driverOf(path, new node.DatabaseSync(path))
+  if (node)
+    return driverOf(
+      path,
+      guarded(path, () => new node.DatabaseSync(path)),
+    )
   const found = globalThis.process?.version ? `Node ${globalThis.process.version}` : 'a runtime without it'
   throw new Unsupported(
     'a runtime with SQLite built in',
@@ -110,6 +118,7 @@ const READ_ONLY = 8
 const IO_ERROR = 10
 const CORRUPT = [11, 26]
 const FULL = 13
+const CANNOT_OPEN = 14
 
 function toTypedError(path: string, error: Error & { errno?: number; errcode?: number }): Error {
   if (isTqError(error)) return error
@@ -120,6 +129,14 @@ function toTypedError(path: string, error: Error & { errno?: number; errcode?: n
   if (code === FULL) return new StorageFull(path, cause)
   if (code === READ_ONLY)
     return new UnusableStore(path, 'writable', 'a read-only file', 'check its owner and mode', cause)
+  if (code === CANNOT_OPEN)
+    return new UnusableStore(
+      path,
+      'a file that can be opened',
+      'none',
+      'check the path and who may write to its folder',
+      cause,
+    )
   if (CORRUPT.includes(code))
     return new UnusableStore(
       path,

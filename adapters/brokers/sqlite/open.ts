@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, statfsSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { UnusableStore } from '../../../src/errors.ts'
+import { isTqError, UnusableStore } from '../../../src/errors.ts'
 import { type Driver, openDriver, transaction } from './driver.ts'
 import { COMPATIBLE_FORMAT, FORMAT, SCHEMA } from './schema.ts'
 
@@ -16,6 +16,8 @@ export interface OpenOptions {
 
 const IN_MEMORY = ':memory:'
 const DEFAULT_FOLDER = '.tq'
+/** How long to wait for a lock that another process holds. */
+const BUSY_MS = 5_000
 
 /** Opens the broker's database, making the folder, the file and the tables that are missing. */
 export function openDatabase({
@@ -27,7 +29,7 @@ export function openDatabase({
   if (path !== IN_MEMORY) prepareFolder(path, fileSystemType)
   const driver = openDriver(path)
   try {
-    driver.exec('pragma busy_timeout = 5000')
+    driver.exec(`pragma busy_timeout = ${BUSY_MS}`)
     requireOurs(driver, besideOtherTables)
     useWriteAheadLog(driver, durability)
     transaction(driver, () => createTables(driver))
@@ -102,11 +104,28 @@ function requireReadable(driver: Driver): void {
 }
 
 function useWriteAheadLog(driver: Driver, durability: 'normal' | 'full'): void {
-  if (driver.path !== IN_MEMORY) driver.exec('pragma journal_mode = wal')
+  if (driver.path !== IN_MEMORY) enterWriteAheadLog(driver)
   driver.exec(`pragma synchronous = ${durability}`)
   driver.exec('pragma wal_autocheckpoint = 4000')
   driver.exec('pragma cache_size = -32768')
   driver.exec('pragma temp_store = memory')
+}
+
+/**
+ * The change of mode wants the file for itself, and SQLite does not wait for that as it does for other locks: processes
+ * that open a fresh file together try again. Nothing else can run meanwhile, so the wait blocks, as SQLite's own does.
+ */
+function enterWriteAheadLog(driver: Driver): void {
+  const untilMs = performance.now() + BUSY_MS
+  for (;;) {
+    try {
+      driver.all('pragma journal_mode = wal')
+      return
+    } catch (error) {
+      if (!isTqError(error, 'BrokerUnavailable') || performance.now() > untilMs) throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
+    }
+  }
 }
 
 /** In one transaction: two processes that start together find the tables missing only once. */

@@ -20,7 +20,8 @@ update tq_job set
   atMs = ?3 + (r.value->>2),
   finishedAtMs = ?4,
   result = r.value->>3,
-  error = coalesce(r.value->>4, error)
+  error = coalesce(r.value->>4, error),
+  progress = coalesce(r.value->>5, progress)
 from json_each(?5) r
 where tq_job.id = r.value->>0 and tq_job.epoch = r.value->>1 and tq_job.state = 'active'`
 
@@ -72,13 +73,13 @@ function placeOf(state: JobState, nowMs: number): SqlValue[] {
   return [state, attempts, state === 'queued' ? null : nowMs, isFinished(state) ? nowMs : null]
 }
 
-/** [id, epoch, milliseconds until atMs, result, error] */
+/** [id, epoch, milliseconds until atMs, result, error, progress] */
 function toRow(settlement: Settlement): SqlValue[] {
   const { id, epoch } = settlement
   const ms = Math.round('keepMs' in settlement ? settlement.keepMs : settlement.delayMs)
   const result = 'result' in settlement ? settlement.result : null
   const error = 'error' in settlement ? JSON.stringify(settlement.error) : null
-  return [id, epoch, ms, result, error]
+  return [id, epoch, ms, result, error, settlement.progress ?? null]
 }
 
 const EXTEND = `

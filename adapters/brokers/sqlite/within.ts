@@ -23,7 +23,8 @@ export function joinTransaction(broker: Driver, within: unknown): Joined {
     throw new InvalidOption('within', 'an open database of bun:sqlite or node:sqlite', typeof within)
   const driver = drivers.get(database) ?? driverOf(broker.path, database)
   drivers.set(database, driver)
-  if (fileOf(driver) !== fileOf(broker))
+  // A database in memory has no name, and no other connection.
+  if (fileOf(broker) === '' || fileOf(driver) !== fileOf(broker))
     throw new InvalidOption('within', `a connection to the broker's file ${broker.path}`, 'one to another file')
   const inTransaction = () => database.inTransaction ?? database.isTransaction ?? false
   if (!inTransaction()) throw new InvalidOption('within', 'a database inside a transaction', 'one outside')

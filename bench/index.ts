@@ -1,0 +1,48 @@
+import { availableParallelism } from 'node:os'
+import { parseArgs } from 'node:util'
+import { FULL, measure, QUICK } from './measure.ts'
+import { subjectOf } from './subjects.ts'
+import { compare, type Target } from './targets.ts'
+
+const HELP = `usage: npm run bench -- [--json] [--quick] [--broker <name>]
+
+  --json   one JSON object on stdout instead of a table
+  --quick  some seconds instead of a minute; too little for figures to rely on
+  --broker sqlite (the default)`
+
+const { values } = parseArgs({
+  options: {
+    json: { type: 'boolean' },
+    quick: { type: 'boolean' },
+    broker: { type: 'string', default: 'sqlite' },
+    help: { type: 'boolean' },
+  },
+})
+
+/** On stderr, so that stdout carries the figures alone. */
+const tell = (step: string) => process.stderr.write(`${step}\n`)
+
+function runtime(): string {
+  const { bun, deno, node } = process.versions
+  if (bun) return `bun ${bun}`
+  return deno ? `deno ${deno}` : `node ${node}`
+}
+
+function toTable(targets: readonly Target[]): string {
+  return targets
+    .map(({ figure, got, unit, target, met }) => {
+      const figures = `${figure.padEnd(36)}${got.toLocaleString('en').padStart(10)} ${unit.padEnd(10)}`
+      if (target === null) return figures.trimEnd()
+      return `${figures}${target.toLocaleString('en').padStart(9)}  ${met ? 'met' : 'NOT MET'}`
+    })
+    .join('\n')
+}
+
+if (values.help) console.log(HELP)
+else {
+  const figures = await measure(subjectOf(values.broker), values.quick ? QUICK : FULL, tell)
+  const targets = compare(figures)
+  const machine = `${figures.broker} on ${runtime()}, ${availableParallelism()} cores${values.quick ? ', quick' : ''}`
+  if (values.json) console.log(JSON.stringify({ ...figures, runtime: runtime(), targets }))
+  else console.log(`\n${machine}\n\n${toTable(targets)}`)
+}

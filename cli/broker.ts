@@ -1,0 +1,35 @@
+import { existsSync } from 'node:fs'
+import { sqliteBroker } from '../adapters/brokers/sqlite/index.ts'
+import type { Broker } from '../src/broker.ts'
+import { UsageError } from './errors.ts'
+
+export const DEFAULT_DB = '.tq/tq.db'
+const IN_MEMORY = ':memory:'
+
+export interface OpenBrokerOptions {
+  /** The path of the database; `undefined` is the default one in the current folder. */
+  readonly db: string | undefined
+  /** Whether the jobs may go with this process: only where it runs everything itself. */
+  readonly inMemory?: boolean
+  /** For commands that only look: a new, empty database would answer for a wrong folder. */
+  readonly mustExist?: boolean
+}
+
+/** Opens the broker that the command line names: the one place that chooses. */
+export function openBroker({ db = DEFAULT_DB, inMemory = false, mustExist = false }: OpenBrokerOptions): Broker {
+  if (db === IN_MEMORY && !inMemory)
+    throw new UsageError('expected --db to be a file, got :memory:, which ends with this command: only tq dev takes it')
+  if (mustExist && !existsSync(db))
+    throw new UsageError(`expected a database at ${db}, got no such file: go where tq runs, or pass --db <path>`)
+  return sqliteBroker({ path: db })
+}
+
+/** Runs `use` on an open broker and closes it, whatever comes of it. */
+export async function withBroker<T>(options: OpenBrokerOptions, use: (broker: Broker) => Promise<T>): Promise<T> {
+  const broker = openBroker(options)
+  try {
+    return await use(broker)
+  } finally {
+    await broker.close()
+  }
+}

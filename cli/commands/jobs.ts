@@ -1,0 +1,126 @@
+import type { Broker } from '../../src/broker.ts'
+import { JobNotFound } from '../../src/errors.ts'
+import { toJobView } from '../../src/http/job-view.ts'
+import type { JobRecord } from '../../src/job.ts'
+import { isFinished, JOB_STATES, type JobState } from '../../src/words.ts'
+import { commonArgs, given, names, wholeNumber } from '../args.ts'
+import { withBroker } from '../broker.ts'
+import { type Command, command, group } from '../command.ts'
+import { UsageError } from '../errors.ts'
+import { FAILED, OK } from '../exit.ts'
+import { didYouMean } from '../flags.ts'
+import { printJson, printLine, printNote, toTable } from '../print.ts'
+import { printJob } from '../result.ts'
+import { toTime } from '../times.ts'
+
+const MAX_LIMIT = 1_000
+
+const list = command({
+  name: 'list',
+  description: 'List jobs, newest first',
+  examples: ['tq jobs --state failed --task push.received', 'tq jobs --queue mail --limit 200 --json'],
+  args: {
+    state: { type: 'string', description: `Only these: ${JOB_STATES.join(', ')}`, valueHint: 'a,b' },
+    queue: { type: 'string', description: 'Only of this queue', valueHint: 'name' },
+    task: { type: 'string', description: 'Only of this task', valueHint: 'name' },
+    limit: { type: 'string', description: 'At most so many (default 50)', valueHint: 'n' },
+    cursor: { type: 'string', description: 'Where the last page ended', valueHint: 'cursor' },
+    ...commonArgs,
+  },
+  async run({ state, queue, task, limit, cursor, db, json }) {
+    const states = names('state', state)?.map(toState)
+    const filter = given({
+      states,
+      queue,
+      task,
+      cursor,
+      limit: wholeNumber('limit', limit, { min: 1, max: MAX_LIMIT }),
+    })
+    const page = await withBroker({ db, mustExist: true }, (broker) => broker.list(filter))
+    if (json) {
+      printJson({ jobs: page.jobs.map(toJobView), cursor: page.cursor })
+      return OK
+    }
+    printLine(toTable(['ID', 'TASK', 'QUEUE', 'STATE', 'ATTEMPTS', 'AT'], page.jobs.map(toRow)))
+    if (page.cursor) printNote(`more with --cursor ${page.cursor}`)
+    return OK
+  },
+})
+
+const show = command({
+  name: 'show',
+  description: 'Show one job, all of it',
+  examples: ['tq jobs show 019a5b7e-1c3d-7000-8000-3f2a6c1d9e44'],
+  args: { id: { type: 'positional', required: true, description: "The job's id" }, ...commonArgs },
+  async run({ id, db, json }) {
+    return withBroker({ db, mustExist: true }, async (broker) => {
+      const [record] = await broker.get([id])
+      if (!record) throw new JobNotFound(id)
+      if (json) await printJob({ id, get: async () => record })
+      else for (const [field, value] of Object.entries(toJobView(record))) printField(field, value)
+      return OK
+    })
+  },
+})
+
+const cancel = change(
+  'cancel',
+  'Cancel jobs: waiting ones at once, running ones by asking their worker',
+  (broker, ids) => broker.cancel(ids),
+)
+const retry = change('retry', 'Run finished jobs again, from their first attempt', replay)
+const remove = change('remove', 'Remove jobs that are not running', (broker, ids) => broker.remove(ids))
+
+export default group('jobs', 'List, show, cancel, retry and remove jobs', [list, show, cancel, retry, remove])
+
+/** Outcomes that leave a job as it was although something else was wanted. */
+const REFUSED: ReadonlySet<string> = new Set(['unknown', 'finished', 'moved', 'active'])
+
+function change(
+  name: string,
+  description: string,
+  apply: (broker: Broker, ids: readonly string[]) => Promise<readonly string[]>,
+): Command {
+  return command({
+    name,
+    description,
+    examples: [`tq jobs ${name} "$ID"`, `tq jobs --state failed --json | jq -r '.jobs[].id' | xargs tq jobs ${name}`],
+    args: {
+      id: { type: 'positional', required: true, description: 'The ids of the jobs, one or more' },
+      ...commonArgs,
+    },
+    variadic: true,
+    async run({ _: ids, db, json }) {
+      const outcomes = await withBroker({ db, mustExist: true }, (broker) => apply(broker, ids))
+      const jobs = ids.map((id, at) => ({ id, outcome: outcomes[at] ?? 'unknown' }))
+      if (json) printJson(jobs)
+      else for (const { id, outcome } of jobs) printLine(`${id}  ${outcome}`)
+      return jobs.some(({ outcome }) => REFUSED.has(outcome)) ? FAILED : OK
+    },
+  })
+}
+
+async function replay(broker: Broker, ids: readonly string[]): Promise<readonly string[]> {
+  const records = await broker.get(ids)
+  return broker.retry(ids.map((id, at) => ({ id, epoch: records[at]?.epoch ?? 0 })))
+}
+
+function toState(name: string): JobState {
+  const state = JOB_STATES.find((known) => known === name)
+  if (state) return state
+  throw new UsageError(`expected --state to be a state of a job, got "${name}"${didYouMean(name, JOB_STATES, '')}`)
+}
+
+function toRow({ id, task, queue, state, attempts, atMs, finishedAtMs, createdAtMs }: JobRecord): string[] {
+  return [id, task, queue, state, String(attempts), toTime(isFinished(state) ? finishedAtMs : (atMs ?? createdAtMs))]
+}
+
+function printField(field: string, value: unknown): void {
+  if (value === null) return
+  const text = field.endsWith('AtMs')
+    ? toTime(Number(value))
+    : typeof value === 'string'
+      ? value
+      : JSON.stringify(value)
+  printLine(`${field.replace(/Ms$/, '').padEnd(12)}  ${text}`)
+}

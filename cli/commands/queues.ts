@@ -1,0 +1,74 @@
+import type { Broker, BrokerStats } from '../../src/broker.ts'
+import { JOB_STATES, type JobState } from '../../src/words.ts'
+import { commonArgs } from '../args.ts'
+import { withBroker } from '../broker.ts'
+import { type Command, command, group } from '../command.ts'
+import { FAILED, OK } from '../exit.ts'
+import { printJson, printLine, toTable } from '../print.ts'
+import { toDuration } from '../times.ts'
+
+const list = command({
+  name: 'list',
+  description: 'Count the jobs of each queue, and name the workers',
+  examples: ['tq queues', 'tq queues --json | jq ".queues[].counts.failed"'],
+  args: commonArgs,
+  async run({ db, json }) {
+    const stats = await withBroker({ db, mustExist: true }, (broker) => broker.stats())
+    if (json) printJson(stats)
+    else printStats(stats)
+    return OK
+  },
+})
+
+const pause = setter('pause', 'Let workers claim nothing more from a queue', true)
+const resume = setter('resume', 'Let workers claim from a queue again', false)
+
+export default group('queues', 'Count jobs per queue; pause and resume queues', [list, pause, resume])
+
+function setter(name: string, description: string, paused: boolean): Command {
+  return command({
+    name,
+    description,
+    examples: [`tq queues ${name} mail`],
+    args: { queue: { type: 'positional', required: true, description: 'The name of the queue' }, ...commonArgs },
+    async run({ queue, db, json }) {
+      const outcome = await withBroker({ db }, (broker) => setPaused(broker, queue, paused))
+      if (json) printJson({ queue, paused, outcome })
+      else printLine(`${queue}  ${outcome === 'moved' ? 'changed by somebody else, try again' : `${name}d`}`)
+      return outcome === 'moved' ? FAILED : OK
+    },
+  })
+}
+
+/** Based on what the queue is now: where it is so already, nothing is written. */
+async function setPaused(broker: Broker, queue: string, paused: boolean): Promise<string> {
+  const { queues } = await broker.stats()
+  const found = queues.find((stats) => stats.queue === queue)
+  if ((found?.paused ?? false) === paused) return 'existing'
+  return broker.setPaused(queue, paused, found?.revision ?? 0)
+}
+
+/** Shown also when there is none. */
+const USUAL: ReadonlySet<JobState> = new Set(['scheduled', 'queued', 'active', 'retrying', 'failed'])
+
+function printStats({ queues, workers, nowMs }: BrokerStats): void {
+  const states = JOB_STATES.filter((state) => USUAL.has(state) || queues.some(({ counts }) => counts[state]))
+  const rows = queues.map(({ queue, paused, counts }) => [
+    queue,
+    ...states.map((state) => String(counts[state] ?? 0)),
+    paused ? 'paused' : '',
+  ])
+  printLine(toTable(['QUEUE', ...states.map((state) => state.toUpperCase()), ''], rows))
+  const seen = workers.map(({ worker, queues: served, concurrency, running, runtime, seenAtMs }) => [
+    worker,
+    served.join(','),
+    `${running}/${concurrency}`,
+    runtime,
+    `${toDuration(Math.max(0, nowMs - seenAtMs))} ago`,
+  ])
+  printLine(
+    seen.length === 0
+      ? '\nno workers seen lately'
+      : `\n${toTable(['WORKER', 'QUEUES', 'RUNNING', 'RUNTIME', 'SEEN'], seen)}`,
+  )
+}

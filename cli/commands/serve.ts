@@ -1,0 +1,91 @@
+import { listen } from '../../adapters/runtimes/listen.ts'
+import { createApi, type Tokens } from '../../src/http/index.ts'
+import { appPositional, commonArgs, wholeNumber } from '../args.ts'
+import { withBroker } from '../broker.ts'
+import { command } from '../command.ts'
+import { findAppIfAny, loadApp } from '../config.ts'
+import { UsageError } from '../errors.ts'
+import { OK } from '../exit.ts'
+import { valuesOf } from '../flags.ts'
+import { createLog } from '../log.ts'
+import { DEFAULT_PORT } from '../port.ts'
+import { printJson, printLine, printNote } from '../print.ts'
+import { untilSignal } from '../signals.ts'
+
+const LOOPBACK = '127.0.0.1'
+
+const args = {
+  ...appPositional,
+  port: { type: 'string', description: 'Default 8787; 0 takes a free one', valueHint: 'port' },
+  host: {
+    type: 'string',
+    description: 'The address to listen on (default 127.0.0.1: this machine alone)',
+    valueHint: 'host',
+  },
+  token: {
+    type: 'string',
+    description: 'A bearer token that callers may use; repeatable (also TQ_TOKENS=a,b)',
+    valueHint: 'token',
+  },
+  auth: {
+    type: 'boolean',
+    default: true,
+    description: 'Ask callers for a token',
+    negativeDescription: 'Ask for no token, and serve this machine alone',
+  },
+  ...commonArgs,
+} as const
+
+export default command({
+  name: 'serve',
+  description: 'Take jobs over HTTP',
+  examples: [
+    'TQ_TOKENS="$TOKEN" tq serve --host 0.0.0.0 --port 8080',
+    'tq serve --no-auth                     on this machine alone',
+    `curl -X POST localhost:8787/v1/tasks/greet -H "Authorization: Bearer $TOKEN" --json '{"name":"Ada"}'`,
+  ],
+  args,
+  async run({ app, path, auth, host = LOOPBACK, port, db, json = false }, rawArgs) {
+    const options = { port: wholeNumber('port', port, { min: 0, max: 65_535 }) ?? DEFAULT_PORT, hostname: host }
+    const tokens = tokensOf(auth, [...valuesOf('token', rawArgs, args), ...tokensOfEnvironment()], host)
+    const file = findAppIfAny(app ?? path)
+    const loaded = file ? await loadApp(file) : undefined
+    if (!loaded) printNote('no tq.config.ts here: names of tasks and inputs are not checked')
+    return withBroker({ db }, async (broker) => {
+      const onEvent = createLog({ json })
+      const api = createApi({ broker, tokens, onEvent, ...(loaded ? { tasks: loaded.app.tasks } : {}) })
+      const server = await listen((request) => api.fetch(request), options)
+      if (json) printJson({ kind: 'http.listening', url: server.url })
+      else printLine(`listening on ${server.url}`)
+      await untilSignal()
+      await server.close()
+      return OK
+    })
+  },
+})
+
+/** Never open by accident: without a token only when told so, and then to this machine alone. */
+function tokensOf(auth: boolean, tokens: readonly string[], host: string): Tokens {
+  if (auth && tokens.length > 0) return tokens
+  if (auth)
+    throw new UsageError(
+      'expected a token, got none: set TQ_TOKENS, pass --token, or --no-auth to serve this machine alone',
+    )
+  if (tokens.length > 0) throw new UsageError('expected --no-auth or tokens, got both: leave one of them out')
+  if (!isLoopback(host))
+    throw new UsageError(
+      `expected --no-auth to listen on this machine alone, got --host ${host}: set TQ_TOKENS to serve others`,
+    )
+  return 'none'
+}
+
+function tokensOfEnvironment(): string[] {
+  return (process.env.TQ_TOKENS ?? '')
+    .split(',')
+    .map((token) => token.trim())
+    .filter(Boolean)
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
+}

@@ -1,0 +1,48 @@
+import { createBeat } from '../../scheduler/index.ts'
+import type { Broker } from '../../src/broker.ts'
+import type { OnEvent } from '../../src/events.ts'
+import { createApi } from '../../src/http/index.ts'
+import { createWorker, type Worker } from '../../src/worker/worker.ts'
+import { given } from '../args.ts'
+import type { LoadedApp } from '../config.ts'
+import { runtimeName } from '../runtime.ts'
+
+export interface PartsOptions {
+  readonly broker: Broker
+  readonly onEvent: OnEvent
+  readonly queues: readonly string[] | undefined
+  readonly concurrency: number | undefined
+}
+
+/** One version of the app at work: what answers requests, runs jobs and fires schedules with its code. */
+export interface Parts {
+  fetch(request: Request): Response | Promise<Response>
+  readonly worker: Worker
+  /** Ends the beat; no two versions fire at once. */
+  stopBeat(): Promise<void>
+  /** Resolves once worker and beat have ended; rejects when their broker cannot be used any more. */
+  readonly ended: Promise<unknown>
+}
+
+export function startParts({ app, stampMs }: LoadedApp, options: PartsOptions): Parts {
+  const { broker, onEvent, queues = queuesOf({ app }), concurrency } = options
+  const api = createApi({ broker, tokens: 'none', tasks: app.tasks, onEvent })
+  const own = { app, broker, onEvent }
+  const worker = createWorker({ ...own, name: 'dev', runtime: runtimeName(), queues, ...given({ concurrency }) })
+  const beat = createBeat({ ...own, stampMs })
+  const beaten = beat.run()
+  return {
+    fetch: (request) => api.fetch(request),
+    worker,
+    async stopBeat() {
+      beat.stop()
+      await beaten
+    },
+    ended: Promise.all([worker.run(), beaten]),
+  }
+}
+
+/** The default queue, and those that the app's schedules name. */
+function queuesOf({ app }: Pick<LoadedApp, 'app'>): string[] {
+  return [...new Set(['default', ...app.schedules.map(({ queue }) => queue)])]
+}

@@ -1,0 +1,40 @@
+import { DEFAULT_DB } from '../broker.ts'
+import { type LoadedApp, shortPath } from '../config.ts'
+import { printError, printJson, printLine } from '../print.ts'
+import { toCurl } from './example.ts'
+import type { DevOptions } from './session.ts'
+
+/** What `tq dev` itself has to say, beside the events. */
+export interface Say {
+  ready(loaded: LoadedApp): void
+  reloaded(loaded: LoadedApp, finishing: number): void
+  broken(error: Error): void
+}
+
+export function createSay({ file, db, json }: Pick<DevOptions, 'file' | 'db' | 'json'>, url: string): Say {
+  const facts = ({ app }: LoadedApp) => ({ app: app.name, tasks: app.tasks.size, schedules: app.schedules.length })
+  if (json)
+    return {
+      ready: (loaded) => printJson({ kind: 'dev.ready', url: url, ...facts(loaded), db: db ?? DEFAULT_DB }),
+      reloaded: (loaded, finishing) => printJson({ kind: 'dev.reloaded', ...facts(loaded), finishing }),
+      broken: (error) => printJson({ kind: 'dev.broken', reason: error.message }),
+    }
+  return {
+    ready(loaded) {
+      const { app, tasks, schedules } = facts(loaded)
+      printLine(`${app} (${shortPath(file)}): ${tasks} tasks, ${schedules} schedules, jobs in ${db ?? DEFAULT_DB}`)
+      printLine(`listening on ${url}`)
+      const curl = toCurl(loaded, url)
+      if (curl) printLine(`\ntry it:\n  ${curl}\n`)
+    },
+    reloaded(loaded, finishing) {
+      const { tasks, schedules } = facts(loaded)
+      const old = finishing > 0 ? `; on the code before it, jobs to finish: ${finishing}` : ''
+      printLine(`reloaded ${shortPath(file)}: ${tasks} tasks, ${schedules} schedules${old}`)
+    },
+    broken(error) {
+      printError(error, false)
+      printLine('not reloaded: the code before this save goes on')
+    },
+  }
+}

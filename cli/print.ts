@@ -1,0 +1,48 @@
+/** The one place that writes to the terminal. */
+import Table from 'cli-table3'
+import pc from 'picocolors'
+
+export function printLine(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+/** For what is not data: hints, warnings. Data on stdout stays clean for the next program. */
+export function printNote(line: string): void {
+  process.stderr.write(`${line}\n`)
+}
+
+export function printJson(value: unknown): void {
+  printLine(JSON.stringify(value))
+}
+
+export function printError(error: Error, debug: boolean): void {
+  printNote(`${pc.red('error:')} ${debug ? (error.stack ?? error.message) : error.message}`)
+  if (debug && error.cause instanceof Error) printNote(`caused by: ${error.cause.stack ?? error.cause.message}`)
+}
+
+const BORDERS = ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right']
+const INNER_BORDERS = ['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid']
+const NO_BORDERS = Object.fromEntries([...BORDERS, ...INNER_BORDERS].map((border) => [border, '']))
+
+/** Columns with two spaces between; nothing but text where no terminal shows it. */
+export function toTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const bold = process.stdout.isTTY ? pc.bold : String
+  const table = new Table({
+    chars: { ...NO_BORDERS, middle: '  ' },
+    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
+  })
+  table.push(
+    head.map((title) => bold(title)),
+    ...rows.map((row) => [...row]),
+  )
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n')
+}
+
+/** Resolves once what was printed has left: a pipe takes it later than `write` returns. */
+export function flushed(): Promise<void> {
+  return new Promise((resolve) => process.stdout.write('', () => process.stderr.write('', () => resolve())))
+}

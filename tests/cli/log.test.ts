@@ -1,0 +1,43 @@
+import { expect, test } from 'bun:test'
+import { toLine } from '../../cli/log.ts'
+import type { TqEvent } from '../../src/events.ts'
+
+const JOB = { id: 'one', task: 'greet' }
+const ERROR = { name: 'Error', message: 'first line\nsecond \u001b[31mline' }
+
+const LINES: [TqEvent, string][] = [
+  [
+    { kind: 'job.succeeded', ...JOB, durationMs: 1_234, result: '"hi"' },
+    'succeeded   greet               one  in 1.2 s  "hi"',
+  ],
+  [{ kind: 'job.started', ...JOB, attempt: 1 }, 'started     greet               one'],
+  [{ kind: 'job.started', ...JOB, attempt: 2 }, 'started     greet               one  attempt 2'],
+  [
+    { kind: 'job.retrying', ...JOB, attempt: 1, delayMs: 90_000, error: ERROR },
+    'retrying    greet               one  attempt 1 failed, again in 1.5 min: first line second [31mline',
+  ],
+  [
+    { kind: 'task.unknown', task: 'gret', suggestion: 'greet' },
+    'unknown     gret                no such task here: its jobs are put back; did you mean "greet"?',
+  ],
+  [
+    { kind: 'beat.fired', schedule: 's', id: 'one', dueAtMs: 0, lateMs: 3_000 },
+    'fired       s                   one  due 1970-01-01T00:00:00Z, 3 s late',
+  ],
+  [
+    { kind: 'http.request', method: 'GET', path: '/healthz', status: 200, durationMs: 0.4 },
+    'http        GET                 /healthz  200 in 0 ms',
+  ],
+]
+
+const plain = (text: string) => Bun.stripANSI(text)
+
+test.each(LINES)('%j is one line', (event, line) => {
+  expect(plain(toLine(event))).toBe(line)
+})
+
+test('a long result is cut', () => {
+  const line = plain(toLine({ kind: 'job.succeeded', ...JOB, durationMs: 1, result: `"${'x'.repeat(5_000)}"` }))
+  expect(line).toEndWith('x…')
+  expect(line.length).toBeLessThan(180)
+})

@@ -1,0 +1,98 @@
+import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { $ } from 'bun'
+import { otherRuntimes } from '../support/runtimes.ts'
+import { createFolder, type Folder, GREETER, ROOT } from './support.ts'
+
+/** The other runtimes run what is published: built, and installed beside its dependencies. */
+const runtimes = otherRuntimes()
+let project: string
+
+beforeAll(async () => {
+  if (runtimes.length === 0) return
+  project = await mkdtemp(join(tmpdir(), 'tq-cli-'))
+  const modules = join(project, 'node_modules')
+  await mkdir(join(modules, 'tq-edge'), { recursive: true })
+  for (const name of await readdir(join(ROOT, 'node_modules')))
+    if (!name.startsWith('.')) await symlink(join(ROOT, 'node_modules', name), join(modules, name))
+  await Bun.write(join(project, 'package.json'), '{"type":"module"}')
+  await $`cp ${join(ROOT, 'package.json')} ${join(modules, 'tq-edge')}`
+  await $`node ${join(ROOT, 'node_modules/typescript/lib/tsc.js')} -p ${join(ROOT, 'tsconfig.build.json')} --outDir ${join(modules, 'tq-edge/dist')} --declaration false`
+    .quiet()
+    .nothrow()
+}, 60_000)
+
+afterAll(async () => {
+  if (project) await rm(project, { recursive: true, force: true })
+})
+
+const TIMEOUT_MS = 30_000
+
+function folderFor(command: readonly string[]): Promise<Folder> {
+  const runtime = command.filter((flag) => flag !== '--no-check' && flag !== '--no-remote')
+  return createFolder([...runtime, join(project, 'node_modules/tq-edge/dist/cli/index.js')], project)
+}
+
+test.skipIf(runtimes.length > 0)('no other runtime is installed: npm install --prefix tests/runtimes', () => {})
+
+for (const { name, command } of runtimes) {
+  test(
+    `${name}: a job goes over HTTP to a worker and its result comes back`,
+    async () => {
+      await using folder = await folderFor(command)
+      await folder.write('tq.config.ts', GREETER)
+      const server = folder.start(['serve', '--port', '0', '--no-auth'])
+      const [url] = /http:\S+/.exec(await server.line('listening on')) ?? []
+      const response = await fetch(`${url}/v1/tasks/greet?id=one`, { method: 'POST', body: '{"name":"Ada"}' })
+      expect(response.status).toBe(202)
+      expect((await folder.tq(['work', '--burst'])).stdout).toContain('1 succeeded')
+      expect((await folder.tq(['result', 'one'])).stdout).toBe('"Hello, Ada"\n')
+      server.signal('SIGTERM')
+      expect((await server.exit).exitCode).toBe(0)
+    },
+    TIMEOUT_MS,
+  )
+
+  test(
+    `${name}: dev reloads what the app imports, and survives a broken save`,
+    async () => {
+      await using folder = await folderFor(command)
+      await folder.write(
+        'tq.config.ts',
+        `import { greeting } from './lib.ts'\n${GREETER.replace('`Hello, ', 'greeting + `, ')}`,
+      )
+      await folder.write('lib.ts', `export const greeting: string = 'one'`)
+      const dev = folder.start(['dev', '--port', '0', '--db', ':memory:'])
+      await dev.line(/succeeded .*"one, beat"/)
+      await folder.write('lib.ts', `export const greeting: string = (`)
+      await dev.line(/syntax error .* at lib\.ts:1:/)
+      await folder.write('lib.ts', `export const greeting: string = 'two'`)
+      await dev.line('reloaded')
+      await dev.line(/succeeded .*"two, beat"/)
+      dev.signal('SIGINT')
+      expect((await dev.exit).exitCode).toBe(0)
+    },
+    TIMEOUT_MS,
+  )
+
+  test(
+    `${name}: a syntax error says file, line and column; enums are no reason to fail`,
+    async () => {
+      await using folder = await folderFor(command)
+      await folder.write(
+        'tq.config.ts',
+        `enum Kind { One }\nif (Kind.One !== 0) throw new Error('no enums')\n${GREETER}`,
+      )
+      expect((await folder.tq(['work', '--burst'])).exitCode).toBe(0)
+      await folder.write('tq.config.ts', `export default {\n  tasks: [\n  const\n`)
+      const typed = await folder.tq(['work', '--burst'])
+      expect(typed.stderr).toContain(' at tq.config.ts:3:3')
+      expect(typed.exitCode).toBe(2)
+      await folder.write('plain/tq.config.mjs', `const fine = 1\nexport const x = {{\n`)
+      expect((await folder.tq(['work', 'plain'])).stderr).toContain(' at plain/tq.config.mjs:2:19')
+    },
+    TIMEOUT_MS,
+  )
+}

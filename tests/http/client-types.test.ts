@@ -1,0 +1,48 @@
+import { expect, expectTypeOf, test } from 'bun:test'
+import { hc } from 'hono/client'
+import type { JobState } from 'tq-edge'
+import type { createApi } from 'tq-edge/http'
+import { setUp } from './support.ts'
+
+function connect() {
+  const { api } = setUp()
+  return hc<ReturnType<typeof createApi>>('http://localhost', { fetch: api.request })
+}
+
+test('a typed client enqueues a job and reads it back', async () => {
+  const client = connect()
+  const posted = await client.v1.tasks[':task'].$post({
+    param: { task: 'greet' },
+    query: { id: 'a' },
+    json: { name: 'Ada' },
+  })
+  const enqueued = await posted.json()
+  expectTypeOf(enqueued.id).toEqualTypeOf<string>()
+  expectTypeOf(enqueued.state).toEqualTypeOf<JobState | null>()
+  expect(enqueued).toEqual({ id: 'a', state: 'queued' })
+
+  const job = await (await client.v1.jobs[':id'].$get({ param: { id: 'a' } })).json()
+  expectTypeOf(job.dueAtMs).toEqualTypeOf<number | null>()
+  expect(job).toMatchObject({ task: 'greet', input: { name: 'Ada' } })
+
+  const outcome = await (await client.v1.jobs[':id'].result.$get({ param: { id: 'a' }, query: { wait: '0' } })).json()
+  expectTypeOf(outcome.state).toEqualTypeOf<JobState>()
+  expect(outcome).toEqual({ id: 'a', state: 'queued' })
+  expect(await (await client.healthz.$get()).json()).toEqual({ status: 'ok' })
+})
+
+test('a typed client enqueues one or many', async () => {
+  const client = connect()
+  for (const json of [{ task: 't' }, [{ task: 't', dueAtMs: 5 }], { jobs: [{ task: 't', input: 1 }] }])
+    expect((await client.v1.jobs.$post({ json })).status).toBe(202)
+})
+
+test('a typed client does not compile where it is wrong', async () => {
+  const client = connect()
+  // @ts-expect-error a job names its task
+  expect((await client.v1.jobs.$post({ json: { input: 1 } })).status).toBe(400)
+  // @ts-expect-error there is no such option
+  await client.v1.tasks[':task'].$post({ param: { task: 't' }, query: { delay: '5' } })
+  // @ts-expect-error the path names the job
+  await client.v1.jobs[':id'].$get({})
+})
