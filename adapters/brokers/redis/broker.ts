@@ -1,0 +1,313 @@
+import type {
+  Broker,
+  BrokerStats,
+  CancelOutcome,
+  EnqueueOutcome,
+  ExchangeReply,
+  FireOutcome,
+  RemoveOutcome,
+  RetryOutcome,
+  StoredSchedule,
+  Tick,
+  WorkerPresence,
+} from '../../../src/broker.ts'
+import { type Clock, systemClock } from '../../../src/clock.ts'
+import { InvalidOption, StaleExchange } from '../../../src/errors.ts'
+import type { Job, JobRecord } from '../../../src/job.ts'
+import { isFinished } from '../../../src/words.ts'
+import { ENQUEUE, enqueueArguments } from './enqueue.ts'
+import { EXCHANGE, exchangeArguments, toExchangeReply } from './exchange.ts'
+import {
+  FIRE,
+  fireArguments,
+  READ_SCHEDULES,
+  SET_SCHEDULE,
+  setScheduleArguments,
+  toFireOutcome,
+  toStoredSchedule,
+} from './fire.ts'
+import { createKeys } from './keys.ts'
+import { listJobs } from './list.ts'
+import { CANCEL, GET_AND_WAIT, PRUNE, REMOVE, RETRY, SET_PAUSED, STATS } from './operations.ts'
+import { toActive, toRecord } from './record.ts'
+import { createRest } from './rest.ts'
+import { createWake } from './wake.ts'
+
+export interface RedisBrokerOptions {
+  /** Of the database's REST API: Upstash, or `tq gateway`. */
+  readonly url: string
+  readonly token: string
+  /** Lets several apps share a database. Default `tq`. */
+  readonly prefix?: string
+  /** How long one call may take. Default 10,000. */
+  readonly callTimeoutMs?: number
+  /** The most jobs that may wait in a queue. Default 1,000,000 ready and 500,000 timed: bounded by the size of a key. */
+  readonly maxReady?: number
+  readonly maxTimed?: number
+  /** Whether to be told of new jobs by server-sent events; without, workers poll. Default true. */
+  readonly subscribe?: boolean
+  readonly clock?: Clock
+  readonly random?: () => number
+  /** Time from `clock` instead of the server's: for tests. */
+  readonly ownTime?: boolean
+}
+
+/** Jobs whose records expire are swept in passing, once so many have been settled. */
+const SWEEP_EVERY = 450
+const SWEEP_EVERY_MS = 10_000
+const WORKER_SEEN_MS = 120_000
+/** A tick is asked for a little before it is due by our own count; the server's clock decides. */
+const DUE_SLACK_MS = 1_000
+
+/**
+ * The broker on an HTTP-accessible Redis: Upstash, or any Redis 7.0 or Valkey behind `tq gateway`.
+ *
+ * Throws `InvalidOption` for an address or a token that cannot be. Its calls throw `BrokerUnavailable` when there is no answer,
+ * `BrokerRefused` when a token, a right or a quota does not suffice, `StorageFull` and `TooLarge`.
+ */
+export function redisBroker(options: RedisBrokerOptions): Broker {
+  const { url, token, prefix = 'tq', callTimeoutMs = 10_000, maxReady = 1_000_000, maxTimed = 500_000 } = options
+  const { subscribe = true, clock = systemClock, random = Math.random, ownTime = false } = options
+  if (!/^https?:\/\/.+/.test(url ?? ''))
+    throw new InvalidOption('url', 'the address of a Redis REST API (https://...)', url ? 'another text' : 'none')
+  if (!token) throw new InvalidOption('token', 'the token of the Redis REST API', 'none')
+  if (!/^[\w.-]{1,50}$/.test(prefix))
+    throw new InvalidOption('prefix', '1 to 50 letters, digits or . _ -', `${prefix.length} characters`)
+
+  const address = url.replace(/\/+$/, '')
+  const keys = createKeys(prefix)
+  const rest = createRest({ url: address, token, prefix: keys.prefix, routeKey: keys.named('meta'), callTimeoutMs })
+  const knownQueues = new Set<string>()
+  const registered = new Set<string>()
+  const woken = new Set<string>()
+  let settledSinceSweep = 0
+  let sweptAtMs = clock.monotonic()
+  /** The server's time less our monotonic clock, from the last reply that told it. */
+  let serverOffsetMs: number | undefined
+
+  const wake = subscribe
+    ? createWake({
+        url: address,
+        token,
+        channel: keys.named('wake'),
+        clock,
+        onHint: (waiter) => {
+          registered.delete(waiter)
+          woken.add(waiter)
+        },
+      })
+    : undefined
+
+  const now = () => (ownTime ? String(Math.round(clock.now())) : '')
+  const learnTime = (nowMs: number) => {
+    serverOffsetMs = nowMs - clock.monotonic()
+    return nowMs
+  }
+  const estimatedNowMs = () =>
+    Math.round(ownTime || serverOffsetMs === undefined ? clock.now() : clock.monotonic() + serverOffsetMs)
+  const limits = (queues: readonly string[]) => {
+    const fresh = queues.some((queue) => !knownQueues.has(queue))
+    return {
+      args: [String(maxReady), String(maxTimed), fresh ? '1' : '0'],
+      done: () => queues.forEach((queue) => void knownQueues.add(queue)),
+    }
+  }
+
+  async function enqueue(jobs: readonly Job[]): Promise<readonly EnqueueOutcome[]> {
+    const { args, done } = limits(jobs.map(({ queue }) => queue))
+    const outcomes = await rest.run(ENQUEUE, [now(), ...args, ...enqueueArguments(jobs)])
+    done()
+    return outcomes as readonly EnqueueOutcome[]
+  }
+
+  function sweepDue(settling: number): boolean {
+    settledSinceSweep += settling
+    const due =
+      settledSinceSweep >= SWEEP_EVERY || (settledSinceSweep > 0 && clock.monotonic() - sweptAtMs >= SWEEP_EVERY_MS)
+    if (!due) return false
+    settledSinceSweep = 0
+    sweptAtMs = clock.monotonic()
+    return true
+  }
+
+  async function exchange(request: Parameters<Broker['exchange']>[0]): Promise<ExchangeReply> {
+    const { lane } = request
+    const flags = {
+      registered: registered.delete(lane),
+      woken: woken.delete(lane),
+      sweep: sweepDue(request.settle.length),
+      jitter: random(),
+    }
+    const reply = toExchangeReply(await rest.run(EXCHANGE, [now(), ...exchangeArguments(request, flags)]))
+    if ('staleAt' in reply) throw new StaleExchange(lane, reply.staleAt, request.seq)
+    learnTime(reply.nowMs)
+    const waits = request.want > 0 && request.waitMs > 0 && reply.jobs.length === 0
+    if (waits && !(reply.nextAtMs !== null && reply.nextAtMs <= reply.nowMs)) registered.add(lane)
+    return reply
+  }
+
+  async function fireOne(tick: Tick) {
+    const { args, done } = limits([tick.job.queue])
+    const outcome = toFireOutcome(await rest.run(FIRE, [now(), ...args, ...fireArguments(tick)]))
+    done()
+    return outcome
+  }
+
+  /** One command for jobs that have finished; a second one tells the queued from the active. */
+  async function get(
+    ids: readonly string[],
+    texts?: readonly (string | null)[],
+  ): Promise<readonly (JobRecord | null)[]> {
+    if (ids.length === 0) return []
+    const found = texts ?? ((await rest.command(['MGET', ...ids.map(keys.job)])) as (string | null)[])
+    const records = ids.map((id, at) => (found[at] ? toRecord(id, found[at]) : null))
+    const open = records.filter((record) => record !== null).filter(({ state }) => !isFinished(state))
+    const leases = await leasesOf(open)
+    const nowMs = estimatedNowMs()
+    return records.map((record) => {
+      // A record ends at its time, also where nobody has swept it yet.
+      if (record && isFinished(record.state) && (record.atMs ?? 0) <= nowMs) return null
+      const lease = record && leases.get(record.id)
+      // A parked job's lease has the record's own epoch; a holder's has the next one.
+      return lease && Math.floor(lease / 2) % 512 === (record.epoch + 1) % 512 ? toActive(record, lease) : record
+    })
+  }
+
+  async function leasesOf(records: readonly JobRecord[]): Promise<Map<string, number>> {
+    const leases = new Map<string, number>()
+    for (const queue of new Set(records.map((record) => record.queue))) {
+      const ids = records.filter((record) => record.queue === queue).map(({ id }) => id)
+      const scores = (await rest.command(['ZMSCORE', keys.queue(queue, 'l'), ...ids])) as (string | null)[]
+      for (const [at, id] of ids.entries()) if (scores[at]) leases.set(id, Number(scores[at]))
+    }
+    return leases
+  }
+
+  return {
+    name: 'redis',
+    ...(wake ? { wake } : {}),
+
+    async enqueue(jobs, { within } = {}) {
+      if (within !== undefined)
+        throw new InvalidOption('within', 'left out', 'a transaction: only the SQLite broker can take part in one')
+      return enqueue(jobs)
+    },
+    exchange,
+
+    async fire(ticks) {
+      const outcomes: FireOutcome[] = []
+      // In order: a later tick of a schedule is based on the one before it.
+      for (const tick of ticks) outcomes.push(await fireOne(tick))
+      return outcomes
+    },
+
+    async get(ids, { waiter } = {}) {
+      if (waiter === undefined) return get(ids)
+      return get(ids, (await rest.run(GET_AND_WAIT, [waiter, ...ids])) as (string | null)[])
+    },
+
+    list: (filter) => listJobs({ rest, keys, get }, filter),
+
+    async stats() {
+      return toStats(await rest.run(STATS, [now()]))
+    },
+
+    async cancel(ids) {
+      return (await rest.run(CANCEL, [now(), ...ids])) as CancelOutcome[]
+    },
+
+    async retry(refs) {
+      return (await rest.run(RETRY, [now(), ...refs.flatMap(({ id, epoch }) => [id, String(epoch)])])) as RetryOutcome[]
+    },
+
+    async remove(ids) {
+      return (await rest.run(REMOVE, [now(), ...ids])) as RemoveOutcome[]
+    },
+
+    async setPaused(queue, paused, revision) {
+      return (await rest.run(SET_PAUSED, [queue, paused ? '1' : '0', String(revision)])) as 'set' | 'existing' | 'moved'
+    },
+
+    async schedules({ due = false, app } = {}) {
+      const quiet = due ? await nothingDue() : undefined
+      if (quiet) return quiet
+      const [nowMs, head, rows] = (await rest.run(READ_SCHEDULES, [now(), due ? '1' : '0'])) as [
+        string,
+        string,
+        string[],
+      ]
+      const schedules: StoredSchedule[] = []
+      for (let at = 0; at < rows.length; at += 2) {
+        const schedule = toStoredSchedule(rows[at] as string, rows[at + 1] as string)
+        if (schedule.definition !== '') schedules.push(schedule)
+      }
+      const own = app === undefined ? schedules : schedules.filter((schedule) => schedule.app === app)
+      own.sort(
+        (a, b) =>
+          (a.dueAtMs ?? Number.POSITIVE_INFINITY) - (b.dueAtMs ?? Number.POSITIVE_INFINITY) ||
+          a.name.localeCompare(b.name),
+      )
+      return { nowMs: learnTime(Number(nowMs)), schedules: own, nextDueAtMs: head === '' ? null : Number(head) }
+    },
+
+    async setSchedules(changes) {
+      const outcomes: ('set' | 'existing' | 'moved')[] = []
+      for (const change of changes)
+        outcomes.push((await rest.run(SET_SCHEDULE, [now(), ...setScheduleArguments(change)])) as 'set')
+      return outcomes
+    },
+
+    async prune(limit = 1_000) {
+      return Number(await rest.run(PRUNE, [now(), String(limit), String(WORKER_SEEN_MS)]))
+    },
+
+    async close() {
+      wake?.close()
+    },
+  }
+
+  /** The cheap look of an idle beat: one bare command. Undefined when it takes the script to know. */
+  async function nothingDue() {
+    if (!ownTime && serverOffsetMs === undefined) return undefined
+    const [, score] = (await rest.command(['ZRANGE', keys.named('due'), 0, 0, 'WITHSCORES'])) as [string?, string?]
+    const nowMs = estimatedNowMs()
+    const nextDueAtMs = score === undefined ? null : Number(score)
+    if (nextDueAtMs !== null && nextDueAtMs <= nowMs + DUE_SLACK_MS) return undefined
+    return { nowMs, schedules: [], nextDueAtMs }
+  }
+}
+
+function toStats(raw: unknown): BrokerStats {
+  const [now, rows, workers] = raw as [string, [string, string, ...number[]][], string[]]
+  const nowMs = Number(now)
+  return {
+    nowMs,
+    queues: rows.map(toQueueStats).sort((a, b) => (a.queue < b.queue ? -1 : 1)),
+    workers: toWorkers(workers, nowMs),
+  }
+}
+
+function toQueueStats([queue, settings, ready = 0, prioritized = 0, active = 0, timed = 0, failed = 0]: [
+  string,
+  string,
+  ...number[],
+]) {
+  const [paused, revision] = settings.split('|')
+  const counts = { queued: ready + prioritized, active, scheduled: timed, failed }
+  const present = Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0))
+  return { queue, paused: paused === '1', revision: Number(revision ?? 0), counts: present }
+}
+
+function toWorkers(flat: readonly string[], nowMs: number) {
+  const workers: (WorkerPresence & { seenAtMs: number })[] = []
+  for (let at = 1; at < flat.length; at += 2) {
+    const text = flat[at] as string
+    const end = text.indexOf('|')
+    const seenAtMs = Number(text.slice(0, end))
+    if (seenAtMs + WORKER_SEEN_MS > nowMs)
+      workers.push({ ...(JSON.parse(text.slice(end + 1)) as WorkerPresence), seenAtMs })
+  }
+  // Any lane may speak for its worker: the last one that did counts.
+  workers.sort((a, b) => a.seenAtMs - b.seenAtMs)
+  return [...new Map(workers.map((one) => [one.worker, one])).values()]
+}

@@ -1,0 +1,397 @@
+import {
+  type ClaimedJob,
+  type ExchangeReply,
+  type ExchangeRequest,
+  MAX_BATCH_BYTES,
+  MAX_LOST_LEASES,
+} from '../../../src/broker.ts'
+import { PRELUDE } from './lua.ts'
+import { fromMeta, parseRecord } from './record.ts'
+
+const LOST_ERROR = JSON.stringify({
+  name: 'LeaseLost',
+  message: `expected a worker to finish the job, got ${MAX_LOST_LEASES} workers that went away in the middle of it: it may be what ends them`,
+})
+const FAILED_KEEP_MS = 7 * 86_400_000
+const REPLAY_KEPT_MS = 120_000
+
+/**
+ * The contract's exchange: replay check, fence and settle, due and expired, claim.
+ *
+ * ARGV: prefix, now ('' asks the server), lane, seq, want, takeLost, leaseMs, waitMs, whether the lane is still registered,
+ * whether it was woken, whether to sweep, jitter in [0, 1), presence ('' for none), the number of queues and their names, the
+ * number of settlements and five each (id, epoch, kind, ms, text), the number of extensions and three each (id, epoch,
+ * progress).
+ * Returns { now, nextAtMs or '', seq when stale or '', late ids, cancelled ids, jobs: two each (id and record; the lease's epoch is the record's next) }.
+ * Commands, on one queue: EVALSHA, TIME, MGET, ZMSCORE, ZREM, MSET, RPUSH, ZRANGE, ZRANGE, LPOP, MGET, ZADD, SET; four more to
+ * sweep, which is asked for now and then; none of those that have nothing to do.
+ */
+export const EXCHANGE = `${PRELUDE}
+local now = clock(ARGV[2])
+local lane, seq, want = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local takeLost, leaseMs, waitMs = ARGV[6] == '1', tonumber(ARGV[7]), tonumber(ARGV[8])
+local registered, woken, sweep, jitter, presence = ARGV[9] == '1', ARGV[10] == '1', ARGV[11] == '1', tonumber(ARGV[12]), ARGV[13]
+local cursor = 14
+local function list(width)
+  local n = tonumber(ARGV[cursor])
+  local items = {}
+  cursor = cursor + 1
+  for i = 1, n do
+    local item = {}
+    for w = 1, width do item[w] = ARGV[cursor]; cursor = cursor + 1 end
+    items[i] = item
+  end
+  return items
+end
+local queueNames, settles, extends = list(1), list(6), list(3)
+local laneKey = prefix .. 'w:' .. lane
+
+${'' /* One read for all that is known beforehand. */}
+local keys = { laneKey }
+for _, q in ipairs(queueNames) do keys[#keys + 1] = queueKey(q[1], 's') end
+for _, s in ipairs(settles) do keys[#keys + 1] = jobKey(s[1]) end
+for _, e in ipairs(extends) do keys[#keys + 1] = jobKey(e[1]) end
+local got = redis.call('MGET', unpack(keys))
+
+local queues = {}
+for i, q in ipairs(queueNames) do
+  local paused, _, priorities = string.match(got[1 + i] or '', '^(%d*)|(%d*)|(p?)$')
+  if paused ~= '1' then queues[#queues + 1] = { name = q[1], priorities = priorities == 'p' } end
+end
+
+${'' /* Timers of a queue: what falls due, what has expired, and when to look again. */}
+local function heads(q)
+  q.due = redis.call('ZRANGE', queueKey(q.name, 't'), 0, 7, 'WITHSCORES')
+  q.leases = redis.call('ZRANGE', queueKey(q.name, 'l'), 0, 7, 'WITHSCORES')
+end
+local nextAt = nil
+local function sooner(ms) if ms and (not nextAt or ms < nextAt) then nextAt = ms end end
+
+${'' /* Replay: the same jobs, without those that have moved on. */}
+local last = got[1]
+if last then
+  local lastSeq, lastLate, lastCancelled, lastJobs = string.match(last, '^(%d+)\\n([^\\n]*)\\n([^\\n]*)\\n(.*)$')
+  if seq < tonumber(lastSeq) then return { int(now), '', lastSeq, {}, {}, {} } end
+  if seq == tonumber(lastSeq) then
+    local late, cancelled, jobs, refs, jkeys = {}, {}, {}, {}, {}
+    for id in string.gmatch(lastLate, '[^\\t]+') do late[#late + 1] = id end
+    for id in string.gmatch(lastCancelled, '[^\\t]+') do cancelled[#cancelled + 1] = id end
+    for id, epoch in string.gmatch(lastJobs, '([^\\t]+)\\t(%d+)') do refs[#refs + 1] = { id, tonumber(epoch) }; jkeys[#jkeys + 1] = jobKey(id) end
+    if #refs > 0 then
+      local records = redis.call('MGET', unpack(jkeys))
+      for i, ref in ipairs(refs) do
+        local r = records[i] and parse(records[i])
+        local s = r and not isFinished(r.state) and redis.call('ZSCORE', queueKey(r.queue, 'l'), ref[1])
+        if s and leaseEpoch(s) == ref[2] % 512 and r.epoch + 1 == ref[2] then
+          jobs[#jobs + 1] = ref[1]; jobs[#jobs + 1] = records[i]
+        end
+      end
+    end
+    for _, q in ipairs(queues) do
+      heads(q)
+      if q.due[2] then sooner(tonumber(q.due[2])) end
+      if q.leases[2] then sooner(leaseEnds(q.leases[2])) end
+      if redis.call('LLEN', queueKey(q.name, 'r')) > 0 then sooner(now) end
+    end
+    return { int(now), nextAt and int(math.max(nextAt, 0)) or '', '', late, cancelled, jobs }
+  end
+end
+if registered then for _, q in ipairs(queueNames) do redis.call('LREM', queueKey(q[1], 'w'), 0, lane) end end
+
+${'' /* Fence: the lease has to be there, at the ref's epoch. One ZMSCORE for all refs of a queue. */}
+local late, cancelled, mset = {}, {}, {}
+local function put(id, r) mset[#mset + 1] = jobKey(id); mset[#mset + 1] = format(r) end
+local function flushPuts()
+  if #mset > 0 then redis.call('MSET', unpack(mset)) end
+  mset = {}
+end
+local byQueue, order = {}, {}
+local function ref(item, text, kind)
+  if not text then late[#late + 1] = item[1] return end
+  local r = parse(text)
+  if not byQueue[r.queue] then byQueue[r.queue] = { ids = {}, items = {} }; order[#order + 1] = r.queue end
+  local g = byQueue[r.queue]
+  g.ids[#g.ids + 1] = item[1]
+  g.items[#g.items + 1] = { item = item, record = r, kind = kind, progress = kind == 'settle' and item[6] or '' }
+end
+local base = 1 + #queueNames
+for i, s in ipairs(settles) do ref(s, got[base + i], 'settle') end
+for i, e in ipairs(extends) do ref(e, got[base + #settles + i], 'extend') end
+
+local seenInStep = {}
+for _, q in ipairs(order) do
+  local g = byQueue[q]
+  local scores = redis.call('ZMSCORE', queueKey(q, 'l'), unpack(g.ids))
+  local ended, timed, back, extended, failed = {}, {}, {}, {}, {}
+  for i, x in ipairs(g.items) do
+    local id, epoch, r, s = x.item[1], tonumber(x.item[2]), x.record, scores[i]
+    local holds = s and leaseEpoch(s) == epoch % 512 and r.epoch + 1 == epoch and not isFinished(r.state) and not seenInStep[id]
+    if not holds then
+      ${'' /* Settled under this very lease before: a copy, not late. A lease that ended otherwise has moved the epoch further. */}
+      if r.epoch ~= epoch or s then late[#late + 1] = id end
+    elseif x.kind == 'extend' then
+      local asked = tonumber(s) % 2
+      if asked == 1 then cancelled[#cancelled + 1] = id end
+      extended[#extended + 1] = score(now + leaseMs, epoch, asked); extended[#extended + 1] = id
+      if x.item[3] ~= '' then r.progress = x.item[3]; put(id, r) end
+    else
+      seenInStep[id] = true
+      ended[#ended + 1] = id
+      local kind, ms, text = x.item[3], tonumber(x.item[4]), x.item[5]
+      local asked = tonumber(s) % 2 == 1
+      r.epoch = epoch
+      if x.progress ~= '' then r.progress = x.progress end
+      if asked and (kind == 'retry' or kind == 'released') then kind = 'cancelled'; ms = 3600000 end
+      if kind == 'retry' then
+        r.state = 'y'; r.attempts = r.attempts + 1; r.err = text; r.at = now + ms
+        timed[#timed + 1] = int(r.at); timed[#timed + 1] = entry(id, epoch, #r.body, r.pri)
+      elseif kind == 'released' then
+        if ms > 0 then r.state = 't'; r.at = now + ms; timed[#timed + 1] = int(r.at); timed[#timed + 1] = entry(id, epoch, #r.body, r.pri)
+        else r.state = 'q'; r.at = 0; back[#back + 1] = entry(id, epoch, #r.body, r.pri) end
+      else
+        r.at = now + ms; r.fin = now
+        if kind == 'succeeded' then r.state = 's'; r.attempts = r.attempts + 1; r.body = fingerprint(r.meta, r.body) .. '\\t' .. text
+        elseif kind == 'failed' then r.state = 'f'; r.attempts = r.attempts + 1; r.err = text; failed[#failed + 1] = int(now); failed[#failed + 1] = id
+        else r.state = 'c' end
+        expire(id, r)
+        hintWaiters(r)
+      end
+      put(id, r)
+    end
+  end
+  if #ended > 0 then redis.call('ZREM', queueKey(q, 'l'), unpack(ended)) end
+  if #extended > 0 then redis.call('ZADD', queueKey(q, 'l'), 'XX', unpack(extended)) end
+  if #timed > 0 then redis.call('ZADD', queueKey(q, 't'), unpack(timed)) end
+  if #failed > 0 then redis.call('ZADD', queueKey(q, 'f'), unpack(failed)) end
+  if #back > 0 then makeReady(q, back, now, true) end
+end
+
+${'' /* Before anything is claimed: what was put back in this very step is read with its new epoch. */}
+flushPuts()
+
+${'' /* Due and expired, of the served queues; then claim. */}
+local jobs, refs, bytes, taken = {}, {}, 0, 0
+local function give(id, epoch, text)
+  jobs[#jobs + 1] = id; jobs[#jobs + 1] = text
+  refs[#refs + 1] = id .. '\\t' .. int(epoch)
+  taken = taken + 1
+  sooner(now + leaseMs)
+end
+${'' /* An entry that its job has left behind may name a job that is active: such a lease is there already and stays. */}
+local function lease(q, claims)
+  if #claims == 0 then return end
+  local args, ids = {}, {}
+  for i, c in ipairs(claims) do c.score = score(now + leaseMs, c.epoch, 0); args[#args + 1] = c.score; args[#args + 1] = c.id; ids[i] = c.id end
+  if redis.call('ZADD', queueKey(q.name, 'l'), 'NX', unpack(args)) < #claims then
+    local scores = redis.call('ZMSCORE', queueKey(q.name, 'l'), unpack(ids))
+    for i, c in ipairs(claims) do if int(tonumber(scores[i])) ~= c.score then c.taken = true end end
+  end
+  for _, c in ipairs(claims) do if not c.taken then give(c.id, c.epoch, c.text) end end
+end
+local function moveDue(q)
+  if not (q.due[2] and tonumber(q.due[2]) <= now) then return end
+  local due = q.due
+  if #due == 16 and tonumber(due[16]) <= now then due = redis.call('ZRANGE', queueKey(q.name, 't'), 0, 499, 'WITHSCORES') end
+  local entries = {}
+  for i = 1, #due, 2 do if tonumber(due[i + 1]) <= now then entries[#entries + 1] = due[i] end end
+  redis.call('ZREM', queueKey(q.name, 't'), unpack(entries))
+  makeReady(q.name, entries, now, false)
+  q.due = redis.call('ZRANGE', queueKey(q.name, 't'), 0, 0, 'WITHSCORES')
+end
+${'' /* A lease that has ended without a word. The first time it is taken over at once; then it is parked, longer and longer; at last it fails. */}
+local function takeOver(q)
+  if not (q.leases[2] and leaseEnds(q.leases[2]) <= now) then return end
+  local ids, scores, jkeys = {}, {}, {}
+  for i = 1, #q.leases, 2 do
+    if leaseEnds(q.leases[i + 1]) <= now then ids[#ids + 1] = q.leases[i]; scores[#ids] = q.leases[i + 1]; jkeys[#ids] = jobKey(q.leases[i]) end
+  end
+  local records, gone, left = redis.call('MGET', unpack(jkeys)), {}, false
+  for i, id in ipairs(ids) do
+    local r = records[i] and parse(records[i])
+    if not r or isFinished(r.state) then gone[#gone + 1] = id
+    else
+      local parked = leaseEpoch(scores[i]) == r.epoch % 512
+      local asked = tonumber(scores[i]) % 2 == 1
+      if asked or (not parked and r.lost + 1 >= ${MAX_LOST_LEASES}) then
+        r.epoch = r.epoch + 2; r.lost = r.lost + 1; r.fin = now; r.at = now + ${FAILED_KEEP_MS}
+        r.state = asked and 'c' or 'f'
+        if not asked then r.err = '${LOST_ERROR}'; redis.call('ZADD', queueKey(q.name, 'f'), int(now), id) end
+        gone[#gone + 1] = id
+        expire(id, r); hintWaiters(r); put(id, r)
+      elseif not parked and r.lost > 0 then
+        local ms = math.floor(r.lost * leaseMs * (0.5 + jitter / 2))
+        r.epoch = r.epoch + 2; r.lost = r.lost + 1; r.state = 'y'; r.at = now + ms
+        put(id, r)
+        redis.call('ZADD', queueKey(q.name, 'l'), score(r.at, r.epoch, 0), id)
+        sooner(r.at)
+      elseif takeLost and taken < want then
+        if not parked then r.epoch = r.epoch + 2; r.lost = r.lost + 1; r.state = 'q'; r.at = 0; put(id, r) end
+        takeLost = false
+        redis.call('ZADD', queueKey(q.name, 'l'), score(now + leaseMs, r.epoch + 1, 0), id)
+        give(id, r.epoch + 1, format(r))
+      else left = true end
+    end
+  end
+  if #gone > 0 then redis.call('ZREM', queueKey(q.name, 'l'), unpack(gone)) end
+  if left and takeLost then sooner(now) end
+end
+local function pop(q, n)
+  local entries = {}
+  if q.priorities then
+    local popped = redis.call('ZPOPMAX', queueKey(q.name, 'p'), n)
+    local low = {}
+    ${'' /* Highest first, and first in first out within one priority: the score alone does not say so. */}
+    local rows = {}
+    for i = 1, #popped, 2 do rows[#rows + 1] = { popped[i], tonumber(popped[i + 1]) } end
+    table.sort(rows, function(a, b) if a[2] ~= b[2] then return a[2] > b[2] end return a[1] < b[1] end)
+    for _, row in ipairs(rows) do
+      if row[2] > 0 then entries[#entries + 1] = unranked(row[1]) else low[#low + 1] = row end
+    end
+    if #entries < n then
+      local ready = redis.call('LPOP', queueKey(q.name, 'r'), n - #entries) or {}
+      for _, e in ipairs(ready) do entries[#entries + 1] = e end
+    end
+    local back = {}
+    for _, row in ipairs(low) do
+      if #entries < n then entries[#entries + 1] = unranked(row[1]) else back[#back + 1] = int(row[2]); back[#back + 1] = row[1] end
+    end
+    if #back > 0 then redis.call('ZADD', queueKey(q.name, 'p'), unpack(back)) end
+    return entries
+  end
+  return redis.call('LPOP', queueKey(q.name, 'r'), n) or entries
+end
+local full = false
+local function claimReady(q)
+  for _ = 1, 5 do
+    if taken >= want or full then return end
+    local asked = want - taken
+    local entries = pop(q, asked)
+    if #entries == 0 then return end
+    local back, ids, epochs, jkeys = {}, {}, {}, {}
+    for _, e in ipairs(entries) do
+      local id, epoch, size = parseEntry(e)
+      bytes = bytes + size
+      if full or (bytes > ${MAX_BATCH_BYTES} and (#ids > 0 or taken > 0)) then full = true; back[#back + 1] = e
+      else ids[#ids + 1] = id; epochs[#ids] = epoch; jkeys[#ids] = jobKey(id) end
+    end
+    if #back > 0 then
+      local reversed = {}
+      for i = #back, 1, -1 do reversed[#reversed + 1] = back[i] end
+      makeReady(q.name, reversed, now, true)
+      sooner(now)
+    end
+    local records, seen, claims = redis.call('MGET', unpack(jkeys)), {}, {}
+    for i, id in ipairs(ids) do
+      local text = records[i]
+      if text and not seen[id] then
+        ${'' /* No more is read of a record than whether it is still the entry's: the client takes it apart. */}
+        local state, epoch = string.match(text, '^(%a)|(%d*)|')
+        if not isFinished(state) and (tonumber(epoch) or 0) == epochs[i] then
+          seen[id] = true
+          claims[#claims + 1] = { id = id, epoch = epochs[i] + 1, text = text }
+        end
+      end
+    end
+    lease(q, claims)
+    q.claimedAll = #entries == asked
+    if #entries < asked then return end
+  end
+end
+for _, q in ipairs(queues) do
+  heads(q)
+  moveDue(q)
+  takeOver(q)
+  if want > 0 then claimReady(q) end
+  if q.due[2] then sooner(tonumber(q.due[2])) end
+  if q.leases[2] and leaseEnds(q.leases[2]) > now then sooner(leaseEnds(q.leases[2]))
+  elseif q.leases[16] then
+    local after = redis.call('ZRANGE', queueKey(q.name, 'l'), score(now + 1, 0, 0), '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
+    if after[2] then sooner(leaseEnds(after[2])) end
+  else for i = 2, #q.leases, 2 do if leaseEnds(q.leases[i]) > now then sooner(leaseEnds(q.leases[i])) end end end
+  if q.claimedAll then sooner(now) end
+  if woken and q.claimedAll then nameWaiting(q.name) end
+end
+
+flushPuts()
+flushWindows()
+if sweep then sweepWindow(now, 500) end
+if presence ~= '' then redis.call('HSET', prefix .. 'workers', lane, int(now) .. '|' .. presence) end
+if want > 0 and taken == 0 and waitMs > 0 and not (nextAt and nextAt <= now) then
+  for _, q in ipairs(queueNames) do
+    if redis.call('RPUSH', queueKey(q[1], 'w'), lane) > 1000 then redis.call('LTRIM', queueKey(q[1], 'w'), -500, -1) end
+  end
+end
+redis.call('SET', laneKey, int(seq) .. '\\n' .. table.concat(late, '\\t') .. '\\n' .. table.concat(cancelled, '\\t') .. '\\n' .. table.concat(refs, '\\t'), 'PX', ${REPLAY_KEPT_MS})
+flushHints()
+return { int(now), nextAt and int(nextAt) or '', '', late, cancelled, jobs }
+`
+
+export interface LaneFlags {
+  /** Whether the lane may still stand in a queue's list of waiting ones. */
+  readonly registered: boolean
+  /** Whether a hint brought this exchange about. */
+  readonly woken: boolean
+  readonly sweep: boolean
+  readonly jitter: number
+}
+
+export function exchangeArguments(request: ExchangeRequest, { registered, woken, sweep, jitter }: LaneFlags): string[] {
+  const { lane, seq, want, takeLost, leaseMs, waitMs, queues, settle, extend, presence } = request
+  return [
+    lane,
+    String(seq),
+    String(want),
+    flag(takeLost),
+    String(leaseMs),
+    String(waitMs),
+    flag(registered),
+    flag(woken),
+    flag(sweep),
+    String(jitter),
+    presence ? JSON.stringify(presence) : '',
+    String(queues.length),
+    ...queues,
+    String(settle.length),
+    ...settle.flatMap((settlement) => [
+      settlement.id,
+      String(settlement.epoch),
+      settlement.kind,
+      ...kindArguments(settlement),
+      settlement.progress ?? '',
+    ]),
+    String(extend.length),
+    ...extend.flatMap(({ id, epoch, progress = '' }) => [id, String(epoch), progress]),
+  ]
+}
+
+const flag = (value: boolean) => (value ? '1' : '0')
+
+/** [ms, text] of a settlement. */
+function kindArguments(settlement: ExchangeRequest['settle'][number]): [string, string] {
+  switch (settlement.kind) {
+    case 'succeeded':
+      return [String(settlement.keepMs), settlement.result]
+    case 'failed':
+      return [String(settlement.keepMs), JSON.stringify(settlement.error)]
+    case 'cancelled':
+      return [String(settlement.keepMs), '']
+    case 'retry':
+      return [String(settlement.delayMs), JSON.stringify(settlement.error)]
+    case 'released':
+      return [String(settlement.delayMs), '']
+  }
+}
+
+/** The seq that the lane is at when the exchange was stale, else the reply. */
+export function toExchangeReply(raw: unknown): ExchangeReply | { readonly staleAt: number } {
+  const [now, nextAt, staleSeq, late, cancelled, flat] = raw as [string, string, string, string[], string[], string[]]
+  if (staleSeq !== '') return { staleAt: Number(staleSeq) }
+  const jobs: ClaimedJob[] = []
+  for (let at = 0; at < flat.length; at += 2) jobs.push(toClaimedJob(flat[at] as string, flat[at + 1] as string))
+  return { nowMs: Number(now), nextAtMs: nextAt === '' ? null : Number(nextAt), late, cancelled, jobs }
+}
+
+function toClaimedJob(id: string, text: string): ClaimedJob {
+  const { epoch, attempts, lost, queue, meta, body } = parseRecord(text)
+  return { id, epoch: epoch + 1, attempt: attempts + 1, lost, queue, input: body, ...fromMeta(meta) }
+}

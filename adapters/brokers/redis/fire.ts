@@ -1,0 +1,125 @@
+import type { FireOutcome, ScheduleChange, StoredSchedule, Tick } from '../../../src/broker.ts'
+import { enqueueArguments } from './enqueue.ts'
+import { PRELUDE } from './lua.ts'
+import { STORE } from './store.ts'
+
+/**
+ * A stored schedule is one field of a hash: `revision|due|lastDue|stamp|incarnation|app`, a newline, the definition. One that
+ * was removed stays with an empty definition, so that what is older than the removal cannot bring it back.
+ */
+const SCHEDULES = `
+local SCHEDULE = '^(%d+)|(%d*)|(%d*)|(%d+)|([^|]*)|([^\\n]*)\\n(.*)$'
+local function readSchedule(name)
+  local text = redis.call('HGET', prefix .. 'schedules', name)
+  if not text then return nil end
+  local revision, due, last, stamp, incarnation, app, definition = string.match(text, SCHEDULE)
+  return { revision = tonumber(revision), due = due, last = last, stamp = tonumber(stamp), incarnation = incarnation, app = app, definition = definition }
+end
+local function writeSchedule(name, s)
+  redis.call('HSET', prefix .. 'schedules', name, int(s.revision) .. '|' .. s.due .. '|' .. s.last .. '|' .. int(s.stamp) .. '|' .. s.incarnation .. '|' .. s.app .. '\\n' .. s.definition)
+  if s.due == '' then redis.call('ZREM', prefix .. 'due', name) else redis.call('ZADD', prefix .. 'due', s.due, name) end
+end
+`
+
+/**
+ * Fires one tick: compares and sets the schedule's (revision, due), and enqueues the tick's job in the same step.
+ *
+ * ARGV: prefix, now, the limits and flag of `ENQUEUE`, name, revision, due, next due ('' for none), the due time fired, then the
+ * job's seven.
+ * Returns fired, existing or moved.
+ */
+export const FIRE = `${PRELUDE}
+local given, maxReady, maxTimed, newQueues = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
+${STORE}
+${SCHEDULES}
+local name, revision, due, nextDue = ARGV[6], tonumber(ARGV[7]), ARGV[8], ARGV[9]
+local s = readSchedule(name)
+if not s or s.definition == '' then return 'moved' end
+if s.revision ~= revision or s.due ~= due then
+  if s.last ~= '' and tonumber(s.last) >= tonumber(due) then return 'existing' end
+  return 'moved'
+end
+s.last, s.due = ARGV[10], nextDue
+storeJobs(readJobs(11))
+writeSchedule(name, s)
+flushHints()
+return 'fired'
+`
+
+export function fireArguments({ schedule, revision, dueAtMs, nextDueAtMs, job }: Tick): string[] {
+  const next = nextDueAtMs === null ? '' : String(nextDueAtMs)
+  // After missed ticks the one fired is later than the one that was due.
+  const firedMs = job.tick?.dueAtMs ?? dueAtMs
+  return [schedule, String(revision), String(dueAtMs), next, String(firedMs), ...enqueueArguments([job])]
+}
+
+export function toFireOutcome(word: unknown): FireOutcome {
+  return word as FireOutcome
+}
+
+/** ARGV: prefix, now, kind, name, app, stamp, definition, due, incarnation. Returns set, existing or moved. */
+export const SET_SCHEDULE = `${PRELUDE}
+${SCHEDULES}
+local kind, name, app, stamp, definition, due, incarnation = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[7], ARGV[8], ARGV[9]
+local s = readSchedule(name)
+if kind == 'remove' then
+  if not s or s.app ~= app or s.definition == '' then return 'existing' end
+  if s.stamp > stamp then return 'moved' end
+  s.definition, s.due, s.revision, s.stamp = '', '', s.revision + 1, stamp
+  writeSchedule(name, s)
+  return 'set'
+end
+if not s then
+  writeSchedule(name, { revision = 1, due = due, last = '', stamp = stamp, incarnation = incarnation, app = app, definition = definition })
+  return 'set'
+end
+if s.stamp > stamp then return 'moved' end
+if s.definition == '' then s.last, s.incarnation = '', incarnation end
+local same = s.definition == definition and s.app == app
+if same and s.stamp == stamp then return 'existing' end
+s.stamp = stamp
+if not same then
+  s.app, s.definition, s.revision = app, definition, s.revision + 1
+  if s.last == '' or due == '' or tonumber(due) > tonumber(s.last) then s.due = due end
+end
+writeSchedule(name, s)
+return same and 'existing' or 'set'
+`
+
+export function setScheduleArguments(change: ScheduleChange): string[] {
+  const { kind, name, app, stampMs } = change
+  if (kind === 'remove') return [kind, name, app, String(stampMs), '', '', '']
+  const { definition, dueAtMs, incarnation } = change
+  return [kind, name, app, String(stampMs), definition, dueAtMs === null ? '' : String(dueAtMs), incarnation]
+}
+
+/** Commands: EVALSHA, TIME, ZRANGE and HMGET for the due ones; ZRANGE and HGETALL for all. */
+export const READ_SCHEDULES = `${PRELUDE}
+local now = clock(ARGV[2])
+local head = redis.call('ZRANGE', prefix .. 'due', 0, 0, 'WITHSCORES')
+local rows = {}
+if ARGV[3] == '1' then
+  local names = redis.call('ZRANGE', prefix .. 'due', '-inf', int(now), 'BYSCORE', 'LIMIT', 0, 1000)
+  if #names > 0 then
+    local texts = redis.call('HMGET', prefix .. 'schedules', unpack(names))
+    for i, name in ipairs(names) do if texts[i] then rows[#rows + 1] = name; rows[#rows + 1] = texts[i] end end
+  end
+else rows = redis.call('HGETALL', prefix .. 'schedules') end
+return { int(now), head[2] and int(tonumber(head[2])) or '', rows }
+`
+
+export function toStoredSchedule(name: string, text: string): StoredSchedule {
+  const end = text.indexOf('\n')
+  const [revision, due = '', last = '', stamp, incarnation = '', ...app] = text.slice(0, end).split('|')
+  const orNull = (ms: string) => (ms === '' ? null : Number(ms))
+  return {
+    name,
+    app: app.join('|'),
+    definition: text.slice(end + 1),
+    revision: Number(revision),
+    incarnation,
+    dueAtMs: orNull(due),
+    lastDueAtMs: orNull(last),
+    stampMs: Number(stamp),
+  }
+}

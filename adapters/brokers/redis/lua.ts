@@ -1,0 +1,130 @@
+import { STUB_MS } from '../../../src/broker.ts'
+
+/**
+ * What all scripts share. Lua is Redis 7.0's, Valkey's and Upstash's common part: no cjson, numbers by `string.format`.
+ *
+ * A record is a string of six lines, so that scripts read what they need without decoding the payload:
+ *
+ *   1. `state|epoch|attempts|lost|atMs|finishedAtMs|priority|queue`, empty for 0
+ *   2. meta: `task|createdAtMs|v|tick as JSON`
+ *   3. waiters to hint when it finishes, separated by spaces
+ *   4. the last error as JSON    5. the last progress as JSON
+ *   6. the input as JSON; of a succeeded job its fingerprint, a tab, and the result
+ *
+ * The state in a record is where the job stands without its lease: `q` queued (or active: then it has a lease), `t` timed
+ * (scheduled), `y` retrying, `s` succeeded, `f` failed, `c` cancelled, `x` removed. Its epoch is that of the last lease
+ * that has ended; a claim holds the next one.
+ *
+ * A lease's score is (ms * 512 + epoch % 512) * 2 + cancelAsked: one ZMSCORE fences a whole batch. Below 2^53 until 2248.
+ *
+ * An entry of a ready list is the id; with a tab and the epoch once it has one, so that an entry that a job has left behind
+ * never brings it back; with another tab and the size in KiB if the job is large, so that a claim is bounded before it reads; with a third and the
+ * priority if it has one.
+ */
+export const PRELUDE = `
+local prefix = ARGV[1]
+local function int(n) return string.format('%.0f', n) end
+local function field(n) if n == 0 then return '' end return int(n) end
+local function jobKey(id) return prefix .. 'j:' .. id end
+local function queueKey(q, place) return prefix .. 'q:' .. q .. ':' .. place end
+local function clock(given)
+  if given ~= '' then return tonumber(given) end
+  local t = redis.call('TIME')
+  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+end
+local HEAD = '^(%a)|(%d*)|(%d*)|(%d*)|(%d*)|(%d*)|(%-?%d*)|([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n(.*)$'
+local function parse(text)
+  local r = {}
+  local s, e, a, l, at, fin, pri, q, meta, waiters, err, progress, body = string.match(text, HEAD)
+  r.state = s; r.epoch = tonumber(e) or 0; r.attempts = tonumber(a) or 0; r.lost = tonumber(l) or 0
+  r.at = tonumber(at) or 0; r.fin = tonumber(fin) or 0; r.pri = tonumber(pri) or 0; r.queue = q
+  r.meta = meta; r.waiters = waiters; r.err = err; r.progress = progress; r.body = body
+  return r
+end
+local function format(r)
+  return r.state .. '|' .. field(r.epoch) .. '|' .. field(r.attempts) .. '|' .. field(r.lost) .. '|' .. field(r.at) .. '|' ..
+    field(r.fin) .. '|' .. field(r.pri) .. '|' .. r.queue .. '\\n' .. r.meta .. '\\n' .. r.waiters .. '\\n' .. r.err .. '\\n' ..
+    r.progress .. '\\n' .. r.body
+end
+local LARGE = 4096
+local function entry(id, epoch, bytes, pri)
+  local kib = bytes >= LARGE and int(math.ceil(bytes / 1024)) or ''
+  if pri ~= 0 then return id .. '\\t' .. int(epoch) .. '\\t' .. kib .. '\\t' .. int(pri) end
+  if kib ~= '' then return id .. '\\t' .. int(epoch) .. '\\t' .. kib end
+  if epoch > 0 then return id .. '\\t' .. int(epoch) end
+  return id
+end
+local function parseEntry(text)
+  local id, epoch, kib, pri = string.match(text, '^([^\\t]*)\\t(%d+)\\t?(%d*)\\t?(%-?%d*)$')
+  if not id then return text, 0, 0, 0 end
+  return id, tonumber(epoch), (tonumber(kib) or 0) * 1024, tonumber(pri) or 0
+end
+${'' /* First in, first out within a priority: members of one score sort by their text. */}
+local function ranked(e, now, at) return string.format('%013.0f%04d', now, at) .. '\\t' .. e end
+local function unranked(member) return string.match(member, '^[^\\t]*\\t(.*)$') end
+local function markPriorities(q)
+  local s = redis.call('GET', queueKey(q, 's')) or '||'
+  if not string.match(s, '|p$') then redis.call('SET', queueKey(q, 's'), string.match(s, '^(%d*|%d*)|') .. '|p') end
+end
+local function makeReady(q, entries, now, front)
+  local ready, prioritized = {}, {}
+  for at, e in ipairs(entries) do
+    local _, _, _, pri = parseEntry(e)
+    if pri ~= 0 then prioritized[#prioritized + 1] = int(pri); prioritized[#prioritized + 1] = ranked(e, now, at) else ready[#ready + 1] = e end
+  end
+  if #ready > 0 then redis.call(front and 'LPUSH' or 'RPUSH', queueKey(q, 'r'), unpack(ready)) end
+  if #prioritized > 0 then redis.call('ZADD', queueKey(q, 'p'), unpack(prioritized)) end
+end
+local function score(ms, epoch, cancelAsked) return int((ms * 512 + epoch % 512) * 2 + cancelAsked) end
+local function leaseEnds(s) return math.floor(tonumber(s) / 1024) end
+local function leaseEpoch(s) return math.floor(tonumber(s) / 2) % 512 end
+local function isFinished(state) return state == 's' or state == 'f' or state == 'c' or state == 'x' end
+local function task(meta) return string.match(meta, '^([^|]*)|') end
+local function fingerprint(meta, body) return string.sub(redis.sha1hex(task(meta) .. '\\n' .. body), 1, 16) end
+local hints = {}
+local function hint(name) hints[#hints + 1] = name end
+local function flushHints()
+  if #hints > 0 then redis.call('PUBLISH', prefix .. 'wake', table.concat(hints, ' ')) end
+end
+local function nameWaiting(q)
+  local names = redis.call('RPOP', queueKey(q, 'w'), 2)
+  if names then for _, name in ipairs(names) do hint(name) end end
+end
+local function hintWaiters(r)
+  if r.waiters ~= '' then for name in string.gmatch(r.waiters, '%S+') do hint(name) end; r.waiters = '' end
+end
+local windows = {}
+${'' /* A record that is kept for less than a stub's time leaves its stub: a late copy of its enqueue is to find it. */}
+local STUB_MS = ${STUB_MS}
+local function isGone(r, now) return isFinished(r.state) and r.at <= now and r.fin + STUB_MS <= now end
+local function expire(id, r)
+  local ms = math.max(r.at, r.fin + STUB_MS)
+  local w = math.floor(ms / 10000)
+  windows[w] = windows[w] or {}
+  table.insert(windows[w], id)
+end
+local function flushWindows()
+  for w, ids in pairs(windows) do
+    if redis.call('RPUSH', prefix .. 'x:' .. int(w), unpack(ids)) == #ids then redis.call('ZADD', prefix .. 'windows', w, int(w)) end
+  end
+end
+${'' /* Deletes up to so many records whose time is over, from the oldest window on. */}
+local function sweepWindow(now, limit)
+  local oldest = redis.call('ZRANGE', prefix .. 'windows', 0, 0)[1]
+  if not oldest or tonumber(oldest) * 10000 + 10000 > now then return nil end
+  local ids = redis.call('LPOP', prefix .. 'x:' .. oldest, limit) or {}
+  if #ids < limit then redis.call('ZREM', prefix .. 'windows', oldest) end
+  local keys, dead = {}, {}
+  for i, id in ipairs(ids) do keys[i] = jobKey(id) end
+  local got = #ids > 0 and redis.call('MGET', unpack(keys)) or {}
+  for i = 1, #ids do
+    local r = got[i] and parse(got[i])
+    if r and isGone(r, now) then
+      dead[#dead + 1] = keys[i]
+      if r.state == 'f' then redis.call('ZREM', queueKey(r.queue, 'f'), ids[i]) end
+    end
+  end
+  if #dead > 0 then redis.call('DEL', unpack(dead)) end
+  return #dead
+end
+`

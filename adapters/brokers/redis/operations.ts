@@ -1,0 +1,141 @@
+import { STUB_MS } from '../../../src/broker.ts'
+import { PRELUDE } from './lua.ts'
+
+/** Whether a lease is a holder's, or parks a job that has lost several. */
+const LEASES = `
+local function leaseOf(id, r)
+  local s = redis.call('ZSCORE', queueKey(r.queue, 'l'), id)
+  if not s then return nil end
+  return s, leaseEpoch(s) == (r.epoch + 1) % 512
+end
+local function read(id)
+  local text = redis.call('GET', jobKey(id))
+  local r = text and parse(text)
+  if r and r.state == 'x' then return nil end
+  return r
+end
+local function write(id, r) redis.call('SET', jobKey(id), format(r)) end
+`
+
+/** ARGV: prefix, now, ids. Returns a word per id: cancelled, asked, finished, unknown. */
+export const CANCEL = `${PRELUDE}${LEASES}
+local now, out = clock(ARGV[2]), {}
+for at = 3, #ARGV do
+  local id = ARGV[at]
+  local r = read(id)
+  local s, held = nil, false
+  if r and not isFinished(r.state) then s, held = leaseOf(id, r) end
+  if not r then out[#out + 1] = 'unknown'
+  elseif isFinished(r.state) then out[#out + 1] = r.state == 'c' and 'cancelled' or 'finished'
+  elseif held then
+    redis.call('ZADD', queueKey(r.queue, 'l'), 'XX', score(leaseEnds(s), r.epoch + 1, 1), id)
+    out[#out + 1] = 'asked'
+  else
+    if s then redis.call('ZREM', queueKey(r.queue, 'l'), id) end
+    r.state = 'c'; r.fin = now; r.at = now + ${STUB_MS}
+    expire(id, r); hintWaiters(r); write(id, r)
+    out[#out + 1] = 'cancelled'
+  end
+end
+flushWindows(); flushHints()
+return out
+`
+
+/** ARGV: prefix, now, then id and epoch per job. Returns a word per job: queued, moved, unknown. */
+export const RETRY = `${PRELUDE}${LEASES}
+local now, out = clock(ARGV[2]), {}
+for at = 3, #ARGV, 2 do
+  local id, epoch = ARGV[at], tonumber(ARGV[at + 1])
+  local r = read(id)
+  if not r then out[#out + 1] = 'unknown'
+  elseif r.epoch ~= epoch or (r.state ~= 'f' and r.state ~= 'c') then out[#out + 1] = 'moved'
+  else
+    if r.state == 'f' then redis.call('ZREM', queueKey(r.queue, 'f'), id) end
+    r.state = 'q'; r.epoch = epoch + 1; r.attempts = 0; r.lost = 0; r.at = 0; r.fin = 0
+    makeReady(r.queue, { entry(id, r.epoch, #r.body, r.pri) }, now, false)
+    write(id, r)
+    nameWaiting(r.queue)
+    out[#out + 1] = 'queued'
+  end
+end
+flushHints()
+return out
+`
+
+/** What is removed leaves its id, so that a late copy of its enqueue creates nothing. ARGV: prefix, now, ids. */
+export const REMOVE = `${PRELUDE}${LEASES}
+local now, out = clock(ARGV[2]), {}
+for at = 3, #ARGV do
+  local id = ARGV[at]
+  local r = read(id)
+  local s, held = nil, false
+  if r and not isFinished(r.state) then s, held = leaseOf(id, r) end
+  if not r then out[#out + 1] = 'unknown'
+  elseif held then out[#out + 1] = 'active'
+  else
+    if s then redis.call('ZREM', queueKey(r.queue, 'l'), id) end
+    if r.state == 'f' then redis.call('ZREM', queueKey(r.queue, 'f'), id) end
+    r.state = 'x'; r.body = ''; r.err = ''; r.progress = ''; r.fin = now; r.at = now + ${STUB_MS}
+    expire(id, r); hintWaiters(r); write(id, r)
+    out[#out + 1] = 'removed'
+  end
+end
+flushWindows(); flushHints()
+return out
+`
+
+/** ARGV: prefix, queue, paused, revision. Returns set, existing or moved. */
+export const SET_PAUSED = `${PRELUDE}
+local key, paused, revision = queueKey(ARGV[2], 's'), ARGV[3], tonumber(ARGV[4])
+local was, current, p = string.match(redis.call('GET', key) or '||', '^(%d*)|(%d*)|(p?)$')
+current = tonumber(current) or 0
+if was == '' then was = '0' end
+if current == revision + 1 and was == paused then return 'existing' end
+if current ~= revision then return 'moved' end
+redis.call('SET', key, paused .. '|' .. int(revision + 1) .. '|' .. p)
+redis.call('SADD', prefix .. 'queues', ARGV[2])
+if paused == '0' then nameWaiting(ARGV[2]); flushHints() end
+return 'set'
+`
+
+/** Reads jobs and has the waiter hinted by whoever finishes one of them. ARGV: prefix, waiter, ids. */
+export const GET_AND_WAIT = `${PRELUDE}
+local waiter, keys = ARGV[2], {}
+for at = 3, #ARGV do keys[#keys + 1] = jobKey(ARGV[at]) end
+local got, mset = redis.call('MGET', unpack(keys)), {}
+for i, text in ipairs(got) do
+  local r = text and parse(text)
+  if r and not isFinished(r.state) and not string.find(' ' .. r.waiters .. ' ', ' ' .. waiter .. ' ', 1, true) then
+    r.waiters = (r.waiters == '' and '' or r.waiters .. ' ') .. waiter
+    mset[#mset + 1] = keys[i]; mset[#mset + 1] = format(r)
+  end
+end
+if #mset > 0 then redis.call('MSET', unpack(mset)) end
+return got
+`
+
+/** Counts the places of every queue. ARGV: prefix, now. Returns { now, [queue, settings, r, p, l, t, f]..., workers }. */
+export const STATS = `${PRELUDE}
+local queues = redis.call('SMEMBERS', prefix .. 'queues')
+local rows = {}
+for _, q in ipairs(queues) do
+  rows[#rows + 1] = { q, redis.call('GET', queueKey(q, 's')) or '||', redis.call('LLEN', queueKey(q, 'r')), redis.call('ZCARD', queueKey(q, 'p')),
+    redis.call('ZCARD', queueKey(q, 'l')), redis.call('ZCARD', queueKey(q, 't')), redis.call('ZCARD', queueKey(q, 'f')) }
+end
+return { int(clock(ARGV[2])), rows, redis.call('HGETALL', prefix .. 'workers') }
+`
+
+/** Deletes records whose time is over. ARGV: prefix, now, limit, how long a worker is remembered. Returns how many. */
+export const PRUNE = `${PRELUDE}
+local now, limit, pruned = clock(ARGV[2]), tonumber(ARGV[3]), 0
+while pruned < limit do
+  local swept = sweepWindow(now, math.min(500, limit - pruned))
+  if not swept then break end
+  pruned = pruned + swept
+end
+local workers = redis.call('HGETALL', prefix .. 'workers')
+for i = 1, #workers, 2 do
+  if tonumber(string.match(workers[i + 1], '^%d+')) + tonumber(ARGV[4]) <= now then redis.call('HDEL', prefix .. 'workers', workers[i]) end
+end
+return pruned
+`

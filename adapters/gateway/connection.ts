@@ -1,0 +1,106 @@
+import type { Clock } from '../../src/clock.ts'
+import { BrokerUnavailable, Unsupported } from '../../src/errors.ts'
+import { type Client, checkVersion, openClient, reasonOf } from './client.ts'
+import type { OnGatewayEvent } from './events.ts'
+import { unavailable } from './refusal.ts'
+
+/** A connection to Redis on which nobody waits for ever. */
+export interface Connection {
+  readonly client: Client
+  /** What `call` brings, or `Refusal` when Redis is away or takes too long. */
+  within<T>(call: Promise<T>): Promise<T>
+  /** Lets what is under way finish, within the deadline. */
+  close(): Promise<void>
+}
+
+export interface ConnectionOptions {
+  readonly clock: Clock
+  readonly deadlineMs: number
+  readonly onEvent: OnGatewayEvent
+}
+
+/**
+ * Connects, and from then on reconnects by itself.
+ *
+ * Throws `InvalidOption` for a url that is none, `BrokerUnavailable` for a Redis that does not answer or refuses the
+ * password, `Unsupported` for one older than 7.0.
+ */
+export async function createConnection(url: string, options: ConnectionOptions): Promise<Connection> {
+  const { clock, deadlineMs, onEvent } = options
+  const client = await connect(url, options)
+  /** Moves with every answer: an overdue one means little while others come in. */
+  let answers = 0
+  const report = createReport(client, onEvent)
+  let closing = false
+
+  /** A peer that vanished without a word looks just like a slow one. A new connection tells; the library makes it. */
+  function suspect(reason: string): void {
+    if (closing || !client.isReady) return
+    report(reason)
+    client.destroy()
+    client.connect().catch(() => {})
+  }
+
+  return {
+    client,
+    within: (call) =>
+      new Promise((resolve, reject) => {
+        const answersBefore = answers
+        const cancel = clock.after(deadlineMs, () => {
+          const reason = `no answer within ${deadlineMs} ms`
+          reject(unavailable(reason))
+          if (answers === answersBefore) suspect(reason)
+        })
+        call.then(
+          (answer) => {
+            answers++
+            cancel()
+            resolve(answer)
+          },
+          (error: unknown) => {
+            cancel()
+            reject(unavailable(reasonOf(error)))
+          },
+        )
+      }),
+    async close() {
+      closing = true
+      if (!client.isReady) return client.destroy()
+      const cancel = clock.after(deadlineMs, () => client.destroy())
+      await client.close()
+      cancel()
+    },
+  }
+}
+
+async function connect(url: string, { clock, deadlineMs }: ConnectionOptions): Promise<Client> {
+  let ready = false
+  const client = openClient(url, () => ready)
+  const cancel = clock.after(deadlineMs, () => client.destroy())
+  try {
+    await client.connect()
+    await checkVersion(client)
+    ready = true
+    return client
+  } catch (error) {
+    client.destroy()
+    throw error instanceof Unsupported ? error : new BrokerUnavailable('redis', reasonOf(error), { cause: error })
+  } finally {
+    cancel()
+  }
+}
+
+/** Reports every loss once, however many attempts fail until it is over. */
+function createReport(client: Client, onEvent: OnGatewayEvent): (reason: string) => void {
+  let lost = false
+  function report(reason: string): void {
+    if (!lost) onEvent({ type: 'redis.lost', reason })
+    lost = true
+  }
+  client.on('error', (error: unknown) => report(reasonOf(error)))
+  client.on('ready', () => {
+    lost = false
+    onEvent({ type: 'redis.back' })
+  })
+  return report
+}

@@ -1,0 +1,23 @@
+import { ErrorReply } from '@redis/client'
+import type { Command } from './command.ts'
+import type { Connection } from './connection.ts'
+import type { Reply } from './encoding.ts'
+
+/**
+ * Sends commands back to back on the one connection that all requests share, and brings their replies, errors among them.
+ *
+ * They are written in one go, so Redis executes them in this order and nothing of another request's in between. Throws
+ * `Refusal` when Redis is away or takes too long.
+ */
+export type Link = (commands: readonly Command[]) => Promise<Reply[]>
+
+export function createLink({ client, within }: Connection): Link {
+  const send = (command: Command) => client.sendCommand<Reply>(command).catch(toReply)
+  return (commands) => within(Promise.all(commands.map(send)))
+}
+
+/** An error of Redis's is an answer like others. */
+function toReply(error: unknown): ErrorReply {
+  if (error instanceof ErrorReply) return error
+  throw error
+}

@@ -1,0 +1,53 @@
+import type { Command } from './command.ts'
+
+/**
+ * Commands that are refused: all requests share one connection, which none of them may block, or leave in another state
+ * than it was in; and no token may stop or re-configure the server.
+ *
+ * The texts are Upstash's.
+ */
+const special = (name: string) => `ERR Command "${name}" is not allowed in REST or it has a special context path`
+const absent = (name: string) =>
+  `ERR Command is not available: '${name}'. See https://upstash.com/docs/redis/overall/rediscompatibility for details`
+
+const SPECIAL = `AUTH HELLO RESET QUIT CLIENT MULTI EXEC DISCARD WATCH UNWATCH MONITOR SUBSCRIBE UNSUBSCRIBE PSUBSCRIBE
+  PUNSUBSCRIBE SSUBSCRIBE SUNSUBSCRIBE`
+const ABSENT = `BLPOP BRPOP BRPOPLPUSH BLMOVE BLMPOP BZPOPMIN BZPOPMAX BZMPOP WAIT WAITAOF READONLY READWRITE ASKING SYNC PSYNC
+  REPLCONF REPLICAOF SLAVEOF FAILOVER SHUTDOWN DEBUG MODULE`
+
+type Rule = (command: Command, name: string) => string | undefined
+
+const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
+  ...SPECIAL.split(/\s+/).map((name): [string, Rule] => [name, () => special(name)]),
+  ...ABSENT.split(/\s+/).map((name): [string, Rule] => [name, () => absent(name)]),
+  ['XREAD', refuseBlock],
+  ['XREADGROUP', refuseBlock],
+  ['SELECT', ([, database], name) => (String(database) === '0' ? undefined : absent(name))],
+  ['SCRIPT', ([, word], name) => (upper(word) === 'DEBUG' ? absent(name) : undefined)],
+  ['CONFIG', refuseConfiguring],
+])
+
+/** The error for a command that is refused, `undefined` for any other. */
+export function refusalOf(command: Command): string | undefined {
+  const name = upper(command[0])
+  return RULES.get(name)?.(command, name)
+}
+
+/** Options stand before STREAMS; behind it a key may have any name. */
+function refuseBlock(command: Command): string | undefined {
+  for (const argument of command) {
+    const word = upper(argument)
+    if (word === 'STREAMS') return undefined
+    if (word === 'BLOCK') return absent(`${upper(command[0])} BLOCK`)
+  }
+  return undefined
+}
+
+function refuseConfiguring([, word, key]: Command, name: string): string | undefined {
+  if (upper(word) === 'SET' && upper(key) !== 'NOTIFY-KEYSPACE-EVENTS') return absent(`${name} SET`)
+  return upper(word) === 'REWRITE' ? absent(`${name} REWRITE`) : undefined
+}
+
+export function upper(word: string | Buffer | undefined): string {
+  return String(word ?? '').toUpperCase()
+}

@@ -1,0 +1,216 @@
+import { afterEach, expect, test } from 'bun:test'
+import { createGateway, type GatewayEvent, type GatewayOptions, serveGateway } from '../../../adapters/gateway/index.ts'
+import { createVirtualClock, settled } from '../../support/clock.ts'
+import { type StartRedisOptions, startRedis as startRedisServer, type TestRedis } from '../../support/redis-server.ts'
+import { hasRedisServer, readLines, TOKEN, until } from './subject.ts'
+
+/** For what ends, freezes or replaces a redis-server. */
+const withRedis = (name: string, run: () => Promise<void>) =>
+  test.skipIf(!hasRedisServer)(hasRedisServer ? name : `${name} (needs redis-server on the PATH)`, run)
+
+const cleanups: (() => Promise<void>)[] = []
+afterEach(async () => {
+  await Promise.all(cleanups.splice(0).map((cleanUp) => cleanUp()))
+})
+
+async function startRedis(options: StartRedisOptions = {}): Promise<TestRedis> {
+  const redis = (await startRedisServer(options)) as TestRedis
+  cleanups.push(redis.stop)
+  return redis
+}
+
+async function setUp(options: Partial<GatewayOptions> = {}) {
+  const redis = await startRedis()
+  const events: GatewayEvent[] = []
+  const waiting: (() => void)[] = []
+  const onEvent = (event: GatewayEvent) => {
+    events.push(event)
+    if (event.type === 'redis.back') for (const resolve of waiting.splice(0)) resolve()
+  }
+  const gateway = await createGateway({ redis: redis.url, tokens: [TOKEN], onEvent, ...options })
+  cleanups.push(gateway.close)
+  const request = (path: string, body?: unknown) =>
+    gateway.fetch(
+      new Request(`http://gateway${path}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${TOKEN}` },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      }),
+    )
+  return {
+    redis,
+    events,
+    gateway,
+    request,
+    send: async (...command: readonly unknown[]) => {
+      const response = await request('/', command)
+      return [response.status, await response.text()]
+    },
+    back: () => new Promise<void>((resolve) => waiting.push(resolve)),
+  }
+}
+
+withRedis('while Redis is away every call is 503 at once, and works again once it is back', async () => {
+  const { redis, request, send, events, back } = await setUp()
+  await send('SET', 'a', '1')
+  await redis.stop()
+  await until(async () => (await request('/', ['PING'])).status, 503)
+  for (const [path, body] of [
+    ['/', ['PING']],
+    ['/pipeline', [['PING']]],
+    ['/multi-exec', [['PING']]],
+    ['/subscribe/x', undefined],
+  ] as const) {
+    const response = await request(path, body)
+    expect([path, response.status, response.headers.get('retry-after')]).toEqual([path, 503, '1'])
+    expect(await response.json()).toEqual({ error: expect.stringContaining('ERR redis is not available') })
+  }
+  const isBack = back()
+  await startRedis({ port: redis.port })
+  await isBack
+  expect(await send('GET', 'a')).toEqual([200, '{"result":null}'])
+  expect(events.map(({ type }) => type)).toEqual(['redis.lost', 'redis.back'])
+})
+
+withRedis('what was answered 503 is not sent after all', async () => {
+  const { redis, send, back } = await setUp()
+  await redis.stop()
+  const refused = await Promise.all(Array.from({ length: 20 }, () => send('INCR', 'sent')))
+  expect(new Set(refused.map(([status]) => status))).toEqual(new Set([503]))
+  const isBack = back()
+  await startRedis({ port: redis.port })
+  await isBack
+  expect(await send('GET', 'sent')).toEqual([200, '{"result":null}'])
+})
+
+withRedis('a Redis that does not answer is 503 after the deadline, at once from then on, and recovers', async () => {
+  const clock = createVirtualClock()
+  const { redis, send, events, back } = await setUp({ clock, deadlineMs: 5_000 })
+  process.kill(redis.pid, 'SIGSTOP')
+  let overdue: unknown
+  const waiting = send('SET', 'a', '1').then((reply) => {
+    overdue = reply
+  })
+  while (overdue === undefined) await clock.advance(1_000)
+  await waiting
+  expect(overdue).toEqual([503, '{"error":"ERR redis is not available: no answer within 5000 ms"}'])
+  expect((await send('PING'))[0]).toBe(503)
+  const isBack = back()
+  process.kill(redis.pid, 'SIGCONT')
+  await isBack
+  expect(await send('PING')).toEqual([200, '{"result":"PONG"}'])
+  expect(events[0]).toEqual({ type: 'redis.lost', reason: 'no answer within 5000 ms' })
+})
+
+withRedis('closing waits no longer than the deadline for a Redis that does not answer', async () => {
+  const clock = createVirtualClock()
+  const { redis, gateway, send } = await setUp({ clock, deadlineMs: 5_000 })
+  process.kill(redis.pid, 'SIGSTOP')
+  const replies = [send('PING')]
+  await settled()
+  let closed = false
+  void gateway.close().then(() => {
+    closed = true
+  })
+  while (!closed) await clock.advance(1_000)
+  expect((await Promise.all(replies)).map(([status]) => status)).toEqual([503])
+})
+
+withRedis('streams outlive Redis, and are told that they may have missed something', async () => {
+  const { redis, gateway, request, send } = await setUp()
+  const stream = readLines(await request('/subscribe/chat'))
+  expect(await stream.next()).toBe('data: subscribe,chat,1')
+  await redis.stop()
+  await until(async () => (await request('/', ['PING'])).status, 503)
+  expect((await request('/subscribe/more')).status).toBe(503)
+  await startRedis({ port: redis.port })
+  expect(await stream.next()).toBe('data: subscribe,chat,1')
+  await until(async () => (await send('PUBLISH', 'chat', 'hello'))[1], '{"result":1}')
+  expect(await stream.next()).toBe('data: message,chat,hello')
+  await gateway.close()
+  expect(await stream.next()).toBeNull()
+})
+
+withRedis('scripts that ask for key locking are asked for again by a Redis that has lost them', async () => {
+  const { redis, send, back } = await setUp()
+  const script = '#!lua flags=allow-key-locking\nreturn 1'
+  const sha = new Bun.CryptoHasher('sha1').update(script).digest('hex')
+  expect(await send('EVAL', script, 0)).toEqual([200, '{"result":1}'])
+  expect(await send('EVALSHA', sha, 0)).toEqual([200, '{"result":1}'])
+  await redis.stop()
+  const isBack = back()
+  await startRedis({ port: redis.port })
+  await isBack
+  expect((await send('EVALSHA', sha, 0))[1]).toStartWith('{"error":"NOSCRIPT')
+})
+
+test('no Redis at the start is an error that names the reason and no password', async () => {
+  const started = createGateway({ redis: 'redis://:hunter2@127.0.0.1:1', tokens: [TOKEN] })
+  const error = await started.catch((thrown: Error) => thrown)
+  expect(error).toMatchObject({
+    name: 'BrokerUnavailable',
+    message: 'expected an answer of the redis broker, got ECONNREFUSED',
+  })
+})
+
+withRedis('a wrong password and a Redis that does not answer are errors at the start', async () => {
+  const redis = await startRedis({ args: ['--requirepass', 'hunter2'] })
+  const at = (password: string) => `redis://:${password}@127.0.0.1:${redis.port}`
+  await expect(createGateway({ redis: at('wrong'), tokens: [TOKEN] })).rejects.toThrow('WRONGPASS')
+  await expect(createGateway({ redis: redis.url, tokens: [TOKEN] })).rejects.toThrow('NOAUTH')
+  await (await createGateway({ redis: at('hunter2'), tokens: [TOKEN] })).close()
+  process.kill(redis.pid, 'SIGSTOP')
+  const clock = createVirtualClock()
+  let error: unknown
+  void createGateway({ redis: at('hunter2'), tokens: [TOKEN], clock }).catch((thrown) => {
+    error = thrown
+  })
+  while (error === undefined) await clock.advance(1_000)
+  expect(error).toMatchObject({ name: 'BrokerUnavailable' })
+})
+
+test.each([
+  ['no token', { tokens: [] }, 'tokens'],
+  ['a token with a space', { tokens: ['a b'] }, 'tokens[0]'],
+  ['another protocol', { redis: 'http://localhost' }, 'redis'],
+])('%s is refused at the start', async (_, options, option) => {
+  const started = createGateway({ redis: 'redis://127.0.0.1:1', tokens: [TOKEN], ...options })
+  await expect(started).rejects.toMatchObject({ name: 'InvalidOption', option })
+})
+
+withRedis('it listens on this machine alone unless told otherwise', async () => {
+  const redis = await startRedis()
+  const options = { redis: redis.url, tokens: [TOKEN], port: 0 }
+  for (const hostname of ['0.0.0.0', '::', '192.168.1.2', '127.evil.example'])
+    await expect(serveGateway({ ...options, hostname })).rejects.toMatchObject({
+      name: 'InvalidOption',
+      option: 'hostname',
+    })
+  for (const more of [{}, { hostname: 'localhost' }, { hostname: '0.0.0.0', beyondLoopback: true }]) {
+    const server = await serveGateway({ ...options, ...more })
+    const response = await fetch(`http://127.0.0.1:${server.port}/ping`, {
+      headers: { authorization: `Bearer ${TOKEN}` },
+    })
+    expect(await response.text()).toBe('{"result":"PONG"}')
+    await server.close()
+  }
+})
+
+withRedis('a database other than the first is the only one there is', async () => {
+  const { redis, send } = await setUp()
+  const second = await createGateway({ redis: `${redis.url}/2`, tokens: [TOKEN] })
+  const request = (body: unknown) =>
+    second.fetch(
+      new Request('http://gateway/pipeline', {
+        method: 'POST',
+        headers: { authorization: `Bearer ${TOKEN}` },
+        body: JSON.stringify(body),
+      }),
+    )
+  await request([
+    ['SELECT', 0],
+    ['SET', 'here', '1'],
+  ])
+  expect(await send('GET', 'here')).toEqual([200, '{"result":null}'])
+  await second.close()
+})
