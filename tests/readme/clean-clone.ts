@@ -50,18 +50,20 @@ async function tryStart(): Promise<void> {
   }
 }
 
-/** The address in the `curl` that the start prints. */
-async function printedUrl(output: ReadableStream<Uint8Array>): Promise<string> {
-  const decoder = new TextDecoder()
-  let text = ''
-  for await (const chunk of output) {
-    text += decoder.decode(chunk, { stream: true })
-    const url = /https?:\/\/(?:localhost|127\.0\.0\.1):\d+/.exec(text)?.[0]
-    if (url && text.includes('/v1/tasks/push.received')) {
-      return url
+/** The address in the `curl` that the start prints. Reads on to the end: a closed pipe would end the program. */
+function printedUrl(output: ReadableStream<Uint8Array>): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const decoder = new TextDecoder()
+    let text = ''
+    const readAll = async () => {
+      for await (const chunk of output) {
+        text += decoder.decode(chunk, { stream: true })
+        const url = /https?:\/\/(?:localhost|127\.0\.0\.1):\d+/.exec(text)?.[0]
+        if (url && text.includes('/v1/tasks/push.received')) resolve(url)
+      }
     }
-  }
-  throw new Error(`expected npm start to print a curl, got:\n${text}`)
+    readAll().then(() => reject(new Error(`expected npm start to print a curl, got:\n${text}`)), reject)
+  })
 }
 
 try {
