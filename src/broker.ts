@@ -21,6 +21,8 @@ export const STUB_MS = 3_600_000
 export interface Broker {
   /** Names the implementation in events and errors. */
   readonly name: string
+  /** True where a call is no round trip: a worker's second lane would gain nothing. */
+  readonly local?: boolean
   /** Stores jobs and answers one outcome per job, in order. An id that is taken creates nothing. */
   enqueue(jobs: readonly Job[], options?: EnqueueStepOptions): Promise<readonly EnqueueOutcome[]>
   /**
@@ -106,7 +108,7 @@ export interface ExchangeRequest {
   readonly leaseMs: number
   readonly settle: readonly Settlement[]
   readonly extend: readonly Extension[]
-  /** When nothing was claimed: registers the lane to be named by a hint for so long. 0 does not. */
+  /** When fewer jobs were claimed than wanted: registers the lane to be named by a hint for so long. 0 does not. */
   readonly waitMs: number
   readonly presence?: WorkerPresence
 }

@@ -164,8 +164,11 @@ export function createClient<A extends App = App>(options: ClientOptions): Clien
     { within, ...given }: EnqueueOptions = {},
   ): Promise<JobHandle<never>> {
     const checked = checkInput(task, input)
-    // Within the caller's transaction the write has to happen before this function first awaits.
-    if (checked instanceof Promise && within === undefined) await checked
+    if (checked instanceof Promise) {
+      // Within the caller's transaction the write has to happen before this function first awaits.
+      if (within !== undefined) throw asynchronousSchema(task, checked)
+      await checked
+    }
     const job = toJob(task, input, given)
     const outcome = within === undefined ? await sendWithOthers(job) : (await broker.enqueue([job], { within }))[0]
     return toHandle(job.id, accept(job, outcome as EnqueueOutcome))
@@ -201,6 +204,15 @@ function resultOf(id: string, record: JobRecord | null, timeoutMs: number): unkn
 function checkBytes(what: string, text: string, maxBytes: number): void {
   const gotBytes = utf8Bytes(text)
   if (gotBytes > maxBytes) throw new TooLarge(what, maxBytes, gotBytes)
+}
+
+function asynchronousSchema(task: string, checked: Promise<unknown>): InvalidOption {
+  checked.catch(() => {}) // Nobody waits for its answer any more.
+  return new InvalidOption(
+    `the schema of "${task}"`,
+    'synchronous to enqueue within a transaction',
+    'an asynchronous one',
+  )
 }
 
 function checkOptions(task: string, { id, queue, priority, delayMs, dueAtMs }: EnqueueOptions): void {

@@ -6,7 +6,7 @@
 import type { Settlement } from '../broker.ts'
 import type { Clock } from '../clock.ts'
 import { JobTimeout, NewerEnvelope, TooLarge, toError } from '../errors.ts'
-import type { OnEvent } from '../events.ts'
+import type { OnEvent, TqEvent } from '../events.ts'
 import { ENVELOPE_VERSION, fromJson, toJobError, toJson, utf8Bytes } from '../job.ts'
 import { decideRetry } from '../retry.ts'
 import { type Task, validateInput } from '../task.ts'
@@ -21,8 +21,7 @@ export interface ExecuteOptions {
 
 /** Runs a job and says what becomes of it. Never rejects: whatever the handler does ends in a settlement. */
 export async function execute(run: Run, task: Task, options: ExecuteOptions): Promise<Settlement> {
-  const { onEvent } = options
-  onEvent?.({ kind: 'job.started', id: run.id, task: run.task, attempt: run.attempt })
+  tell(run, options, { kind: 'job.started', id: run.id, task: run.task, attempt: run.attempt })
   try {
     const input = validateInput(task, fromJson(run.job.input))
     const value = await withinTimeLimit(run, task, input, options.clock)
@@ -59,30 +58,30 @@ function encodeResult(task: Task, value: unknown, maxBytes: number): string {
   return text
 }
 
-function succeed(run: Run, task: Task, result: string, { clock, onEvent }: ExecuteOptions): Settlement {
-  onEvent?.({
-    kind: 'job.succeeded',
-    id: run.id,
-    task: run.task,
-    durationMs: clock.monotonic() - run.startedAtMs,
-    result,
-  })
+/** Of a job that has been given back nothing more is told: its outcome here does not count. */
+function tell(run: Run, { onEvent }: ExecuteOptions, event: TqEvent): void {
+  if (!run.released) onEvent?.(event)
+}
+
+function succeed(run: Run, task: Task, result: string, options: ExecuteOptions): Settlement {
+  const durationMs = options.clock.monotonic() - run.startedAtMs
+  tell(run, options, { kind: 'job.succeeded', id: run.id, task: run.task, durationMs, result })
   return { kind: 'succeeded', id: run.id, epoch: run.job.epoch, result, keepMs: task.policy.keepResultMs }
 }
 
-function fail(run: Run, task: Task, thrown: Error, { random, onEvent }: ExecuteOptions): Settlement {
+function fail(run: Run, task: Task, thrown: Error, options: ExecuteOptions): Settlement {
   const { id, attempt, job } = run
   const facts = { id, task: run.task }
   if (run.cancelled) {
-    onEvent?.({ kind: 'job.cancelled', ...facts })
+    tell(run, options, { kind: 'job.cancelled', ...facts })
     return { kind: 'cancelled', id, epoch: job.epoch, keepMs: task.policy.keepResultMs }
   }
   const error = toJobError(thrown)
-  const decision = decideRetry(thrown, attempt, task.policy.retry, random)
+  const decision = decideRetry(thrown, attempt, task.policy.retry, options.random)
   if (decision.kind === 'retry') {
-    onEvent?.({ kind: 'job.retrying', ...facts, attempt, delayMs: decision.delayMs, error })
+    tell(run, options, { kind: 'job.retrying', ...facts, attempt, delayMs: decision.delayMs, error })
     return { kind: 'retry', id, epoch: job.epoch, delayMs: decision.delayMs, error }
   }
-  onEvent?.({ kind: 'job.failed', ...facts, attempt, reason: decision.reason, error })
+  tell(run, options, { kind: 'job.failed', ...facts, attempt, reason: decision.reason, error })
   return { kind: 'failed', id, epoch: job.epoch, error, keepMs: task.policy.keepFailedMs }
 }

@@ -1,23 +1,15 @@
 import { v7 } from 'uuid'
-import { type App, unknownTask } from '../app.ts'
-import {
-  type Broker,
-  type ClaimedJob,
-  type ExchangeReply,
-  type Extension,
-  type LeaseRef,
-  MAX_BATCH_BYTES,
-  type Settlement,
-} from '../broker.ts'
+import type { App } from '../app.ts'
+import type { Broker, ExchangeReply, LeaseRef } from '../broker.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { InvalidOption, isTqError, toError } from '../errors.ts'
 import { type OnEvent, type WorkerTotals, withoutThrowing } from '../events.ts'
-import { utf8Bytes } from '../job.ts'
-import { exponential } from '../retry.ts'
 import { DEFAULT_QUEUE } from '../words.ts'
-import { execute, refusal } from './execute.ts'
+import { createHoldings } from './holdings.ts'
 import { createLane, type Lane } from './lane.ts'
-import { Run } from './run.ts'
+import { createOutbox } from './outbox.ts'
+import { createRunner } from './runner.ts'
+import { createSearch } from './search.ts'
 
 export interface WorkerOptions {
   readonly app: App
@@ -28,7 +20,7 @@ export interface WorkerOptions {
   readonly concurrency?: number
   /** How long a claimed job stays this worker's without an extension. Default 30,000. */
   readonly leaseMs?: number
-  /** Lines to the broker; a second one hides the round trip of the first. Default 2. */
+  /** Lines to the broker; a second one hides the round trip of the first. Default 2, or 1 where there is no round trip. */
   readonly lanes?: number
   /** Shown in `tq queues`. Default `worker`. */
   readonly name?: string
@@ -57,19 +49,9 @@ export interface Worker {
 }
 
 const DEFAULT_GRACE_MS = 10_000
-const MAX_SETTLEMENTS = 500
-const MAX_EXTENSIONS = 300
-/** Progress goes with an exchange that is made anyway, or with one of its own after so long. */
-const PROGRESS_MS = 500
 const PRESENCE_MS = 30_000
-/** A broker without hints is asked again after pauses that grow from the first to the second. */
-const POLL_FIRST_MS = 50
-const POLL_LAST_MS = 5_000
-/** A job of a task this worker lacks is put back for so long, doubling with each time. */
-const unknownTaskBackoff = exponential({ baseMs: 1_000, maxMs: 60_000, jitter: 'none' })
 /** After a call to the broker failed for good: how long until the worker tries the next one. */
 const OUTAGE_PAUSE_MS = 1_000
-
 const WORKER_NAME = /^[\w.:-]{1,100}$/
 
 type Phase = 'new' | 'running' | 'draining' | 'stopped'
@@ -97,49 +79,41 @@ export function createWorker(options: WorkerOptions): Worker {
   const {
     app,
     broker,
-    queues = [DEFAULT_QUEUE],
-    concurrency = 10,
-    leaseMs = 30_000,
-    lanes: laneCount = 2,
-    name = 'worker',
-    runtime = 'unknown',
-    burst = false,
-    maxJobs = Number.POSITIVE_INFINITY,
-    maxResultBytes = 1_048_576,
-    clock = systemClock,
-    random = Math.random,
-    newId = v7,
-  } = options
-  const onEvent = options.onEvent && withoutThrowing(options.onEvent)
-  checkWhole('concurrency', concurrency, 1, 1_000)
-  checkWhole('lanes', laneCount, 1, 16)
-  checkWhole('leaseMs', leaseMs, 1_000, 86_400_000)
-  if (!WORKER_NAME.test(name))
-    throw new InvalidOption('name', '1 to 100 letters, digits or . _ : -', `${name.length} characters`)
-  if (queues.length === 0) throw new InvalidOption('queues', 'at least one queue', 'none')
-
-  const worker = `${name}.${newId()}`
+    queues,
+    concurrency,
+    leaseMs,
+    laneCount,
+    burst,
+    maxJobs,
+    runtime,
+    clock,
+    worker,
+    onEvent,
+    ...given
+  } = withDefaults(options)
   const outage = new AbortController()
   const lanes = Array.from({ length: laneCount }, (_, at) =>
     // A resend stops before the lease does: after that another worker may hold the jobs.
-    createLane(`${worker}.${at}`, broker, { clock, random, deadlineMs: leaseMs * 0.6, onEvent, signal: outage.signal }),
+    createLane(`${worker}.${at}`, broker, {
+      ...given,
+      clock,
+      deadlineMs: leaseMs * 0.6,
+      onEvent,
+      signal: outage.signal,
+    }),
   )
-  const running = new Map<string, Run>()
-  const outbox: Settlement[] = []
-  const unknownSeen = new Map<string, number>()
-  const executeOptions = { clock, random, maxResultBytes, onEvent }
+  /** No lane asks for more, so that the others have something to ask for while it is under way. */
+  const share = Math.ceil(concurrency / laneCount)
   const totals = { succeeded: 0, retried: 0, failed: 0, released: 0, cancelled: 0, late: 0, exchanges: 0 }
   const startedAtMs = clock.now()
-  const hooks = { onEvent, onProgress: progressed }
+  const outbox = createOutbox()
+  const holdings = createHoldings(leaseMs)
+  const search = createSearch(leaseMs, () => unlisten.length > 0)
+  const runner = createRunner({ ...given, app, holdings, outbox, leaseMs, clock, totals, onEvent, onChange: pumpSoon })
 
   let phase: Phase = 'new'
-  /** Whether the broker may have jobs for us: at the start, after a hint, when something falls due, while claims come back full. */
-  let claimable = true
   let claimed = 0
-  let pollMs = POLL_FIRST_MS
-  let nextLookMs = Number.POSITIVE_INFINITY
   let nextPresenceMs = clock.monotonic()
-  let progressAtMs = Number.POSITIVE_INFINITY
   let graceEndsMs = Number.POSITIVE_INFINITY
   let pausedUntilMs = 0
   let pumpQueued = false
@@ -148,17 +122,14 @@ export function createWorker(options: WorkerOptions): Worker {
   let finish: (totals: WorkerTotals) => void = () => {}
   let failRun: (error: Error) => void = () => {}
 
-  /* What goes out ------------------------------------------------------------------------------------------------- */
-
   /** Sends as many exchanges as there is reason and a free lane for, then sleeps until there is another reason. */
   function pump(): void {
     pumpQueued = false
     if (phase === 'new' || phase === 'stopped') return
     const nowMs = clock.monotonic()
-    if (nowMs >= nextLookMs) claimable = true
-    if (phase === 'draining' && nowMs >= graceEndsMs) releaseAll()
+    if (phase === 'draining' && nowMs >= graceEndsMs) endGrace()
     if (nowMs >= pausedUntilMs) for (let lane = nextLane(nowMs); lane; lane = nextLane(nowMs)) void send(lane, nowMs)
-    if (isDone()) stopped()
+    if (isDone(nowMs)) stopped()
     else sleepUntilNextReason(nowMs)
   }
 
@@ -173,196 +144,67 @@ export function createWorker(options: WorkerOptions): Worker {
   function nextLane(nowMs: number): Lane | undefined {
     const lane = lanes.find(({ busy }) => !busy)
     if (!lane) return undefined
-    const others = lanes.some(({ busy }) => busy)
-    const share = others ? Math.max(1, Math.ceil(concurrency / lanes.length)) : 1
-    if (outbox.length >= share || (claimable && freeSlots() >= share)) return lane
-    return !others && (nextExtensionMs() <= nowMs || progressAtMs <= nowMs) ? lane : undefined
+    const alone = !lanes.some(({ busy }) => busy)
+    const worth = alone ? 1 : share
+    if (outbox.length >= worth || (search.isOn(nowMs) && freeSlots() >= worth)) return lane
+    return alone && holdings.nextExtensionMs <= nowMs ? lane : undefined
   }
 
   function freeSlots(): number {
     if (phase !== 'running') return 0
     const asked = lanes.reduce((sum, { wanted }) => sum + wanted, 0)
-    return Math.max(0, Math.min(concurrency - running.size - asked, maxJobs - claimed - asked))
+    return Math.max(0, Math.min(concurrency - holdings.size - asked, maxJobs - claimed - asked))
   }
 
   async function send(lane: Lane, nowMs: number): Promise<void> {
-    const settle = takeSettlements()
-    const extend = takeExtensions(nowMs)
-    const want = freeSlots()
-    const presence = nowMs >= nextPresenceMs ? { presence: takePresence(nowMs) } : {}
+    const settle = outbox.take()
+    const extend = holdings.takeExtensions(nowMs)
+    const free = freeSlots()
+    const want = Math.min(share, free)
     const waitMs = unlisten.length > 0 && want > 0 ? 2 * leaseMs : 0
-    // Until the reply says otherwise; a hint that comes meanwhile sets it again and counts.
-    if (want > 0) {
-      claimable = false
-      nextLookMs = Number.POSITIVE_INFINITY
-    }
+    const takeLost = !holdings.holdsLost(lane.id)
+    if (want === free && free > 0) search.asked()
     totals.exchanges++
     try {
-      const takeLost = ![...running.values()].some((run) => run.lost > 0 && run.lane === lane.id)
-      const request = { queues, want, takeLost, leaseMs, settle, extend, waitMs, ...presence }
-      const reply = await lane.exchange(request)
-      for (const ref of [...settle, ...extend]) if (reply.late.includes(ref.id)) lostLease(ref)
-      receive(lane, want, reply)
+      const request = { queues, want, takeLost, leaseMs, settle, extend, waitMs, ...presenceDue(nowMs) }
+      receive(lane, want, [...settle, ...extend], await lane.exchange(request))
     } catch (thrown) {
-      outbox.unshift(...settle)
+      outbox.giveBack(settle)
       const error = toError(thrown)
+      // No waiting mends a store that cannot be used.
       if (isTqError(error, 'UnusableStore')) return abandon(error)
-      outaged(error)
+      failed()
     }
     pumpSoon()
   }
 
-  /** Bounded in number and in bytes; the first one always goes. */
-  function takeSettlements(): Settlement[] {
-    let count = 0
-    for (let bytes = 0; count < Math.min(outbox.length, MAX_SETTLEMENTS); count++) {
-      bytes += settlementBytes(outbox[count] as Settlement)
-      if (count > 0 && bytes > MAX_BATCH_BYTES) break
+  function presenceDue(nowMs: number) {
+    if (nowMs < nextPresenceMs) return {}
+    nextPresenceMs = nowMs + PRESENCE_MS
+    return { presence: { worker, queues, concurrency, running: holdings.size, runtime, startedAtMs } }
+  }
+
+  function receive(lane: Lane, want: number, sent: readonly LeaseRef[], reply: ExchangeReply): void {
+    const late = new Set(reply.late)
+    if (late.size > 0) for (const ref of sent) if (late.has(ref.id)) runner.lostLease(ref)
+    for (const id of reply.cancelled) runner.cancel(id)
+    for (const job of reply.jobs) {
+      if (phase === 'running') runner.start(job, lane.id)
+      else runner.refuse(job, lane.id)
     }
-    return outbox.splice(0, count)
+    claimed += reply.jobs.length
+    if (want > 0) search.answered(reply, want, clock.monotonic())
   }
 
   /**
    * The broker could not be reached for longer than a resend may go on. What was to be settled is kept and tried again,
    * but for a worker that has nothing else left to do: it goes, and its leases end by themselves.
    */
-  function outaged(error: Error): void {
-    if (phase === 'draining' && running.size === 0) outbox.length = 0
-    claimable = true
+  function failed(): void {
+    if (phase === 'draining' && holdings.size === 0) outbox.clear()
+    search.again()
     pausedUntilMs = clock.monotonic() + OUTAGE_PAUSE_MS
-    if (!isTqError(error)) onEvent?.({ kind: 'broker.failed', call: 'exchange', reason: error.message })
   }
-
-  function takePresence(nowMs: number) {
-    nextPresenceMs = nowMs + PRESENCE_MS
-    return { worker, queues, concurrency, running: running.size, runtime, startedAtMs }
-  }
-
-  /* Leases -------------------------------------------------------------------------------------------------------- */
-
-  /** The map keeps the order of claims and extensions, so its first entry is the one due first. */
-  function nextExtensionMs(): number {
-    for (const run of running.values()) return run.extendAtMs
-    return Number.POSITIVE_INFINITY
-  }
-
-  function takeExtensions(nowMs: number): Extension[] {
-    const extend: Extension[] = []
-    if (nextExtensionMs() > nowMs && progressAtMs === Number.POSITIVE_INFINITY) return extend
-    for (const run of [...running.values()]) {
-      const due = run.extendAtMs <= nowMs
-      if (!due && run.freshProgress === undefined) continue
-      if (extend.length === MAX_EXTENSIONS) break
-      extend.push({
-        id: run.id,
-        epoch: run.job.epoch,
-        ...(run.freshProgress === undefined ? {} : { progress: run.freshProgress }),
-      })
-      run.freshProgress = undefined
-      run.extendAtMs = nowMs + leaseMs / 3
-      running.delete(run.id)
-      running.set(run.id, run)
-    }
-    progressAtMs = Number.POSITIVE_INFINITY
-    return extend
-  }
-
-  /* What comes in ------------------------------------------------------------------------------------------------- */
-
-  function receive(lane: Lane, want: number, reply: ExchangeReply): void {
-    for (const id of reply.cancelled) cancel(id)
-    for (const job of reply.jobs) start(lane, job)
-    claimed += reply.jobs.length
-    if (want > 0) planNextLook(reply, reply.jobs.length === want)
-  }
-
-  function planNextLook({ nowMs, nextAtMs, jobs }: ExchangeReply, full: boolean): void {
-    if (jobs.length > 0) pollMs = POLL_FIRST_MS
-    const inMs = nextAtMs === null ? Number.POSITIVE_INFINITY : nextAtMs - nowMs
-    // An exchange that brought jobs has not registered the lane as waiting: the next one does, or brings more.
-    if (inMs <= 0 || full || (jobs.length > 0 && unlisten.length > 0)) {
-      claimable = true
-      return
-    }
-    const probeMs = unlisten.length > 0 ? leaseMs : pollMs
-    pollMs = Math.min(POLL_LAST_MS, pollMs * 2)
-    nextLookMs = Math.min(nextLookMs, clock.monotonic() + Math.min(inMs, probeMs))
-  }
-
-  function start(lane: Lane, job: ClaimedJob): void {
-    const nowMs = clock.monotonic()
-    const times = { startedAtMs: nowMs, extendAtMs: nowMs + leaseMs / 3 }
-    const run = new Run(job, app.tasks.get(job.task), lane.id, times, hooks)
-    const before = running.get(run.id)
-    if (before) abandonRun(before)
-    running.set(run.id, run)
-    const reason = refusal(run)
-    if (phase !== 'running') release(run, 'shutdown', 0)
-    else if (reason === null && run.definition) {
-      void execute(run, run.definition, executeOptions).then((settlement) => settle(run, settlement))
-    } else putBack(run, reason ?? '')
-  }
-
-  function progressed(): void {
-    progressAtMs = Math.min(progressAtMs, clock.monotonic() + PROGRESS_MS)
-    pumpSoon()
-  }
-
-  function settle(run: Run, settlement: Settlement): void {
-    if (run.released) return
-    if (running.get(run.id) === run) running.delete(run.id)
-    totals[TOTAL_OF[settlement.kind]]++
-    outbox.push(run.freshProgress === undefined ? settlement : { ...settlement, progress: run.freshProgress })
-    pumpSoon()
-  }
-
-  /** For a worker that can run it, later and later, and said once per task. */
-  function putBack(run: Run, reason: string): void {
-    const times = (unknownSeen.get(run.task) ?? 0) + 1
-    unknownSeen.set(run.task, times)
-    if (times === 1 && !run.definition) {
-      const { suggestion } = unknownTask(run.task, app.tasks.keys())
-      onEvent?.({ kind: 'task.unknown', task: run.task, ...(suggestion ? { suggestion } : {}) })
-    }
-    release(run, reason, unknownTaskBackoff(times, random))
-  }
-
-  function release(run: Run, reason: string, delayMs: number): void {
-    onEvent?.({ kind: 'job.released', id: run.id, task: run.task, reason, delayMs })
-    settle(run, { kind: 'released', id: run.id, epoch: run.job.epoch, delayMs })
-    run.released = true
-  }
-
-  function releaseAll(): void {
-    graceEndsMs = Number.POSITIVE_INFINITY
-    for (const run of [...running.values()]) {
-      release(run, 'shutdown', 0)
-      run.abort('shutdown')
-    }
-  }
-
-  function cancel(id: string): void {
-    const run = running.get(id)
-    if (!run) return
-    run.cancelled = true
-    run.abort('cancelled')
-  }
-
-  /** The job may be in our hands again, under a later lease: that one stays. */
-  function lostLease({ id, epoch }: LeaseRef): void {
-    totals.late++
-    const run = running.get(id)
-    if (run?.job.epoch === epoch) abandonRun(run)
-    onEvent?.({ kind: 'job.late', id, task: run?.task ?? '' })
-  }
-
-  function abandonRun(run: Run): void {
-    run.released = true
-    running.delete(run.id)
-    run.abort('lease lost')
-  }
-
-  /* Sleeping and stopping ------------------------------------------------------------------------------------------ */
 
   function sleepUntilNextReason(nowMs: number): void {
     cancelTimer?.()
@@ -375,20 +217,23 @@ export function createWorker(options: WorkerOptions): Worker {
   /** A reply that is on its way is followed by a look at everything; until then no time matters. */
   function nextExchangeMs(): number {
     if (lanes.some(({ busy }) => busy)) return Number.POSITIVE_INFINITY
-    const lookMs = freeSlots() > 0 ? (claimable ? 0 : nextLookMs) : Number.POSITIVE_INFINITY
-    return outbox.length > 0 ? 0 : Math.min(lookMs, nextExtensionMs(), progressAtMs)
+    if (outbox.length > 0) return 0
+    return Math.min(holdings.nextExtensionMs, freeSlots() > 0 ? search.nextMs : Number.POSITIVE_INFINITY)
   }
 
-  function isDone(): boolean {
-    const idle = running.size === 0 && outbox.length === 0 && lanes.every(({ busy }) => !busy)
-    if (phase === 'running' && idle && claimed >= maxJobs) return true
-    if (phase === 'running' && idle && burst && !claimable) return true
-    return phase === 'draining' && idle
+  function isDone(nowMs: number): boolean {
+    const idle = holdings.size === 0 && outbox.length === 0 && lanes.every(({ busy }) => !busy)
+    if (!idle || phase === 'new') return false
+    return phase === 'draining' || claimed >= maxJobs || (burst && !search.isOn(nowMs))
   }
 
-  /** No waiting mends a store that cannot be used. */
+  function endGrace(): void {
+    graceEndsMs = Number.POSITIVE_INFINITY
+    runner.releaseAll()
+  }
+
   function abandon(error: Error): void {
-    for (const run of running.values()) run.abort('lease lost')
+    for (const run of holdings.all()) holdings.abandon(run)
     close()
     failRun(error)
   }
@@ -406,13 +251,19 @@ export function createWorker(options: WorkerOptions): Worker {
   }
 
   function hinted(): void {
-    claimable = true
+    search.again()
     pumpSoon()
   }
 
   async function listen(): Promise<void> {
-    const wake = broker.wake
-    if (wake && !burst) unlisten = await Promise.all(lanes.map(({ id }) => wake.listen(id, hinted)))
+    const { wake } = broker
+    if (!wake || burst) return
+    try {
+      unlisten = await Promise.all(lanes.map(({ id }) => wake.listen(id, hinted)))
+    } catch (error) {
+      // Without hints it polls.
+      onEvent?.({ kind: 'broker.failed', call: 'listen', reason: toError(error).message })
+    }
     // It may have been stopped meanwhile.
     if (hasStopped()) for (const end of unlisten) end()
   }
@@ -438,7 +289,7 @@ export function createWorker(options: WorkerOptions): Worker {
     stop({ graceMs = DEFAULT_GRACE_MS } = {}) {
       if (phase === 'new') phase = 'stopped'
       if (phase === 'stopped') return
-      if (phase !== 'draining') onEvent?.({ kind: 'worker.stopping', worker, running: running.size })
+      if (phase !== 'draining') onEvent?.({ kind: 'worker.stopping', worker, running: holdings.size })
       phase = 'draining'
       graceEndsMs = Math.min(graceEndsMs, clock.monotonic() + graceMs)
       if (graceMs === 0) outage.abort()
@@ -447,20 +298,37 @@ export function createWorker(options: WorkerOptions): Worker {
   }
 }
 
-/** What a settlement weighs besides a result: an id, and the error that was kept of it at most. */
-const SETTLEMENT_BYTES = 300
-
-function settlementBytes(settlement: Settlement): number {
-  return SETTLEMENT_BYTES + ('result' in settlement ? utf8Bytes(settlement.result) : 0)
+/** The options with their defaults, checked. */
+function withDefaults({
+  app,
+  broker,
+  queues = [DEFAULT_QUEUE],
+  concurrency = 10,
+  leaseMs = 30_000,
+  lanes = broker.local ? 1 : 2,
+  name = 'worker',
+  runtime = 'unknown',
+  burst = false,
+  maxJobs = Number.POSITIVE_INFINITY,
+  maxResultBytes = 1_048_576,
+  clock = systemClock,
+  random = Math.random,
+  newId = v7,
+  onEvent,
+}: WorkerOptions) {
+  checkWhole('concurrency', concurrency, 1, 1_000)
+  checkWhole('lanes', lanes, 1, 16)
+  checkWhole('leaseMs', leaseMs, 1_000, 86_400_000)
+  if (queues.length === 0) throw new InvalidOption('queues', 'at least one queue', 'none')
+  if (!WORKER_NAME.test(name))
+    throw new InvalidOption('name', '1 to 100 letters, digits or . _ : -', `${name.length} characters`)
+  return {
+    ...{ app, broker, queues, concurrency, leaseMs, runtime, burst, maxJobs, maxResultBytes, clock, random },
+    laneCount: Math.min(concurrency, lanes),
+    worker: `${name}.${newId()}`,
+    onEvent: onEvent && withoutThrowing(onEvent),
+  }
 }
-
-const TOTAL_OF = {
-  succeeded: 'succeeded',
-  retry: 'retried',
-  failed: 'failed',
-  cancelled: 'cancelled',
-  released: 'released',
-} as const satisfies Record<Settlement['kind'], keyof WorkerTotals>
 
 function checkWhole(option: string, value: number, min: number, max: number): void {
   if (!(Number.isInteger(value) && value >= min && value <= max))

@@ -5,8 +5,8 @@ import { entries, ROOT } from './entries.ts'
 
 /** Most bytes of our own code in each entry, minified and gzipped, without dependencies. */
 const MAX_GZIP_BYTES: Record<string, number> = {
-  '.': 9_500, // client and worker together
-  './client': 4_096,
+  '.': 9_800, // client and worker together
+  './client': 4_200,
   './http': 9_000, // 4.5 kB of it are the client, its errors and the job's code
   './scheduler': 5_300,
   './brokers/sqlite': 10_500,

@@ -34,7 +34,8 @@ async function run(...command: string[]): Promise<void> {
 /** Starts the example, sends it the push that its start prints, and reads the result. */
 async function tryStart(): Promise<void> {
   console.log('$ npm start')
-  const child = Bun.spawn(['npm', 'start'], { cwd: clone, env, stdout: 'pipe', stderr: 'inherit' })
+  // In a process group of its own: Ctrl-C in a terminal reaches all of it, and so does ours.
+  const child = Bun.spawn(['npm', 'start'], { cwd: clone, env, stdout: 'pipe', stderr: 'inherit', detached: true })
   try {
     const url = await printedUrl(child.stdout)
     const body = Bun.file(join(clone, 'examples/push-digest/push.json'))
@@ -45,7 +46,7 @@ async function tryStart(): Promise<void> {
     const { state } = (await result.json()) as { state: string }
     if (state !== 'succeeded') throw new Error(`expected the push to be digested, got ${state}`)
   } finally {
-    child.kill('SIGINT')
+    process.kill(-child.pid, 'SIGINT')
     await child.exited
   }
 }

@@ -54,6 +54,7 @@ export function createBench(wrap: (broker: Broker) => Broker = (broker) => broke
         clock,
         newId,
         random: () => 0.5,
+        lanes: 2,
         leaseMs: LEASE_MS,
         onEvent,
         ...options,

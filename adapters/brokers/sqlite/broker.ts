@@ -75,6 +75,7 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
 
   return {
     name: 'sqlite',
+    local: true,
     wake,
 
     async enqueue(jobs, { within } = {}) {

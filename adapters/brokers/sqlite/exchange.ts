@@ -46,7 +46,7 @@ export function exchangeStep(
   const takeLost = request.takeLost && !jobs.some(({ lost }) => lost > 0)
   const outlooks = queues.map((queue) => outlook(driver, queue, nowMs, takeLost))
   const nextMs = earliest(outlooks)
-  const waits = jobs.length === 0 && request.want > 0 && request.waitMs > 0 && !(nextMs !== null && nextMs <= nowMs)
+  const waits = jobs.length < request.want && request.waitMs > 0 && !(nextMs !== null && nextMs <= nowMs)
   if (waits) registerWaiting(driver, lane, request.queues.map(queueTopic), nowMs + request.waitMs)
   if (request.settle.length > 0) pruneStep(driver, nowMs, PRUNED_IN_PASSING)
 

@@ -1,0 +1,87 @@
+import type { Extension } from '../broker.ts'
+import type { Run } from './run.ts'
+
+const MAX_EXTENSIONS = 300
+/** Progress goes with an exchange that is made anyway, or with one of its own after so long. */
+const PROGRESS_MS = 500
+
+/** The jobs a worker holds leases of. */
+export interface Holdings {
+  readonly size: number
+  /** When an exchange is due for them at the latest: a lease to extend, progress to tell. */
+  readonly nextExtensionMs: number
+  get(id: string): Run | undefined
+  all(): readonly Run[]
+  /** Takes a run in; one of the same job under an earlier lease is abandoned. */
+  add(run: Run): void
+  /** Forgets a run that has ended. */
+  remove(run: Run): void
+  /** Lets go of a run whose lease is lost: what its handler still does no longer counts. */
+  abandon(run: Run): void
+  /** Whether this lane holds a job that has lost a lease before: it may not take a second one. */
+  holdsLost(lane: string): boolean
+  /** What the next exchange has to extend: leases of which a third has passed, and those with new progress. */
+  takeExtensions(nowMs: number): readonly Extension[]
+  progressed(nowMs: number): void
+}
+
+export function createHoldings(leaseMs: number): Holdings {
+  /** Kept in the order of claims and extensions, so the first one is the one due first. */
+  const runs = new Map<string, Run>()
+  let progressAtMs = Number.POSITIVE_INFINITY
+
+  function nextLeaseMs(): number {
+    for (const run of runs.values()) return run.extendAtMs
+    return Number.POSITIVE_INFINITY
+  }
+
+  function remove(run: Run): void {
+    if (runs.get(run.id) === run) runs.delete(run.id)
+  }
+
+  function abandon(run: Run): void {
+    run.released = true
+    remove(run)
+    run.abort('lease lost')
+  }
+
+  function extend(run: Run, nowMs: number): Extension {
+    const { id, job, freshProgress } = run
+    run.freshProgress = undefined
+    run.extendAtMs = nowMs + leaseMs / 3
+    runs.delete(id)
+    runs.set(id, run)
+    return { id, epoch: job.epoch, ...(freshProgress === undefined ? {} : { progress: freshProgress }) }
+  }
+
+  return {
+    get size() {
+      return runs.size
+    },
+    get nextExtensionMs() {
+      return Math.min(nextLeaseMs(), progressAtMs)
+    },
+    get: (id) => runs.get(id),
+    all: () => [...runs.values()],
+    add(run) {
+      const before = runs.get(run.id)
+      if (before) abandon(before)
+      runs.set(run.id, run)
+    },
+    remove,
+    abandon,
+    holdsLost(lane) {
+      for (const run of runs.values()) if (run.lost > 0 && run.lane === lane) return true
+      return false
+    },
+    takeExtensions(nowMs) {
+      if (nextLeaseMs() > nowMs && progressAtMs === Number.POSITIVE_INFINITY) return []
+      const due = [...runs.values()].filter((run) => run.extendAtMs <= nowMs || run.freshProgress !== undefined)
+      progressAtMs = due.length > MAX_EXTENSIONS ? nowMs : Number.POSITIVE_INFINITY
+      return due.slice(0, MAX_EXTENSIONS).map((run) => extend(run, nowMs))
+    },
+    progressed(nowMs) {
+      progressAtMs = Math.min(progressAtMs, nowMs + PROGRESS_MS)
+    },
+  }
+}

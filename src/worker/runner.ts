@@ -1,0 +1,126 @@
+import { type App, unknownTask } from '../app.ts'
+import type { ClaimedJob, LeaseRef, Settlement } from '../broker.ts'
+import type { Clock } from '../clock.ts'
+import type { OnEvent, WorkerTotals } from '../events.ts'
+import { exponential } from '../retry.ts'
+import { execute, refusal } from './execute.ts'
+import type { Holdings } from './holdings.ts'
+import type { Outbox } from './outbox.ts'
+import { Run } from './run.ts'
+
+/** A job of a task this worker lacks is put back for so long, doubling with each time. */
+const unknownTaskBackoff = exponential({ baseMs: 1_000, maxMs: 60_000, jitter: 'none' })
+
+/** Runs claimed jobs, and puts what becomes of them into the outbox. */
+export interface Runner {
+  start(job: ClaimedJob, lane: string): void
+  /** Gives a job back that was claimed but is not to be started any more. */
+  refuse(job: ClaimedJob, lane: string): void
+  cancel(id: string): void
+  /** A settlement or an extension came too late: the lease is another's. */
+  lostLease(ref: LeaseRef): void
+  /** Returns all that still runs, at once and uncounted, and aborts it. */
+  releaseAll(): void
+}
+
+export interface RunnerOptions {
+  readonly app: App
+  readonly holdings: Holdings
+  readonly outbox: Outbox
+  readonly leaseMs: number
+  readonly maxResultBytes: number
+  readonly clock: Clock
+  readonly random: () => number
+  readonly totals: { -readonly [Total in keyof WorkerTotals]: WorkerTotals[Total] }
+  readonly onEvent: OnEvent | undefined
+  /** Called when there is something to send. */
+  readonly onChange: () => void
+}
+
+export function createRunner(options: RunnerOptions): Runner {
+  const { app, holdings, outbox, leaseMs, clock, random, totals, onEvent, onChange } = options
+  const unknownSeen = new Map<string, number>()
+  const hooks = { onEvent, onProgress: progressed }
+
+  function take(job: ClaimedJob, lane: string): Run {
+    const nowMs = clock.monotonic()
+    const run = new Run(
+      job,
+      app.tasks.get(job.task),
+      lane,
+      { startedAtMs: nowMs, extendAtMs: nowMs + leaseMs / 3 },
+      hooks,
+    )
+    holdings.add(run)
+    return run
+  }
+
+  function start(job: ClaimedJob, lane: string): void {
+    const run = take(job, lane)
+    const reason = refusal(run)
+    if (reason !== null || !run.definition) putBack(run, reason ?? '')
+    else void execute(run, run.definition, options).then((settlement) => settle(run, settlement))
+  }
+
+  function progressed(): void {
+    holdings.progressed(clock.monotonic())
+    onChange()
+  }
+
+  function settle(run: Run, settlement: Settlement): void {
+    if (run.released) return
+    holdings.remove(run)
+    totals[TOTAL_OF[settlement.kind]]++
+    outbox.add(run.freshProgress === undefined ? settlement : { ...settlement, progress: run.freshProgress })
+    onChange()
+  }
+
+  function release(run: Run, reason: string, delayMs: number): void {
+    onEvent?.({ kind: 'job.released', id: run.id, task: run.task, reason, delayMs })
+    settle(run, { kind: 'released', id: run.id, epoch: run.job.epoch, delayMs })
+    run.released = true
+  }
+
+  /** For a worker that can run it, later and later, and said once per task. */
+  function putBack(run: Run, reason: string): void {
+    const times = (unknownSeen.get(run.task) ?? 0) + 1
+    unknownSeen.set(run.task, times)
+    if (times === 1 && !run.definition) {
+      const { suggestion } = unknownTask(run.task, app.tasks.keys())
+      onEvent?.({ kind: 'task.unknown', task: run.task, ...(suggestion ? { suggestion } : {}) })
+    }
+    release(run, reason, unknownTaskBackoff(times, random))
+  }
+
+  return {
+    start,
+    refuse: (job, lane) => release(take(job, lane), 'shutdown', 0),
+    cancel(id) {
+      const run = holdings.get(id)
+      if (!run) return
+      run.cancelled = true
+      run.abort('cancelled')
+    },
+    lostLease({ id, epoch }) {
+      totals.late++
+      const run = holdings.get(id)
+      // The job may be in our hands again, under a later lease: that one stays.
+      if (run?.job.epoch === epoch) holdings.abandon(run)
+      onEvent?.({ kind: 'job.late', id, task: run?.task ?? '' })
+    },
+    releaseAll() {
+      for (const run of holdings.all()) {
+        release(run, 'shutdown', 0)
+        run.abort('shutdown')
+      }
+    },
+  }
+}
+
+const TOTAL_OF = {
+  succeeded: 'succeeded',
+  retry: 'retried',
+  failed: 'failed',
+  cancelled: 'cancelled',
+  released: 'released',
+} as const satisfies Record<Settlement['kind'], keyof WorkerTotals>
