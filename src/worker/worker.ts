@@ -102,13 +102,13 @@ export function createWorker(options: WorkerOptions): Worker {
       signal: outage.signal,
     }),
   )
-  /** No lane asks for more, so that the others have something to ask for while it is under way. */
+  /** A lane's part of the slots: what makes a second one worth sending beside a busy one. */
   const share = Math.ceil(concurrency / laneCount)
   const totals = { succeeded: 0, retried: 0, failed: 0, released: 0, cancelled: 0, late: 0, exchanges: 0 }
   const startedAtMs = clock.now()
   const outbox = createOutbox()
   const holdings = createHoldings(leaseMs)
-  const search = createSearch(leaseMs, () => unlisten.length > 0)
+  const search = createSearch({ probeMs: leaseMs, share, hasHints: () => unlisten.length > 0 })
   const runner = createRunner({ ...given, app, holdings, outbox, leaseMs, clock, totals, onEvent, onChange: pumpSoon })
 
   let phase: Phase = 'new'
@@ -160,10 +160,10 @@ export function createWorker(options: WorkerOptions): Worker {
     const settle = outbox.take()
     const extend = holdings.takeExtensions(nowMs)
     const free = freeSlots()
-    const want = Math.min(share, free)
+    const want = search.wanted(free)
     const waitMs = unlisten.length > 0 && want > 0 ? 2 * leaseMs : 0
     const takeLost = !holdings.holdsLost(lane.id)
-    if (want === free && free > 0) search.asked()
+    search.asked(want, free)
     totals.exchanges++
     try {
       const request = { queues, want, takeLost, leaseMs, settle, extend, waitMs, ...presenceDue(nowMs) }
