@@ -35,13 +35,13 @@ export interface Broker {
   fire(ticks: readonly Tick[]): Promise<readonly FireOutcome[]>
   /** Reads jobs, null for an unknown id; with `waiter`, names it by a hint once one of the unfinished ones finishes. */
   get(ids: readonly string[], options?: GetOptions): Promise<readonly (JobRecord | null)[]>
-  /** Lists jobs, newest first, a page at a time. */
+  /** Lists jobs a page at a time, newest first as far as the store knows. */
   list(filter: JobFilter): Promise<JobPage>
-  /** Counts per queue and state, and the workers that were here lately. */
+  /** Counts per queue of the jobs that wait, run or have failed, and the workers that were here lately. */
   stats(): Promise<BrokerStats>
   /** Cancels jobs: a waiting one at once, an active one by asking its worker. */
   cancel(ids: readonly string[]): Promise<readonly CancelOutcome[]>
-  /** Replays finished jobs from their first attempt. Fenced by the epoch that the caller saw, so that a late copy does nothing. */
+  /** Replays failed and cancelled jobs from their first attempt. Fenced by the epoch that the caller saw, so that a late copy does nothing. */
   retry(refs: readonly LeaseRef[]): Promise<readonly RetryOutcome[]>
   /** Removes jobs that are not active, but for their stubs. */
   remove(ids: readonly string[]): Promise<readonly RemoveOutcome[]>
@@ -132,7 +132,10 @@ export interface ExchangeReply {
   readonly late: readonly string[]
   /** Of the extended jobs, those whose cancellation was asked for. */
   readonly cancelled: readonly string[]
-  /** The earliest moment at which something could become claimable in the served queues; null when nothing is in sight. */
+  /**
+   * The earliest moment at which something could become claimable in the served queues; null when nothing is in sight. A claim
+   * that came back full may say now without having looked.
+   */
   readonly nextAtMs: number | null
 }
 
@@ -186,6 +189,7 @@ export interface QueueStats {
   readonly paused: boolean
   /** What `setPaused` is based on. */
   readonly revision: number
+  /** By state; a job that is to be retried counts as scheduled, and a store may leave out those that succeeded or were cancelled. */
   readonly counts: Readonly<Partial<Record<JobState, number>>>
 }
 
@@ -197,7 +201,7 @@ export interface BrokerStats {
 
 /** `cancelled` at once; `asked`: its worker will hear of it; `finished` already; `unknown` id. */
 export type CancelOutcome = 'cancelled' | 'asked' | 'finished' | 'unknown'
-/** `queued` again; `moved`: not finished, or no longer as the caller saw it; `unknown` id. */
+/** `queued` again; `moved`: neither failed nor cancelled, or no longer as the caller saw it; `unknown` id. */
 export type RetryOutcome = 'queued' | 'moved' | 'unknown'
 export type RemoveOutcome = 'removed' | 'active' | 'unknown'
 

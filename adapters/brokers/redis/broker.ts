@@ -7,7 +7,6 @@ import type {
   FireOutcome,
   RemoveOutcome,
   RetryOutcome,
-  StoredSchedule,
   Tick,
   WorkerPresence,
 } from '../../../src/broker.ts'
@@ -20,11 +19,12 @@ import { EXCHANGE, exchangeArguments, toExchangeReply } from './exchange.ts'
 import {
   FIRE,
   fireArguments,
-  READ_SCHEDULES,
+  READ_ALL,
+  READ_DUE,
   SET_SCHEDULE,
   setScheduleArguments,
   toFireOutcome,
-  toStoredSchedule,
+  toStoredSchedules,
 } from './fire.ts'
 import { createKeys } from './keys.ts'
 import { listJobs } from './list.ts'
@@ -98,7 +98,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
       })
     : undefined
 
-  const now = () => (ownTime ? String(Math.round(clock.now())) : '')
+  const nowArgument = () => (ownTime ? String(Math.round(clock.now())) : '')
   const learnTime = (nowMs: number) => {
     serverOffsetMs = nowMs - clock.monotonic()
     return nowMs
@@ -115,7 +115,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
 
   async function enqueue(jobs: readonly Job[]): Promise<readonly EnqueueOutcome[]> {
     const { args, done } = limits(jobs.map(({ queue }) => queue))
-    const outcomes = await rest.run(ENQUEUE, [now(), ...args, ...enqueueArguments(jobs)])
+    const outcomes = await rest.run(ENQUEUE, [nowArgument(), ...args, ...enqueueArguments(jobs)])
     done()
     return outcomes as readonly EnqueueOutcome[]
   }
@@ -138,17 +138,17 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
       sweep: sweepDue(request.settle.length),
       jitter: random(),
     }
-    const reply = toExchangeReply(await rest.run(EXCHANGE, [now(), ...exchangeArguments(request, flags)]))
+    const reply = toExchangeReply(await rest.run(EXCHANGE, [nowArgument(), ...exchangeArguments(request, flags)]))
     if ('staleAt' in reply) throw new StaleExchange(lane, reply.staleAt, request.seq)
     learnTime(reply.nowMs)
-    const waits = request.want > 0 && request.waitMs > 0 && reply.jobs.length === 0
+    const waits = reply.jobs.length < request.want && request.waitMs > 0
     if (waits && !(reply.nextAtMs !== null && reply.nextAtMs <= reply.nowMs)) registered.add(lane)
     return reply
   }
 
   async function fireOne(tick: Tick) {
     const { args, done } = limits([tick.job.queue])
-    const outcome = toFireOutcome(await rest.run(FIRE, [now(), ...args, ...fireArguments(tick)]))
+    const outcome = toFireOutcome(await rest.run(FIRE, [nowArgument(), ...args, ...fireArguments(tick)]))
     done()
     return outcome
   }
@@ -209,19 +209,22 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     list: (filter) => listJobs({ rest, keys, get }, filter),
 
     async stats() {
-      return toStats(await rest.run(STATS, [now()]))
+      return toStats(await rest.run(STATS, [nowArgument()]))
     },
 
     async cancel(ids) {
-      return (await rest.run(CANCEL, [now(), ...ids])) as CancelOutcome[]
+      return (await rest.run(CANCEL, [nowArgument(), ...ids])) as CancelOutcome[]
     },
 
     async retry(refs) {
-      return (await rest.run(RETRY, [now(), ...refs.flatMap(({ id, epoch }) => [id, String(epoch)])])) as RetryOutcome[]
+      return (await rest.run(RETRY, [
+        nowArgument(),
+        ...refs.flatMap(({ id, epoch }) => [id, String(epoch)]),
+      ])) as RetryOutcome[]
     },
 
     async remove(ids) {
-      return (await rest.run(REMOVE, [now(), ...ids])) as RemoveOutcome[]
+      return (await rest.run(REMOVE, [nowArgument(), ...ids])) as RemoveOutcome[]
     },
 
     async setPaused(queue, paused, revision) {
@@ -229,36 +232,23 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     },
 
     async schedules({ due = false, app } = {}) {
-      const quiet = due ? await nothingDue() : undefined
-      if (quiet) return quiet
-      const [nowMs, head, rows] = (await rest.run(READ_SCHEDULES, [now(), due ? '1' : '0'])) as [
-        string,
-        string,
-        string[],
-      ]
-      const schedules: StoredSchedule[] = []
-      for (let at = 0; at < rows.length; at += 2) {
-        const schedule = toStoredSchedule(rows[at] as string, rows[at + 1] as string)
-        if (schedule.definition !== '') schedules.push(schedule)
-      }
-      const own = app === undefined ? schedules : schedules.filter((schedule) => schedule.app === app)
-      own.sort(
-        (a, b) =>
-          (a.dueAtMs ?? Number.POSITIVE_INFINITY) - (b.dueAtMs ?? Number.POSITIVE_INFINITY) ||
-          a.name.localeCompare(b.name),
-      )
-      return { nowMs: learnTime(Number(nowMs)), schedules: own, nextDueAtMs: head === '' ? null : Number(head) }
+      if (due && app !== undefined) return (await nothingDue(app)) ?? readDue(app)
+      const [now, rows] = (await rest.run(READ_ALL, [nowArgument()])) as [string, string[]]
+      const nowMs = learnTime(Number(now))
+      const own = toStoredSchedules(rows).filter((schedule) => app === undefined || schedule.app === app)
+      const schedules = due ? own.filter(({ dueAtMs }) => dueAtMs !== null && dueAtMs <= nowMs) : own
+      return { nowMs, schedules, nextDueAtMs: own[0]?.dueAtMs ?? null }
     },
 
     async setSchedules(changes) {
       const outcomes: ('set' | 'existing' | 'moved')[] = []
       for (const change of changes)
-        outcomes.push((await rest.run(SET_SCHEDULE, [now(), ...setScheduleArguments(change)])) as 'set')
+        outcomes.push((await rest.run(SET_SCHEDULE, [nowArgument(), ...setScheduleArguments(change)])) as 'set')
       return outcomes
     },
 
     async prune(limit = 1_000) {
-      return Number(await rest.run(PRUNE, [now(), String(limit), String(WORKER_SEEN_MS)]))
+      return Number(await rest.run(PRUNE, [nowArgument(), String(limit), String(WORKER_SEEN_MS)]))
     },
 
     async close() {
@@ -266,10 +256,19 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     },
   }
 
+  async function readDue(app: string) {
+    const [nowMs, head, rows] = (await rest.run(READ_DUE, [nowArgument(), app])) as [string, string, string[]]
+    const nextDueAtMs = head === '' ? null : Number(head)
+    return { nowMs: learnTime(Number(nowMs)), schedules: toStoredSchedules(rows), nextDueAtMs }
+  }
+
   /** The cheap look of an idle beat: one bare command. Undefined when it takes the script to know. */
-  async function nothingDue() {
+  async function nothingDue(app: string) {
     if (!ownTime && serverOffsetMs === undefined) return undefined
-    const [, score] = (await rest.command(['ZRANGE', keys.named('due'), 0, 0, 'WITHSCORES'])) as [string?, string?]
+    const [, score] = (await rest.command(['ZRANGE', keys.named(`due:${app}`), 0, 0, 'WITHSCORES'])) as [
+      string?,
+      string?,
+    ]
     const nowMs = estimatedNowMs()
     const nextDueAtMs = score === undefined ? null : Number(score)
     if (nextDueAtMs !== null && nextDueAtMs <= nowMs + DUE_SLACK_MS) return undefined

@@ -96,7 +96,6 @@ if last then
     return { int(now), nextAt and int(math.max(nextAt, 0)) or '', '', late, cancelled, jobs }
   end
 end
-if registered then for _, q in ipairs(queueNames) do redis.call('LREM', queueKey(q[1], 'w'), 0, lane) end end
 
 ${'' /* Fence: the lease has to be there, at the ref's epoch. One ZMSCORE for all refs of a queue. */}
 local late, cancelled, mset = {}, {}, {}
@@ -263,7 +262,7 @@ end
 local full = false
 local function claimReady(q)
   for _ = 1, 5 do
-    if taken >= want or full then return end
+    if taken >= want or full then q.left = true return end
     local asked = want - taken
     local entries = pop(q, asked)
     if #entries == 0 then return end
@@ -293,9 +292,9 @@ local function claimReady(q)
       end
     end
     lease(q, claims)
-    q.claimedAll = #entries == asked
     if #entries < asked then return end
   end
+  q.left = true
 end
 for _, q in ipairs(queues) do
   heads(q)
@@ -308,18 +307,21 @@ for _, q in ipairs(queues) do
     local after = redis.call('ZRANGE', queueKey(q.name, 'l'), score(now + 1, 0, 0), '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
     if after[2] then sooner(leaseEnds(after[2])) end
   else for i = 2, #q.leases, 2 do if leaseEnds(q.leases[i]) > now then sooner(leaseEnds(q.leases[i])) end end end
-  if q.claimedAll then sooner(now) end
-  if woken and q.claimedAll then nameWaiting(q.name) end
+  ${'' /* A claim that comes back full has not looked whether more is left: asking would cost a command each time. */}
+  if q.left then sooner(now) end
+  if woken and q.left then nameWaiting(q.name) end
 end
 
 flushPuts()
 flushWindows()
 if sweep then sweepWindow(now, 500) end
 if presence ~= '' then redis.call('HSET', prefix .. 'workers', lane, int(now) .. '|' .. presence) end
-if want > 0 and taken == 0 and waitMs > 0 and not (nextAt and nextAt <= now) then
-  for _, q in ipairs(queueNames) do
-    if redis.call('RPUSH', queueKey(q[1], 'w'), lane) > 1000 then redis.call('LTRIM', queueKey(q[1], 'w'), -500, -1) end
-  end
+${'' /* A lane that stands in the lists already stays there while it goes on waiting. */}
+local waits = taken < want and waitMs > 0 and not (nextAt and nextAt <= now)
+for _, q in ipairs(waits ~= registered and queueNames or {}) do
+  local key = queueKey(q[1], 'w')
+  if registered then redis.call('LREM', key, 0, lane)
+  elseif redis.call('RPUSH', key, lane) > 1000 then redis.call('LTRIM', key, -500, -1) end
 end
 redis.call('SET', laneKey, int(seq) .. '\\n' .. table.concat(late, '\\t') .. '\\n' .. table.concat(cancelled, '\\t') .. '\\n' .. table.concat(refs, '\\t'), 'PX', ${REPLAY_KEPT_MS})
 flushHints()

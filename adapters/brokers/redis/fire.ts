@@ -15,9 +15,11 @@ local function readSchedule(name)
   local revision, due, last, stamp, incarnation, app, definition = string.match(text, SCHEDULE)
   return { revision = tonumber(revision), due = due, last = last, stamp = tonumber(stamp), incarnation = incarnation, app = app, definition = definition }
 end
+${'' /* Due times by app, so that a beat's look at its own is one bare command. */}
+local function dueKey(app) return prefix .. 'due:' .. app end
 local function writeSchedule(name, s)
   redis.call('HSET', prefix .. 'schedules', name, int(s.revision) .. '|' .. s.due .. '|' .. s.last .. '|' .. int(s.stamp) .. '|' .. s.incarnation .. '|' .. s.app .. '\\n' .. s.definition)
-  if s.due == '' then redis.call('ZREM', prefix .. 'due', name) else redis.call('ZADD', prefix .. 'due', s.due, name) end
+  if s.due == '' then redis.call('ZREM', dueKey(s.app), name) else redis.call('ZADD', dueKey(s.app), s.due, name) end
 end
 `
 
@@ -79,6 +81,7 @@ local same = s.definition == definition and s.app == app
 if same and s.stamp == stamp then return 'existing' end
 s.stamp = stamp
 if not same then
+  if s.app ~= app then redis.call('ZREM', dueKey(s.app), name) end
   s.app, s.definition, s.revision = app, definition, s.revision + 1
   if s.last == '' or due == '' or tonumber(due) > tonumber(s.last) then s.due = due end
 end
@@ -93,22 +96,35 @@ export function setScheduleArguments(change: ScheduleChange): string[] {
   return [kind, name, app, String(stampMs), definition, dueAtMs === null ? '' : String(dueAtMs), incarnation]
 }
 
-/** Commands: EVALSHA, TIME, ZRANGE and HMGET for the due ones; ZRANGE and HGETALL for all. */
-export const READ_SCHEDULES = `${PRELUDE}
-local now = clock(ARGV[2])
-local head = redis.call('ZRANGE', prefix .. 'due', 0, 0, 'WITHSCORES')
-local rows = {}
-if ARGV[3] == '1' then
-  local names = redis.call('ZRANGE', prefix .. 'due', '-inf', int(now), 'BYSCORE', 'LIMIT', 0, 1000)
-  if #names > 0 then
-    local texts = redis.call('HMGET', prefix .. 'schedules', unpack(names))
-    for i, name in ipairs(names) do if texts[i] then rows[#rows + 1] = name; rows[#rows + 1] = texts[i] end end
-  end
-else rows = redis.call('HGETALL', prefix .. 'schedules') end
+/** The schedules of one app that are due. ARGV: prefix, now, app. Returns { now, the earliest due time or '', name and text each }. */
+export const READ_DUE = `${PRELUDE}
+local now, key, rows = clock(ARGV[2]), prefix .. 'due:' .. ARGV[3], {}
+local head = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+local names = redis.call('ZRANGE', key, '-inf', int(now), 'BYSCORE', 'LIMIT', 0, 1000)
+if #names > 0 then
+  local texts = redis.call('HMGET', prefix .. 'schedules', unpack(names))
+  for i, name in ipairs(names) do if texts[i] then rows[#rows + 1] = name; rows[#rows + 1] = texts[i] end end
+end
 return { int(now), head[2] and int(tonumber(head[2])) or '', rows }
 `
 
-export function toStoredSchedule(name: string, text: string): StoredSchedule {
+/** All schedules. ARGV: prefix, now. Returns { now, name and text each }. */
+export const READ_ALL = `${PRELUDE}
+return { int(clock(ARGV[2])), redis.call('HGETALL', prefix .. 'schedules') }
+`
+
+/** Without those that were removed; by due time, those that have come to their end last. */
+export function toStoredSchedules(rows: readonly string[]): StoredSchedule[] {
+  const schedules: StoredSchedule[] = []
+  for (let at = 0; at < rows.length; at += 2) {
+    const schedule = toStoredSchedule(rows[at] as string, rows[at + 1] as string)
+    if (schedule.definition !== '') schedules.push(schedule)
+  }
+  const due = ({ dueAtMs }: StoredSchedule) => dueAtMs ?? Number.MAX_SAFE_INTEGER
+  return schedules.sort((a, b) => due(a) - due(b) || a.name.localeCompare(b.name))
+}
+
+function toStoredSchedule(name: string, text: string): StoredSchedule {
   const end = text.indexOf('\n')
   const [revision, due = '', last = '', stamp, incarnation = '', ...app] = text.slice(0, end).split('|')
   const orNull = (ms: string) => (ms === '' ? null : Number(ms))

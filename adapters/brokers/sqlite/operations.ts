@@ -84,7 +84,8 @@ const WORKER_SEEN_MS = 120_000
 
 export function statsStep(driver: Driver, nowMs: number): BrokerStats {
   const counts = driver.all(
-    `select queue, state, count(*) as jobs from tq_job where state <> 'removed' group by queue, state order by queue`,
+    `select queue, iif(state = 'retrying', 'scheduled', state) as place, count(*) as jobs
+     from tq_job where state <> 'removed' group by queue, place order by queue`,
   )
   const settings = driver.all('select queue, paused, revision from tq_queue')
   const seen = driver.all(
@@ -111,7 +112,7 @@ function toQueueStats(counts: readonly Row[], settings: readonly Row[]): QueueSt
   const names = [...new Set([...counts, ...settings].map(({ queue }) => String(queue)))].sort()
   return names.map((queue) => {
     const setting = settings.find((row) => row.queue === queue)
-    const own = counts.filter((row) => row.queue === queue).map(({ state, jobs }) => [state, Number(jobs)])
+    const own = counts.filter((row) => row.queue === queue).map(({ place, jobs }) => [place, Number(jobs)])
     return {
       queue,
       paused: setting?.paused === 1,
@@ -151,7 +152,7 @@ export function cancelStep(driver: Driver, ids: readonly string[], nowMs: number
 /** The epoch moves, so that a late copy of the call finds another one. */
 const RETRY = `
 update tq_job set state = 'queued', epoch = epoch + 1, attempts = 0, lost = 0, cancelAsked = 0, atMs = null, finishedAtMs = null, result = null
-where id = ? and epoch = ? and state in ('failed', 'cancelled', 'expired', 'succeeded')`
+where id = ? and epoch = ? and state in ('failed', 'cancelled', 'expired')`
 
 export function retryStep(driver: Driver, refs: readonly LeaseRef[]): RetryOutcome[] {
   return refs.map(({ id, epoch }) => {

@@ -166,15 +166,15 @@ async function check({ enqueued, accepted, prefix }: Model, broker: Broker): Pro
     Object.keys(counts).filter((state) => state !== 'succeeded' && state !== 'failed'),
     [],
   )
-  assert.equal(
-    Object.values(counts).reduce((sum, count) => sum + count, 0),
-    enqueued.length,
-  )
   for (const [at, record] of (await broker.get(enqueued)).entries()) {
     const id = enqueued[at] as string
     assert.ok(record, `expected job ${id} to be known`)
     const results = accepted.get(id) ?? []
     assert.ok(results.length <= 1, `expected job ${id} to be settled once, got ${results.join(', ')}`)
+    assert.ok(
+      record.state === 'succeeded' || record.state === 'failed',
+      `expected job ${id} to be finished, got ${record.state}`,
+    )
     if (record.state === 'succeeded' && results.length === 1) assert.equal(record.result, results[0])
     if (record.state === 'failed') assert.deepEqual([record.lost, results], [5, []])
   }

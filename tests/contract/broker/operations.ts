@@ -58,7 +58,7 @@ export const operationCases: readonly Case[] = [
     },
   },
   {
-    name: 'cancelled and succeeded jobs can be replayed, waiting and active ones cannot',
+    name: 'a cancelled job can be replayed; succeeded, waiting and active ones cannot',
     async run({ broker }) {
       const worker = lane(broker)
       await finished(broker, worker, 'succeeded')
@@ -72,7 +72,7 @@ export const operationCases: readonly Case[] = [
         })),
       )
       assert.deepEqual(await broker.retry([...refs, { id: 'nobody', epoch: 0 }]), [
-        'queued',
+        'moved',
         'queued',
         'moved',
         'moved',
