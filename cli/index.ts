@@ -12,6 +12,7 @@ const commands: Commands = {
   jobs: () => import('./commands/jobs.ts'),
   queues: () => import('./commands/queues.ts'),
   schedules: () => import('./commands/schedules.ts'),
+  gateway: () => import('./commands/gateway.ts'),
 }
 
 // The reader of a pipe may go first: `tq jobs | head`.

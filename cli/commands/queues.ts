@@ -49,7 +49,7 @@ async function setPaused(broker: Broker, queue: string, paused: boolean): Promis
 }
 
 /** Shown also when there is none. */
-const USUAL: ReadonlySet<JobState> = new Set(['scheduled', 'queued', 'active', 'retrying', 'failed'])
+const USUAL: ReadonlySet<JobState> = new Set(['scheduled', 'queued', 'active', 'failed'])
 
 function printStats({ queues, workers, nowMs }: BrokerStats): void {
   const states = JOB_STATES.filter((state) => USUAL.has(state) || queues.some(({ counts }) => counts[state]))
