@@ -86,7 +86,7 @@ test('a paused queue is not worked; resumed, it is', async () => {
   await folder.tq(['enqueue', 'greet', '{"name":"Cy"}'])
   expect((await folder.tq(['queues', 'pause', 'default'])).stdout).toBe('default  paused\n')
   expect((await folder.tq(['work', '--burst'])).stdout).toContain('0 succeeded')
-  expect((await folder.tq(['queues'])).stdout).toMatch(/default +0 +1 +0 +0 +0 +paused/)
+  expect((await folder.tq(['queues'])).stdout).toMatch(/default +0 +1 +0 +0 +paused/)
   await folder.tq(['queues', 'resume', 'default'])
   expect((await folder.tq(['work', '--burst'])).stdout).toContain('1 succeeded')
   const stats = JSON.parse((await folder.tq(['queues', '--json'])).stdout)
