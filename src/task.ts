@@ -53,7 +53,13 @@ export interface Task<Name extends string = string, Input = unknown, Result = un
 }
 
 const HOUR_MS = 3_600_000
-export const TASK_NAME = /^[\w.:/-]{1,200}$/
+const TASK_NAME = /^[\w.:/-]{1,200}$/
+
+/** Throws `InvalidOption` for a name that no task can have. */
+export function checkTaskName(name: string): void {
+  if (!TASK_NAME.test(name))
+    throw new InvalidOption('the name of a task', '1 to 200 letters, digits or . _ - : /', describe(name))
+}
 
 /**
  * Defines a task: a name, the schema of its input, its handler and its policy.
@@ -87,8 +93,7 @@ export function defineTask<
     keepResultMs = HOUR_MS,
     keepFailedMs = 7 * 24 * HOUR_MS,
   } = definition
-  if (!TASK_NAME.test(name))
-    throw new InvalidOption('the name of a task', '1 to 200 letters, digits or . _ - : /', JSON.stringify(name))
+  checkTaskName(name)
   requirePositive(`timeoutMs of "${name}"`, timeoutMs)
   requirePositive(`keepResultMs of "${name}"`, keepResultMs)
   requirePositive(`keepFailedMs of "${name}"`, keepFailedMs)

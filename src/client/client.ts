@@ -6,7 +6,7 @@ import { InvalidOption, JobConflict, JobFailed, JobNotFound, QueueFull, ResultTi
 import type { OnEvent } from '../events.ts'
 import { fromJson, type Job, type JobRecord, toJson, utf8Bytes } from '../job.ts'
 import { resend } from '../resend.ts'
-import { type Task, validateInput } from '../task.ts'
+import { checkTaskName, type Task, validateInput } from '../task.ts'
 import { DEFAULT_QUEUE } from '../words.ts'
 import { createBatch, sendAll } from './batch.ts'
 import { createResults } from './results.ts'
@@ -216,7 +216,7 @@ function asynchronousSchema(task: string, checked: Promise<unknown>): InvalidOpt
 }
 
 function checkOptions(task: string, { id, queue, priority, delayMs, dueAtMs }: EnqueueOptions): void {
-  checkName('the name of a task', task)
+  checkTaskName(task)
   if (id !== undefined) checkName('id', id)
   if (queue !== undefined) checkName('queue', queue)
   if (priority !== undefined && !(Number.isSafeInteger(priority) && Math.abs(priority) <= 1_000_000))

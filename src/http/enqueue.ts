@@ -4,7 +4,7 @@ import type { Client, JobHandle } from '../client/client.ts'
 import type { Clock } from '../clock.ts'
 import { describe, InvalidInput, InvalidOption } from '../errors.ts'
 import type { OnEvent } from '../events.ts'
-import { TASK_NAME, type Task, validateInput } from '../task.ts'
+import { checkTaskName, type Task, validateInput } from '../task.ts'
 import { DEFAULT_QUEUE, type JobState } from '../words.ts'
 import { type RefusedRequest, toRefusal } from './problem.ts'
 import type { JobRequest, PathOf } from './request.ts'
@@ -40,7 +40,7 @@ export type Outcome =
 
 export function createEnqueue({ broker, client, tasks, clock, newId, onEvent }: EnqueueContext): Enqueue {
   async function checkOne({ task: name, input }: JobRequest): Promise<void> {
-    if (!tasks) return requireTaskName(name)
+    if (!tasks) return checkTaskName(name)
     const task = tasks.get(name)
     if (!task) throw unknownTask(name, tasks.keys())
     const checked = validateInput(task, input)
@@ -95,9 +95,4 @@ export function createEnqueue({ broker, client, tasks, clock, newId, onEvent }: 
 /** An id of the API's own making was there only because the first of two sends had got through. */
 function isNew(request: JobRequest, { created }: JobHandle): boolean {
   return created || request.id === undefined
-}
-
-function requireTaskName(name: string): void {
-  if (!TASK_NAME.test(name))
-    throw new InvalidOption('the name of a task', '1 to 200 letters, digits or . _ - : /', describe(name))
 }
