@@ -24,6 +24,14 @@ export const commonArgs = {
   debug: { type: 'boolean', description: 'Print the stack of an error (also TQ_DEBUG=1)' },
 } as const
 
+export const hostArg = {
+  host: {
+    type: 'string',
+    description: 'The address to listen on (default 127.0.0.1: this machine alone)',
+    valueHint: 'host',
+  },
+} as const
+
 export interface Range {
   readonly min: number
   readonly max?: number
@@ -57,6 +65,14 @@ export function names(flag: string, text: string | undefined): readonly string[]
     .filter(Boolean)
   if (found.length > 0) return found
   throw new UsageError(`expected --${flag} to be names with commas between, got none`)
+}
+
+/** The tokens between commas in a variable of the environment; none where it is not set. */
+export function tokensOfEnvironment(variable: string): readonly string[] {
+  return (process.env[variable] ?? '')
+    .split(',')
+    .map((token) => token.trim())
+    .filter(Boolean)
 }
 
 /** The properties that are not undefined: for options whose absence has a meaning of its own. */

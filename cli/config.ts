@@ -6,7 +6,7 @@ import { AppNotFound, BrokenApp, NotAnApp } from './errors.ts'
 import { type ImportFile, importFile, type Module } from './import-file.ts'
 import { syntaxPlaceOf } from './syntax-place.ts'
 
-export const CONFIG_NAMES = ['tq.config.ts', 'tq.config.js', 'tq.config.mjs'] as const
+const CONFIG_NAMES = ['tq.config.ts', 'tq.config.js', 'tq.config.mjs'] as const
 
 export interface LoadedApp {
   readonly app: App

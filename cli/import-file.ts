@@ -1,6 +1,7 @@
 /** Importing a user's file, TypeScript or JavaScript, on Node, Bun and Deno: once, or afresh at every save. */
 import { dirname, sep } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { isTakenForCommonJs } from './module-kind.ts'
 
 export type Module = Readonly<Record<string, unknown>>
 export type ImportFile = (file: string) => Promise<Module>
@@ -10,6 +11,7 @@ const NEEDS_JITI: ReadonlySet<unknown> = new Set(['ERR_UNKNOWN_FILE_EXTENSION', 
 
 /** Imports a file natively, or by jiti where the runtime cannot. */
 export async function importFile(file: string): Promise<Module> {
+  if (isTakenForCommonJs(file)) return importByJiti(file) // It reads either kind, and warns of neither.
   try {
     return await import(pathToFileURL(file).href)
   } catch (error) {

@@ -13,6 +13,7 @@ const commands: Commands = {
   queues: () => import('./commands/queues.ts'),
   schedules: () => import('./commands/schedules.ts'),
   gateway: () => import('./commands/gateway.ts'),
+  cost: () => import('./commands/cost.ts'),
 }
 
 // The reader of a pipe may go first: `tq jobs | head`.

@@ -19,9 +19,21 @@ const TO_CHARS = 18
 
 /** Prints every event as it comes; `now` is the wall clock for the time stamps. */
 export function createLog({ json, now = Date.now }: { json: boolean; now?: () => number }): OnEvent {
-  return json
-    ? (event) => printJson({ atMs: now(), ...event })
-    : (event) => printLine(`${pc.dim(toClockTime(now()))}  ${toLine(event)}`)
+  if (json) return (event) => printJson({ atMs: now(), ...event })
+  const isNews = createNewsFilter()
+  return (event) => {
+    if (isNews(event)) printLine(`${pc.dim(toClockTime(now()))}  ${toLine(event)}`)
+  }
+}
+
+/** An unknown task is said once, and not again for each of its jobs that is put back. */
+export function createNewsFilter(): (event: TqEvent) => boolean {
+  const unknown = new Set<string>()
+  return (event) => {
+    if (event.kind === 'task.unknown') unknown.add(event.task)
+    if (event.kind === 'job.started') unknown.delete(event.task) // A reload has brought it.
+    return event.kind !== 'job.released' || !unknown.has(event.task)
+  }
 }
 
 /** The line of an event, without its time stamp. */
@@ -97,7 +109,7 @@ function lateness({ lateMs }: { lateMs: number }): string {
 export function toTotals(totals: WorkerTotals): string {
   const { exchanges, ...jobs } = totals
   const counts = Object.entries(jobs).filter(([name, count]) => count > 0 || name === 'succeeded')
-  return `${counts.map(([name, count]) => `${count} ${name}`).join(', ')} in ${exchanges} exchanges`
+  return `${counts.map(([name, count]) => `${count} ${name}`).join(', ')} in ${exchanges} ${exchanges === 1 ? 'exchange' : 'exchanges'}`
 }
 
 /** One line, however long the text is and whatever it holds: also no control characters to play with the terminal. */

@@ -1,6 +1,9 @@
+/** What a Date can hold: a job may be due later than that. */
+const MAX_TIME_MS = 8.64e15
+
 /** A moment as people read it, to the second, in UTC; `-` for none. */
 export function toTime(ms: number | null): string {
-  return ms === null ? '-' : `${new Date(ms).toISOString().slice(0, 19)}Z`
+  return ms === null ? '-' : `${new Date(Math.min(ms, MAX_TIME_MS)).toISOString().replace(/\.\d+Z$/, 'Z')}`
 }
 
 const UNITS = [

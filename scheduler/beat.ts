@@ -3,7 +3,7 @@ import type { App } from '../src/app.ts'
 import type { Broker } from '../src/broker.ts'
 import { type Clock, sleep, systemClock } from '../src/clock.ts'
 import { InvalidOption } from '../src/errors.ts'
-import type { OnEvent } from '../src/events.ts'
+import { type OnEvent, withoutThrowing } from '../src/events.ts'
 import { createCalls } from './calls.ts'
 import { checkStamp, deploy } from './deploy.ts'
 import { type PassContext, pass, type TickReport } from './tick.ts'
@@ -57,7 +57,8 @@ const OUTAGE_PAUSE_MS = 1_000
  * ```
  */
 export function createBeat(options: BeatOptions): Beat {
-  const { app, broker, stampMs, clock = systemClock, random = Math.random, newId = v7, onEvent } = options
+  const { app, broker, stampMs, clock = systemClock, random = Math.random, newId = v7 } = options
+  const onEvent = withoutThrowing(options.onEvent)
   if (stampMs !== undefined) checkStamp(stampMs)
   const stopping = new AbortController()
   const { signal } = stopping

@@ -1,8 +1,9 @@
+import { toBatches } from '../src/batches.ts'
 import type { Broker, FireOutcome, ScheduleChange, SchedulePage, ScheduleQuery, Tick } from '../src/broker.ts'
 import type { Clock } from '../src/clock.ts'
 import type { OnEvent } from '../src/events.ts'
+import { utf8Bytes } from '../src/job.ts'
 import { resend } from '../src/resend.ts'
-import { toBatches } from './batches.ts'
 
 export interface CallOptions {
   readonly clock: Clock
@@ -22,6 +23,8 @@ export interface Calls {
 }
 
 const RESEND_DEADLINE_MS = 20_000
+/** What a tick or a change weighs in a call besides its one text of any length: names, ids, numbers, punctuation. */
+const ENVELOPE_BYTES = 1_000
 
 export function createCalls(broker: Broker, options: CallOptions): Calls {
   let lastError: unknown
@@ -48,16 +51,16 @@ export function createCalls(broker: Broker, options: CallOptions): Calls {
   return {
     schedules: (query) => send('schedules', () => broker.schedules(query)),
     setSchedules: (changes) =>
-      sendAll(toBatches(changes, definitionOf), (batch) => send('setSchedules', () => broker.setSchedules(batch))),
+      sendAll(toBatches(changes, bytesOfChange), (batch) => send('setSchedules', () => broker.setSchedules(batch))),
     fire: (ticks) =>
       sendAll(
-        toBatches(ticks, ({ job }) => job.input),
+        toBatches(ticks, ({ job }) => ENVELOPE_BYTES + utf8Bytes(job.input)),
         (batch) => send('fire', () => broker.fire(batch)),
       ),
     caused: (error) => error === lastError,
   }
 }
 
-function definitionOf(change: ScheduleChange): string {
-  return change.kind === 'set' ? change.definition : ''
+function bytesOfChange(change: ScheduleChange): number {
+  return ENVELOPE_BYTES + (change.kind === 'set' ? utf8Bytes(change.definition) : 0)
 }

@@ -3,7 +3,7 @@ import type { App } from '../src/app.ts'
 import type { Broker, ScheduleChange, StoredSchedule } from '../src/broker.ts'
 import { type Clock, systemClock } from '../src/clock.ts'
 import { InvalidOption } from '../src/errors.ts'
-import type { OnEvent } from '../src/events.ts'
+import { type OnEvent, withoutThrowing } from '../src/events.ts'
 import type { Schedule } from '../src/schedule.ts'
 import { type Calls, createCalls } from './calls.ts'
 import { fromDefinition, toDefinition } from './definition.ts'
@@ -52,8 +52,9 @@ export async function deploySchedules({
   newId = v7,
   clock = systemClock,
   random = Math.random,
-  onEvent,
+  ...given
 }: DeployOptions): Promise<DeployReport> {
+  const onEvent = withoutThrowing(given.onEvent)
   checkStamp(stampMs)
   return deploy(app, createCalls(broker, { clock, random, onEvent }), { stampMs, newId })
 }

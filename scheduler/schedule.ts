@@ -2,7 +2,7 @@ import { InvalidOption, TooLarge } from '../src/errors.ts'
 import { toJson, utf8Bytes } from '../src/job.ts'
 import type { Schedule, ScheduleRule } from '../src/schedule.ts'
 import { type Task, validateInput } from '../src/task.ts'
-import { DEFAULT_QUEUE } from '../src/words.ts'
+import { DEFAULT_QUEUE, NAME_FORM, NAME as QUEUE_NAME } from '../src/words.ts'
 
 /** What every job of a schedule is made of. */
 export type ScheduleOptions<T extends Task = Task> = {
@@ -19,7 +19,6 @@ type InputOption<Input> = undefined extends Input ? { readonly input?: Input } :
 
 /** Short enough for a tick's job id: the schedule's name, its incarnation and the due time in 200 characters. */
 const NAME = /^[\w.:/-]{1,140}$/
-const MAX_QUEUE_CHARS = 200
 const MAX_PRIORITY = 1_000_000
 const MAX_INPUT_BYTES = 1_048_576
 
@@ -41,8 +40,7 @@ export function checkName(name: string): void {
 }
 
 function checkOptions(name: string, queue: string, priority: number): void {
-  if (queue === '' || queue.length > MAX_QUEUE_CHARS)
-    throw new InvalidOption(`queue of "${name}"`, `1 to ${MAX_QUEUE_CHARS} characters`, `${queue.length}`)
+  if (!QUEUE_NAME.test(queue)) throw new InvalidOption(`queue of "${name}"`, NAME_FORM, `${queue.length} characters`)
   if (!(Number.isSafeInteger(priority) && Math.abs(priority) <= MAX_PRIORITY))
     throw new InvalidOption(
       `priority of "${name}"`,

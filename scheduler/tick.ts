@@ -10,7 +10,7 @@
 import type { App } from '../src/app.ts'
 import type { Broker, FireOutcome, SchedulePage, StoredSchedule, Tick } from '../src/broker.ts'
 import { type Clock, systemClock } from '../src/clock.ts'
-import type { OnEvent } from '../src/events.ts'
+import { type OnEvent, withoutThrowing } from '../src/events.ts'
 import type { JobTick } from '../src/job.ts'
 import type { Schedule } from '../src/schedule.ts'
 import { type Calls, createCalls } from './calls.ts'
@@ -57,8 +57,9 @@ export function tick({
   broker,
   clock = systemClock,
   random = Math.random,
-  onEvent,
+  ...given
 }: TickOptions): Promise<TickReport> {
+  const onEvent = withoutThrowing(given.onEvent)
   return pass({ app, calls: createCalls(broker, { clock, random, onEvent }), onEvent, unknownSeen: new Set() })
 }
 

@@ -31,6 +31,11 @@ export interface Broker {
    * Throws `StaleExchange` for a seq below the lane's last.
    */
   exchange(request: ExchangeRequest): Promise<ExchangeReply>
+  /**
+   * A waiting worker's look at its queues, far cheaper than an exchange that would find nothing. It changes no job and may be
+   * stale or too hopeful: what it answers says when an exchange is worth it. Absent where an exchange costs no more.
+   */
+  peek?(request: PeekRequest): Promise<Peek>
   /** Fires ticks: compares and sets each schedule's (revision, due) and enqueues the tick's job in the same step. */
   fire(ticks: readonly Tick[]): Promise<readonly FireOutcome[]>
   /** Reads jobs, null for an unknown id; with `waiter`, names it by a hint once one of the unfinished ones finishes. */
@@ -64,8 +69,8 @@ export interface EnqueueStepOptions {
 }
 
 /**
- * `created`; `existing`: the same job was there already; `conflict`: the id is taken by another task or input;
- * `full`: the queue holds as many as it may.
+ * `created`; `existing`: the same job was there already, or one of that id of which no more than a stub is left; `conflict`:
+ * the id is taken by another task or input; `full`: the queue holds as many as it may.
  */
 export type EnqueueOutcome = 'created' | 'existing' | 'conflict' | 'full'
 
@@ -136,6 +141,19 @@ export interface ExchangeReply {
    * The earliest moment at which something could become claimable in the served queues; null when nothing is in sight. A claim
    * that came back full may say now without having looked.
    */
+  readonly nextAtMs: number | null
+}
+
+export interface PeekRequest {
+  /** Who asks: what its presence is kept under. */
+  readonly lane: string
+  readonly queues: readonly string[]
+  readonly presence?: WorkerPresence
+}
+
+export interface Peek {
+  readonly nowMs: number
+  /** As in an exchange's reply; now or earlier where something may be claimable at once. */
   readonly nextAtMs: number | null
 }
 
@@ -251,8 +269,8 @@ export type ScheduleChange =
 
 export interface Wake {
   /**
-   * Calls `onHint` whenever the waiter has been named, or may have been. Resolves once hints can arrive, with what ends it:
-   * register with an exchange or a `get` only after that.
+   * Calls `onHint` whenever the waiter has been named, and with `look` where hints may have been missed. Resolves once hints
+   * can arrive, with what ends it: register with an exchange or a `get` only after that.
    */
-  listen(waiter: string, onHint: () => void): Promise<() => void>
+  listen(waiter: string, onHint: (kind?: 'look') => void): Promise<() => void>
 }

@@ -8,14 +8,24 @@ export interface Clock {
   after(delayMs: number, run: () => void): () => void
 }
 
-/** The longest delay a platform timer takes (2^31 - 1 ms, some 24 days); a longer one fires early, so callers look again. */
-export const MAX_TIMER_MS = 2_147_483_647
+/** The longest delay a platform timer takes (2^31 - 1 ms, some 24 days); a longer one would fire at once. */
+const MAX_TIMER_MS = 2_147_483_647
+
+/** A hundred years: what is longer is for ever, and would leave the range of times that brokers keep. */
+export const FOREVER_MS = 3_155_760_000_000
 
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(delayMs, run) {
-    const timer = setTimeout(run, Math.min(Math.max(0, delayMs), MAX_TIMER_MS))
+    let timer: ReturnType<typeof setTimeout>
+    const arm = (leftMs: number) => {
+      timer =
+        leftMs > MAX_TIMER_MS
+          ? setTimeout(() => arm(leftMs - MAX_TIMER_MS), MAX_TIMER_MS)
+          : setTimeout(run, Math.max(0, leftMs))
+    }
+    arm(delayMs)
     return () => clearTimeout(timer)
   },
 }

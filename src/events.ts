@@ -32,6 +32,7 @@ export type TqEvent =
   | ({ readonly kind: 'job.late' } & JobFacts)
   /** Said once per task: jobs of it are put back for a worker that knows it. */
   | { readonly kind: 'task.unknown'; readonly task: string; readonly suggestion?: string }
+  /** Told once the broker has answered: a worker may have started the job by then. */
   | {
       readonly kind: 'job.enqueued'
       readonly id: string
@@ -82,7 +83,8 @@ export interface WorkerTotals {
 export type OnEvent = (event: TqEvent) => void
 
 /** A listener that cannot break what it listens to: an error of its own must not cost a job. */
-export function withoutThrowing(onEvent: OnEvent): OnEvent {
+export function withoutThrowing(onEvent: OnEvent | undefined): OnEvent | undefined {
+  if (!onEvent) return undefined
   return (event) => {
     try {
       onEvent(event)

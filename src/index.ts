@@ -5,14 +5,7 @@
  */
 export { type App, defineApp, type TasksOf } from './app.ts'
 export type { Broker } from './broker.ts'
-export {
-  type Client,
-  type ClientOptions,
-  createClient,
-  type EnqueueOptions,
-  type EnqueueRequest,
-  type JobHandle,
-} from './client/client.ts'
+export * from './client/index.ts'
 export { type Clock, systemClock } from './clock.ts'
 export * from './errors.ts'
 export type { OnEvent, TqEvent, WorkerTotals } from './events.ts'

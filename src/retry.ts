@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { FOREVER_MS } from './clock.ts'
 import { InvalidOption, isTqError, type RetryAfter } from './errors.ts'
 
 /** Milliseconds to wait after attempt number `attempt` (from 1) has failed; `random` gives numbers in [0, 1). */
@@ -97,8 +98,6 @@ export function list(delaysMs: readonly number[], { jitter = 'none' }: { jitter?
 }
 
 const DEFAULT_MAX_ATTEMPTS = 5
-/** A hundred years: more would leave the range of times that brokers keep. */
-const MAX_DELAY_MS = 3_155_760_000_000
 const defaultBackoff = exponential({ baseMs: 1_000, maxMs: 600_000 })
 
 /** Decides on a job whose attempt number `attempt` (from 1) has failed with `error`. */
@@ -119,7 +118,7 @@ function isForGood(error: Error): boolean {
 
 /** A custom backoff may return anything; a job must not be lost to it. */
 function wholeDelay(delayMs: number): number {
-  return Number.isFinite(delayMs) ? Math.min(MAX_DELAY_MS, Math.max(0, Math.round(delayMs))) : 0
+  return Number.isFinite(delayMs) ? Math.min(FOREVER_MS, Math.max(0, Math.round(delayMs))) : 0
 }
 
 /** A custom policy may throw as well: the job goes on as if it had said nothing. */

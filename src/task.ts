@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { FOREVER_MS } from './clock.ts'
 import { describe, type InputIssue, InvalidInput, InvalidOption } from './errors.ts'
 import type { JobTick } from './job.ts'
 import { checkRetryPolicy, type RetryPolicy } from './retry.ts'
@@ -101,7 +102,12 @@ export function defineTask<
   return {
     name,
     schema: input,
-    policy: { retry, timeoutMs, keepResultMs, keepFailedMs },
+    policy: {
+      retry,
+      timeoutMs,
+      keepResultMs: Math.min(FOREVER_MS, keepResultMs),
+      keepFailedMs: Math.min(FOREVER_MS, keepFailedMs),
+    },
     run: (value, job) => run.call(definition, value as StandardSchemaV1.InferOutput<Schema>, job),
   }
 }

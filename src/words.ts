@@ -43,5 +43,9 @@ export function isFinished(state: JobState): state is FinishedState {
   return finished.has(state)
 }
 
+/** What a queue or a job may be called: no control characters and no halves of characters, which stores do not keep as they are. */
+export const NAME = /^[^\p{Cc}\p{Cs}]{1,200}$/u
+export const NAME_FORM = '1 to 200 characters, none of them a control character'
+
 /** The queue of a job that names none. */
 export const DEFAULT_QUEUE = 'default'

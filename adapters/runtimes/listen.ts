@@ -1,4 +1,4 @@
-import { systemClock } from '../../src/clock.ts'
+import { sleep, systemClock } from '../../src/clock.ts'
 import { InvalidOption } from '../../src/errors.ts'
 
 export type FetchHandler = (request: Request) => Response | Promise<Response>
@@ -83,8 +83,10 @@ async function onNode(fetch: FetchHandler, port: number, hostname: string): Prom
 
 async function close(server: Server): Promise<void> {
   const drained = server.drain().then(() => true)
-  const late = new Promise<boolean>((resolve) => void systemClock.after(CLOSE_GRACE_MS, () => resolve(false)))
+  const waiting = new AbortController()
+  const late = sleep(systemClock, CLOSE_GRACE_MS, waiting.signal).then(() => false)
   if (!(await Promise.race([drained, late]))) await server.cut()
+  waiting.abort()
 }
 
 /** Bun and Node say EADDRINUSE; Deno names the class. */

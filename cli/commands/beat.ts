@@ -8,7 +8,7 @@ import { findApp, type LoadedApp, loadApp } from '../config.ts'
 import { OK } from '../exit.ts'
 import { createLog, toLine } from '../log.ts'
 import { printJson, printLine, printNote } from '../print.ts'
-import { onSignals } from '../signals.ts'
+import { untilSignal } from '../signals.ts'
 import { toTime } from '../times.ts'
 
 export default command({
@@ -28,9 +28,8 @@ export default command({
 
 async function beatOn({ app, stampMs }: LoadedApp, broker: Broker, json: boolean): Promise<number> {
   const beat = createBeat({ app, broker, stampMs, onEvent: createLog({ json }) })
-  const ignore = onSignals({ first: () => beat.stop() })
+  void untilSignal().then(() => beat.stop())
   await beat.run()
-  ignore()
   return OK
 }
 

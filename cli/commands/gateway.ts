@@ -1,5 +1,5 @@
 import { serveGateway } from '../../adapters/gateway/index.ts'
-import { wholeNumber } from '../args.ts'
+import { hostArg, tokensOfEnvironment, wholeNumber } from '../args.ts'
 import { command } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { OK } from '../exit.ts'
@@ -13,11 +13,7 @@ const DEFAULT_REDIS = 'redis://127.0.0.1:6379'
 const args = {
   redis: { type: 'string', description: `The Redis or Valkey behind it (default ${DEFAULT_REDIS})`, valueHint: 'url' },
   port: { type: 'string', description: `Default ${DEFAULT_PORT}; 0 takes a free one`, valueHint: 'port' },
-  host: {
-    type: 'string',
-    description: 'The address to listen on (default 127.0.0.1: this machine alone)',
-    valueHint: 'host',
-  },
+  ...hostArg,
   token: {
     type: 'string',
     description: 'A bearer token that callers may use; repeatable (also TQ_GATEWAY_TOKENS=a,b)',
@@ -37,7 +33,7 @@ export default command({
   ],
   args,
   async run({ redis = DEFAULT_REDIS, port, host, 'beyond-loopback': beyondLoopback = false, json = false }, rawArgs) {
-    const tokens = [...valuesOf('token', rawArgs, args), ...tokensOfEnvironment()]
+    const tokens = [...valuesOf('token', rawArgs, args), ...tokensOfEnvironment('TQ_GATEWAY_TOKENS')]
     if (tokens.length === 0) throw new UsageError('expected a token, got none: set TQ_GATEWAY_TOKENS, or pass --token')
     const server = await serveGateway({
       redis,
@@ -53,10 +49,3 @@ export default command({
     return OK
   },
 })
-
-function tokensOfEnvironment(): string[] {
-  return (process.env.TQ_GATEWAY_TOKENS ?? '')
-    .split(',')
-    .map((token) => token.trim())
-    .filter(Boolean)
-}

@@ -68,13 +68,18 @@ const cancel = change(
   'Cancel jobs: waiting ones at once, running ones by asking their worker',
   (broker, ids) => broker.cancel(ids),
 )
-const retry = change('retry', 'Run finished jobs again, from their first attempt', replay)
+const retry = change('retry', 'Run failed and cancelled jobs again, from their first attempt', replay)
 const remove = change('remove', 'Remove jobs that are not running', (broker, ids) => broker.remove(ids))
 
 export default group('jobs', 'List, show, cancel, retry and remove jobs', [list, show, cancel, retry, remove])
 
 /** Outcomes that leave a job as it was although something else was wanted. */
-const REFUSED: ReadonlySet<string> = new Set(['unknown', 'finished', 'moved', 'active'])
+const REFUSED: ReadonlyMap<string, string> = new Map([
+  ['unknown', 'unknown: it was never enqueued, or its record has expired'],
+  ['finished', 'not cancelled: it has finished'],
+  ['moved', 'not retried: it has neither failed nor been cancelled'],
+  ['active', 'not removed: it is running, cancel it first'],
+])
 
 function change(
   name: string,
@@ -94,7 +99,7 @@ function change(
       const outcomes = await withBroker({ db, mustExist: true }, (broker) => apply(broker, ids))
       const jobs = ids.map((id, at) => ({ id, outcome: outcomes[at] ?? 'unknown' }))
       if (json) printJson(jobs)
-      else for (const { id, outcome } of jobs) printLine(`${id}  ${outcome}`)
+      else for (const { id, outcome } of jobs) printLine(`${id}  ${REFUSED.get(outcome) ?? outcome}`)
       return jobs.some(({ outcome }) => REFUSED.has(outcome)) ? FAILED : OK
     },
   })

@@ -1,6 +1,6 @@
 import { listen } from '../../adapters/runtimes/listen.ts'
 import { createApi, type Tokens } from '../../src/http/index.ts'
-import { appPositional, commonArgs, wholeNumber } from '../args.ts'
+import { appPositional, commonArgs, hostArg, tokensOfEnvironment, wholeNumber } from '../args.ts'
 import { withBroker } from '../broker.ts'
 import { command } from '../command.ts'
 import { findAppIfAny, loadApp } from '../config.ts'
@@ -17,11 +17,7 @@ const LOOPBACK = '127.0.0.1'
 const args = {
   ...appPositional,
   port: { type: 'string', description: 'Default 8787; 0 takes a free one', valueHint: 'port' },
-  host: {
-    type: 'string',
-    description: 'The address to listen on (default 127.0.0.1: this machine alone)',
-    valueHint: 'host',
-  },
+  ...hostArg,
   token: {
     type: 'string',
     description: 'A bearer token that callers may use; repeatable (also TQ_TOKENS=a,b)',
@@ -47,7 +43,7 @@ export default command({
   args,
   async run({ app, path, auth, host = LOOPBACK, port, db, json = false }, rawArgs) {
     const options = { port: wholeNumber('port', port, { min: 0, max: 65_535 }) ?? DEFAULT_PORT, hostname: host }
-    const tokens = tokensOf(auth, [...valuesOf('token', rawArgs, args), ...tokensOfEnvironment()], host)
+    const tokens = tokensOf(auth, [...valuesOf('token', rawArgs, args), ...tokensOfEnvironment('TQ_TOKENS')], host)
     const file = findAppIfAny(app ?? path)
     const loaded = file ? await loadApp(file) : undefined
     if (!loaded) printNote('no tq.config.ts here: names of tasks and inputs are not checked')
@@ -77,13 +73,6 @@ function tokensOf(auth: boolean, tokens: readonly string[], host: string): Token
       `expected --no-auth to listen on this machine alone, got --host ${host}: set TQ_TOKENS to serve others`,
     )
   return 'none'
-}
-
-function tokensOfEnvironment(): string[] {
-  return (process.env.TQ_TOKENS ?? '')
-    .split(',')
-    .map((token) => token.trim())
-    .filter(Boolean)
 }
 
 function isLoopback(host: string): boolean {

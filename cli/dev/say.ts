@@ -12,6 +12,7 @@ export interface Say {
 }
 
 export function createSay({ file, db, json }: Pick<DevOptions, 'file' | 'db' | 'json'>, url: string): Say {
+  const count = (n: number, word: string) => `${n} ${word}${n === 1 ? '' : 's'}`
   const facts = ({ app }: LoadedApp) => ({ app: app.name, tasks: app.tasks.size, schedules: app.schedules.length })
   if (json)
     return {
@@ -22,7 +23,9 @@ export function createSay({ file, db, json }: Pick<DevOptions, 'file' | 'db' | '
   return {
     ready(loaded) {
       const { app, tasks, schedules } = facts(loaded)
-      printLine(`${app} (${shortPath(file)}): ${tasks} tasks, ${schedules} schedules, jobs in ${db ?? DEFAULT_DB}`)
+      printLine(
+        `${app} (${shortPath(file)}): ${count(tasks, 'task')}, ${count(schedules, 'schedule')}, jobs in ${db ?? DEFAULT_DB}`,
+      )
       printLine(`listening on ${url}`)
       const curl = toCurl(loaded, url)
       if (curl) printLine(`\ntry it:\n  ${curl}\n`)
@@ -30,7 +33,7 @@ export function createSay({ file, db, json }: Pick<DevOptions, 'file' | 'db' | '
     reloaded(loaded, finishing) {
       const { tasks, schedules } = facts(loaded)
       const old = finishing > 0 ? `; on the code before it, jobs to finish: ${finishing}` : ''
-      printLine(`reloaded ${shortPath(file)}: ${tasks} tasks, ${schedules} schedules${old}`)
+      printLine(`reloaded ${shortPath(file)}: ${count(tasks, 'task')}, ${count(schedules, 'schedule')}${old}`)
     },
     broken(error) {
       printError(error, false)

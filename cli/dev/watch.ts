@@ -51,9 +51,13 @@ export function watchSources(
   }
 
   function watchFolder(each: string): void {
-    const watcher = watch(each, lookSoon)
-    watcher.on('error', () => unwatch(each, watcher))
-    watchers.set(each, watcher)
+    try {
+      const watcher = watch(each, lookSoon)
+      watcher.on('error', () => unwatch(each, watcher))
+      watchers.set(each, watcher)
+    } catch {
+      // Gone again, or no watches left: what changes there is seen with the next change elsewhere.
+    }
   }
 
   function unwatch(each: string, watcher: FSWatcher): void {
@@ -78,18 +82,24 @@ interface Sources {
 }
 
 function scan(folder: string, found: Sources = { folders: new Set(), files: new Map() }): Sources {
+  const entries = readable(folder)
+  if (!entries) return found
   found.folders.add(folder)
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+  for (const entry of entries) {
     const path = join(folder, entry.name)
-    if (entry.isDirectory() && !isIgnored(entry.name)) scanIfThere(path, found)
+    if (entry.isDirectory() && !isIgnored(entry.name)) scan(path, found)
     else if (SOURCE.test(entry.name)) addFile(path, found)
   }
   return found
 }
 
-/** Folders come and go between being listed and being read. */
-function scanIfThere(folder: string, found: Sources): void {
-  if (statSync(folder, { throwIfNoEntry: false })) scan(folder, found)
+/** Undefined for a folder that has gone since it was listed, or that is another user's. */
+function readable(folder: string) {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+  } catch {
+    return undefined
+  }
 }
 
 function addFile(path: string, { files }: Sources): void {

@@ -33,11 +33,19 @@ export function folderSource(folder: string): Source {
 /** Reads over HTTP from `{baseUrl}/{repository}/{commit}/{path}`, as raw.githubusercontent.com serves it. */
 export function httpSource(baseUrl: string): Source {
   return async ({ repository, commit, path }, signal) => {
-    const url = [baseUrl.replace(/\/+$/, ''), repository, commit, ...path.split('/').map(encodeURIComponent)].join('/')
+    const url = `${baseUrl.replace(/\/+$/, '')}/${[repository, commit, path].map(toUrlPath).join('/')}`
     const response = await fetch(url, { signal })
     if (response.ok) return new Uint8Array(await response.arrayBuffer())
     throw errorOf(response, url)
   }
+}
+
+/** All of it came over the network: a segment of dots would lead to another repository, or out of all of them. */
+function toUrlPath(path: string): string {
+  const segments = path.split('/')
+  if (segments.some((segment) => /^\.{0,2}$/.test(segment)))
+    throw new NonRetryable(`expected a path without empty or dot segments, got ${path}`)
+  return segments.map(encodeURIComponent).join('/')
 }
 
 /** What another try may mend is an ordinary error; the server's own wait is kept to; the rest fails for good. */

@@ -1,4 +1,5 @@
-import { type EnqueueOutcome, MAX_BATCH_BYTES, MAX_BATCH_JOBS } from '../broker.ts'
+import { toBatches } from '../batches.ts'
+import type { EnqueueOutcome } from '../broker.ts'
 import { type Job, utf8Bytes } from '../job.ts'
 
 type SendJobs = (jobs: readonly Job[]) => Promise<readonly EnqueueOutcome[]>
@@ -6,28 +7,9 @@ type SendJobs = (jobs: readonly Job[]) => Promise<readonly EnqueueOutcome[]>
 /** What a job weighs in a call besides its input: ids, names, numbers, punctuation. */
 const ENVELOPE_BYTES = 300
 
-/** Cuts jobs into batches that one call of the contract may carry. */
-export function splitJobs(jobs: readonly Job[]): readonly (readonly Job[])[] {
-  const batches: Job[][] = []
-  let batch: Job[] = []
-  let bytes = 0
-  for (const job of jobs) {
-    const jobBytes = ENVELOPE_BYTES + utf8Bytes(job.input)
-    if (batch.length === MAX_BATCH_JOBS || (batch.length > 0 && bytes + jobBytes > MAX_BATCH_BYTES)) {
-      batches.push(batch)
-      batch = []
-      bytes = 0
-    }
-    batch.push(job)
-    bytes += jobBytes
-  }
-  if (batch.length > 0) batches.push(batch)
-  return batches
-}
-
 /** Sends jobs in as few calls as the contract allows, and answers their outcomes in order. */
 export async function sendAll(jobs: readonly Job[], send: SendJobs): Promise<readonly EnqueueOutcome[]> {
-  const batches = splitJobs(jobs)
+  const batches = toBatches(jobs, ({ input }) => ENVELOPE_BYTES + utf8Bytes(input))
   if (batches.length === 1) return send(batches[0] as readonly Job[])
   return (await Promise.all(batches.map(send))).flat()
 }

@@ -3,11 +3,11 @@ import { type App, type TasksOf, unknownTask } from '../app.ts'
 import type { Broker, CancelOutcome, EnqueueOutcome } from '../broker.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { InvalidOption, JobConflict, JobFailed, JobNotFound, QueueFull, ResultTimeout, TooLarge } from '../errors.ts'
-import type { OnEvent } from '../events.ts'
+import { type OnEvent, withoutThrowing } from '../events.ts'
 import { fromJson, type Job, type JobRecord, toJson, utf8Bytes } from '../job.ts'
 import { resend } from '../resend.ts'
 import { checkTaskName, type Task, validateInput } from '../task.ts'
-import { DEFAULT_QUEUE } from '../words.ts'
+import { DEFAULT_QUEUE, NAME, NAME_FORM } from '../words.ts'
 import { createBatch, sendAll } from './batch.ts'
 import { createResults } from './results.ts'
 
@@ -20,7 +20,7 @@ export interface ClientOptions {
   readonly clock?: Clock
   readonly random?: () => number
   readonly newId?: () => string
-  readonly onEvent?: OnEvent
+  readonly onEvent?: OnEvent | undefined
 }
 
 export interface EnqueueOptions {
@@ -118,15 +118,8 @@ const DEFAULT_RESULT_TIMEOUT_MS = 30_000
  * ```
  */
 export function createClient<A extends App = App>(options: ClientOptions): Client<A> {
-  const {
-    broker,
-    tasks,
-    maxInputBytes = MEBIBYTE,
-    clock = systemClock,
-    random = Math.random,
-    newId = v7,
-    onEvent,
-  } = options
+  const { broker, tasks, maxInputBytes = MEBIBYTE, clock = systemClock, random = Math.random, newId = v7 } = options
+  const onEvent = withoutThrowing(options.onEvent)
   const resending = { clock, random, deadlineMs: RESEND_DEADLINE_MS, onEvent }
   const results = createResults(broker, () => `result.${newId()}`, resending)
   const send = (jobs: readonly Job[]) => resend(() => broker.enqueue(jobs), { call: 'enqueue', ...resending })
@@ -227,16 +220,9 @@ function checkOptions(task: string, { id, queue, priority, delayMs, dueAtMs }: E
     throw new InvalidOption('a job', 'due by delayMs or by dueAtMs', 'both')
 }
 
-/** No control characters: brokers keep names in lines and lists of texts. */
-const NAME = /^[^\p{Cc}]{1,200}$/u
-
 function checkName(option: string, value: string): void {
   if (typeof value !== 'string' || !NAME.test(value))
-    throw new InvalidOption(
-      option,
-      '1 to 200 characters, none of them a control character',
-      typeof value === 'string' ? `${value.length} characters` : typeof value,
-    )
+    throw new InvalidOption(option, NAME_FORM, typeof value === 'string' ? `${value.length} characters` : typeof value)
 }
 
 function checkMs(option: string, value: number | undefined): void {

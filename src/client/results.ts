@@ -1,5 +1,5 @@
-import type { Broker } from '../broker.ts'
-import { MAX_BATCH_JOBS } from '../broker.ts'
+import { type Broker, MAX_BATCH_JOBS } from '../broker.ts'
+import { toError } from '../errors.ts'
 import type { JobRecord } from '../job.ts'
 import { type ResendOptions, resend } from '../resend.ts'
 import { isFinished } from '../words.ts'
@@ -26,13 +26,14 @@ export interface Results {
  * broker's hint says when to look.
  */
 export function createResults(broker: Broker, newWaiter: () => string, options: Omit<ResendOptions, 'call'>): Results {
-  const { clock } = options
+  const { clock, onEvent } = options
   const waiting = new Set<Waiting>()
   let pollMs = POLL_FIRST_MS
   let cancelTimer: (() => void) | undefined
   /** Made when somebody waits: some runtimes give no randomness while a module is loaded. */
   let waiter = ''
   let unlisten: (() => void) | undefined
+  let deaf = false
   let looking = false
   let lookAgain = false
 
@@ -42,9 +43,15 @@ export function createResults(broker: Broker, newWaiter: () => string, options: 
   }
 
   async function listen(): Promise<void> {
-    if (unlisten || !broker.wake) return
+    if (unlisten || deaf || !broker.wake) return
     waiter ||= newWaiter()
-    unlisten = await broker.wake.listen(waiter, () => void look())
+    try {
+      unlisten = await broker.wake.listen(waiter, () => void look())
+    } catch (error) {
+      // Without hints it polls, for as long as somebody waits.
+      deaf = true
+      onEvent?.({ kind: 'broker.failed', call: 'listen', reason: toError(error).message })
+    }
   }
 
   /** One look at a time; what is asked for meanwhile is one further look. */
@@ -91,6 +98,7 @@ export function createResults(broker: Broker, newWaiter: () => string, options: 
     if (waiting.size === 0) {
       unlisten?.()
       unlisten = undefined
+      deaf = false
       return
     }
     lookSoon(unlisten ? PROBE_MS : pollMs)
@@ -119,6 +127,8 @@ export function createResults(broker: Broker, newWaiter: () => string, options: 
         }
         const giveUp = () => {
           finish()
+          // Nothing of ours may keep a process alive that waits no more.
+          if (waiting.size === 0 && !looking) rest()
           broker.get([id]).then(([record]) => resolve(record ?? null), reject)
         }
         const cancelTimeout = clock.after(timeoutMs, giveUp)

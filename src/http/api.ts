@@ -5,7 +5,7 @@ import type { Broker } from '../broker.ts'
 import { createClient } from '../client/client.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { JobNotFound, toError } from '../errors.ts'
-import type { OnEvent } from '../events.ts'
+import { type OnEvent, withoutThrowing } from '../events.ts'
 import type { Task } from '../task.ts'
 import { isFinished } from '../words.ts'
 import { guard, type Tokens } from './auth.ts'
@@ -25,7 +25,7 @@ export interface ApiOptions {
   readonly clock?: Clock
   readonly random?: () => number
   readonly newId?: () => string
-  readonly onEvent?: OnEvent
+  readonly onEvent?: OnEvent | undefined
 }
 
 /** One job of many: taken, or refused for the problem given. */
@@ -57,8 +57,9 @@ const MEBIBYTE = 1_048_576
  */
 // Its type is inferred: it carries the routes, from which `hc` types a client.
 export function createApi(options: ApiOptions) {
-  const { broker, tokens, tasks, maxBodyBytes = MEBIBYTE, clock = systemClock, newId = v7, onEvent } = options
+  const { broker, tokens, tasks, maxBodyBytes = MEBIBYTE, clock = systemClock, newId = v7 } = options
   const { random = Math.random } = options
+  const onEvent = withoutThrowing(options.onEvent)
   const limit = limitBody(maxBodyBytes)
   const client = createClient({
     broker,
@@ -66,7 +67,7 @@ export function createApi(options: ApiOptions) {
     clock,
     random,
     newId,
-    ...(onEvent && { onEvent }),
+    onEvent,
   })
   const { check, enqueue } = createEnqueue({ broker, client, tasks, clock, newId, onEvent })
 

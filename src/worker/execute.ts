@@ -40,15 +40,20 @@ export function refusal(run: Run): string | null {
 /** Handlers that answer at once need no timer; one that takes longer than its limit is left behind with its signal aborted. */
 function withinTimeLimit(run: Run, task: Task, input: unknown, clock: Clock): unknown {
   const value = input instanceof Promise ? input.then((settled) => task.run(settled, run)) : task.run(input, run)
-  if (!(value instanceof Promise)) return value
+  if (!isThenable(value)) return value
   return new Promise((resolve, reject) => {
     const cancel = clock.after(task.policy.timeoutMs, () => {
       const error = new JobTimeout(task.name, task.policy.timeoutMs)
       run.abort(error)
       reject(error)
     })
-    value.finally(cancel).then(resolve, reject)
+    Promise.resolve(value).finally(cancel).then(resolve, reject)
   })
+}
+
+/** Query builders can be awaited without being promises. */
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 
 function encodeResult(task: Task, value: unknown, maxBytes: number): string {

@@ -22,6 +22,8 @@ export interface Holdings {
   holdsLost(lane: string): boolean
   /** What the next exchange has to extend: leases of which a third has passed, and those with new progress. */
   takeExtensions(nowMs: number): readonly Extension[]
+  /** Takes back what an exchange has failed to deliver: progress, unless there is newer. */
+  giveBack(extensions: readonly Extension[], nowMs: number): void
   progressed(nowMs: number): void
 }
 
@@ -54,6 +56,10 @@ export function createHoldings(leaseMs: number): Holdings {
     return { id, epoch: job.epoch, ...(freshProgress === undefined ? {} : { progress: freshProgress }) }
   }
 
+  function progressed(nowMs: number): void {
+    progressAtMs = Math.min(progressAtMs, nowMs + PROGRESS_MS)
+  }
+
   return {
     get size() {
       return runs.size
@@ -80,8 +86,14 @@ export function createHoldings(leaseMs: number): Holdings {
       progressAtMs = due.length > MAX_EXTENSIONS ? nowMs : Number.POSITIVE_INFINITY
       return due.slice(0, MAX_EXTENSIONS).map((run) => extend(run, nowMs))
     },
-    progressed(nowMs) {
-      progressAtMs = Math.min(progressAtMs, nowMs + PROGRESS_MS)
+    giveBack(extensions, nowMs) {
+      for (const { id, epoch, progress } of extensions) {
+        const run = runs.get(id)
+        if (progress === undefined || run?.job.epoch !== epoch) continue
+        run.freshProgress ??= progress
+        progressed(nowMs)
+      }
     },
+    progressed,
   }
 }

@@ -2,7 +2,7 @@ import { MAX_BATCH_BYTES, type Settlement } from '../broker.ts'
 import { utf8Bytes } from '../job.ts'
 
 const MAX_SETTLEMENTS = 500
-/** What a settlement weighs besides a result: an id, names, numbers. */
+/** What a settlement weighs besides its texts: an id, names, numbers. */
 const SETTLEMENT_BYTES = 300
 
 /** What has finished and waits for the next exchange. */
@@ -40,5 +40,7 @@ export function createOutbox(): Outbox {
 }
 
 function settlementBytes(settlement: Settlement): number {
-  return SETTLEMENT_BYTES + ('result' in settlement ? utf8Bytes(settlement.result) : 0)
+  const result = 'result' in settlement ? utf8Bytes(settlement.result) : 0
+  const error = 'error' in settlement ? utf8Bytes(JSON.stringify(settlement.error)) : 0
+  return SETTLEMENT_BYTES + result + error + utf8Bytes(settlement.progress ?? '')
 }

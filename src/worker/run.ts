@@ -1,7 +1,7 @@
 import type { ClaimedJob } from '../broker.ts'
 import { InvalidOption, JobAborted, TooLarge } from '../errors.ts'
 import type { OnEvent } from '../events.ts'
-import { type JobTick, toJson } from '../job.ts'
+import { type JobTick, toJson, utf8Bytes } from '../job.ts'
 import type { JobContext, Task } from '../task.ts'
 
 const MAX_PROGRESS_BYTES = 4_096
@@ -86,8 +86,8 @@ export class Run implements JobContext {
   progress(value: unknown): void {
     const text = toJson(`the progress of "${this.task}"`, value)
     if (text === '') throw new InvalidOption('progress', 'a JSON value', 'undefined')
-    if (text.length > MAX_PROGRESS_BYTES)
-      throw new TooLarge(`the progress of "${this.task}"`, MAX_PROGRESS_BYTES, text.length)
+    const bytes = utf8Bytes(text)
+    if (bytes > MAX_PROGRESS_BYTES) throw new TooLarge(`the progress of "${this.task}"`, MAX_PROGRESS_BYTES, bytes)
     this.freshProgress = text
     this.#hooks.onEvent?.({ kind: 'job.progress', id: this.id, task: this.task, progress: text })
     this.#hooks.onProgress()

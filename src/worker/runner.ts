@@ -11,6 +11,9 @@ import { Run } from './run.ts'
 /** A job of a task this worker lacks is put back for so long, doubling with each time. */
 const unknownTaskBackoff = exponential({ baseMs: 1_000, maxMs: 60_000, jitter: 'none' })
 
+/** Anybody may enqueue jobs under any name: no more names than these are remembered. */
+const MAX_UNKNOWN_SEEN = 1_000
+
 /** Runs claimed jobs, and puts what becomes of them into the outbox. */
 export interface Runner {
   start(job: ClaimedJob, lane: string): void
@@ -84,6 +87,7 @@ export function createRunner(options: RunnerOptions): Runner {
   /** For a worker that can run it, later and later, and said once per task. */
   function putBack(run: Run, reason: string): void {
     const times = (unknownSeen.get(run.task) ?? 0) + 1
+    for (const oldest of unknownSeen.keys()) if (unknownSeen.size >= MAX_UNKNOWN_SEEN) unknownSeen.delete(oldest)
     unknownSeen.set(run.task, times)
     if (times === 1 && !run.definition) {
       const { suggestion } = unknownTask(run.task, app.tasks.keys())

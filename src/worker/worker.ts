@@ -4,6 +4,7 @@ import type { Broker, ExchangeReply, LeaseRef } from '../broker.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { InvalidOption, isTqError, toError } from '../errors.ts'
 import { type OnEvent, type WorkerTotals, withoutThrowing } from '../events.ts'
+import { resend } from '../resend.ts'
 import { DEFAULT_QUEUE } from '../words.ts'
 import { createHoldings } from './holdings.ts'
 import { createLane, type Lane } from './lane.ts'
@@ -49,7 +50,11 @@ export interface Worker {
 }
 
 const DEFAULT_GRACE_MS = 10_000
+/** An exchange costs as many commands for few jobs as for many: a lane leaves nothing to another for less than this. */
+const MIN_CLAIM = 10
 const PRESENCE_MS = 30_000
+/** A worker is said to be there for two minutes. One that only looks says so no more often than that asks for. */
+const IDLE_PRESENCE_MS = 115_000 - PRESENCE_MS
 /** After a call to the broker failed for good: how long until the worker tries the next one. */
 const OUTAGE_PAUSE_MS = 1_000
 const WORKER_NAME = /^[\w.:-]{1,100}$/
@@ -92,23 +97,21 @@ export function createWorker(options: WorkerOptions): Worker {
     ...given
   } = withDefaults(options)
   const outage = new AbortController()
-  const lanes = Array.from({ length: laneCount }, (_, at) =>
-    // A resend stops before the lease does: after that another worker may hold the jobs.
-    createLane(`${worker}.${at}`, broker, {
-      ...given,
-      clock,
-      deadlineMs: leaseMs * 0.6,
-      onEvent,
-      signal: outage.signal,
-    }),
-  )
+  // A resend stops before the lease does: after that another worker may hold the jobs.
+  const resending = { ...given, clock, deadlineMs: leaseMs * 0.6, onEvent, signal: outage.signal }
+  const lanes = Array.from({ length: laneCount }, (_, at) => createLane(`${worker}.${at}`, broker, resending))
   /** A lane's part of the slots: what makes a second one worth sending beside a busy one. */
   const share = Math.ceil(concurrency / laneCount)
   const totals = { succeeded: 0, retried: 0, failed: 0, released: 0, cancelled: 0, late: 0, exchanges: 0 }
   const startedAtMs = clock.now()
   const outbox = createOutbox()
   const holdings = createHoldings(leaseMs)
-  const search = createSearch({ probeMs: leaseMs, share, hasHints: () => unlisten.length > 0 })
+  const search = createSearch({
+    probeMs: leaseMs,
+    canPeek: broker.peek !== undefined,
+    share: Math.max(share, MIN_CLAIM),
+    hasHints: () => unlisten.length > 0,
+  })
   const runner = createRunner({ ...given, app, holdings, outbox, leaseMs, clock, totals, onEvent, onChange: pumpSoon })
 
   let phase: Phase = 'new'
@@ -129,6 +132,7 @@ export function createWorker(options: WorkerOptions): Worker {
     const nowMs = clock.monotonic()
     if (phase === 'draining' && nowMs >= graceEndsMs) endGrace()
     if (nowMs >= pausedUntilMs) for (let lane = nextLane(nowMs); lane; lane = nextLane(nowMs)) void send(lane, nowMs)
+    if (nowMs >= pausedUntilMs && lookIsDue(nowMs)) void look(nowMs)
     if (isDone(nowMs)) stopped()
     else sleepUntilNextReason(nowMs)
   }
@@ -170,6 +174,7 @@ export function createWorker(options: WorkerOptions): Worker {
       receive(lane, want, [...settle, ...extend], await lane.exchange(request))
     } catch (thrown) {
       outbox.giveBack(settle)
+      holdings.giveBack(extend, clock.monotonic())
       const error = toError(thrown)
       // No waiting mends a store that cannot be used.
       if (isTqError(error, 'UnusableStore')) return abandon(error)
@@ -178,8 +183,26 @@ export function createWorker(options: WorkerOptions): Worker {
     pumpSoon()
   }
 
-  function presenceDue(nowMs: number) {
-    if (nowMs < nextPresenceMs) return {}
+  function lookIsDue(nowMs: number): boolean {
+    return search.nextLookMs <= nowMs && freeSlots() > 0 && lanes.every(({ busy }) => !busy)
+  }
+
+  /** An idle worker does not exchange: it only looks whether it should. */
+  async function look(nowMs: number): Promise<void> {
+    const [{ id: lane } = { id: worker }] = lanes
+    const request = { lane, queues, ...presenceDue(nowMs, leaseMs - IDLE_PRESENCE_MS) }
+    search.looking()
+    try {
+      const peek = await resend(async () => broker.peek?.(request), { call: 'peek', ...resending })
+      if (peek) search.looked(peek, clock.monotonic())
+    } catch {
+      failed()
+    }
+    pumpSoon()
+  }
+
+  function presenceDue(nowMs: number, aheadMs = 0) {
+    if (nowMs + aheadMs < nextPresenceMs) return {}
     nextPresenceMs = nowMs + PRESENCE_MS
     return { presence: { worker, queues, concurrency, running: holdings.size, runtime, startedAtMs } }
   }
@@ -218,7 +241,8 @@ export function createWorker(options: WorkerOptions): Worker {
   function nextExchangeMs(): number {
     if (lanes.some(({ busy }) => busy)) return Number.POSITIVE_INFINITY
     if (outbox.length > 0) return 0
-    return Math.min(holdings.nextExtensionMs, freeSlots() > 0 ? search.nextMs : Number.POSITIVE_INFINITY)
+    const searchMs = freeSlots() > 0 ? Math.min(search.nextMs, search.nextLookMs) : Number.POSITIVE_INFINITY
+    return Math.min(holdings.nextExtensionMs, searchMs)
   }
 
   function isDone(nowMs: number): boolean {
@@ -250,8 +274,9 @@ export function createWorker(options: WorkerOptions): Worker {
     finish({ ...totals })
   }
 
-  function hinted(): void {
-    search.again()
+  function hinted(kind?: 'look'): void {
+    if (kind === 'look') search.look()
+    else search.again()
     pumpSoon()
   }
 
@@ -326,7 +351,7 @@ function withDefaults({
     ...{ app, broker, queues, concurrency, leaseMs, runtime, burst, maxJobs, maxResultBytes, clock, random },
     laneCount: Math.min(concurrency, lanes),
     worker: `${name}.${newId()}`,
-    onEvent: onEvent && withoutThrowing(onEvent),
+    onEvent: withoutThrowing(onEvent),
   }
 }
 

@@ -45,3 +45,41 @@ test('beat runs until a signal ends it', async () => {
   beat.signal('SIGINT')
   expect((await beat.exit).exitCode).toBe(0)
 })
+
+interface Tick {
+  readonly dueAtMs: number
+  readonly catchUp: boolean
+}
+
+async function storedTicks(folder: Folder): Promise<Tick[]> {
+  const { jobs } = JSON.parse((await folder.tq(['jobs', '--limit', '1000', '--json'])).stdout)
+  const ticks = (jobs as { tick: Tick }[]).map(({ tick }) => tick)
+  return ticks.sort((a, b) => a.dueAtMs - b.dueAtMs)
+}
+
+const firedIn = (stdout: string) =>
+  stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { kind: string; dueAtMs: number })
+    .filter(({ kind }) => kind === 'beat.fired')
+
+test('three beats in their own processes share one file: each due time is fired by one of them', async () => {
+  await using folder = await createFolder()
+  await folder.write('tq.config.ts', GREETER.replace("'1s'", "'100ms'"))
+  const beats = [1, 2, 3].map(() => folder.start(['beat', '--json']))
+  for (const beat of beats) await beat.line('beat.started')
+  while ((await storedTicks(folder)).length < 20);
+  for (const beat of beats) beat.signal('SIGTERM')
+  const ends = await Promise.all(beats.map(({ exit }) => exit))
+
+  const ticks = await storedTicks(folder)
+  const dues = ticks.map(({ dueAtMs }) => dueAtMs)
+  expect(new Set(dues).size).toBe(dues.length)
+  const fired = ends.flatMap(({ stdout }) => firedIn(stdout)).map(({ dueAtMs }) => dueAtMs)
+  expect(fired.sort((a, b) => a - b)).toEqual(dues)
+  // On a machine too busy for any of the three a due time may be passed over; the tick after it says so.
+  for (const [at, { dueAtMs, catchUp }] of ticks.entries())
+    if (at > 0 && !catchUp) expect(dueAtMs - (dues[at - 1] as number)).toBe(100)
+  expect(ends.map(({ exitCode }) => exitCode)).toEqual([0, 0, 0])
+}, 30_000)

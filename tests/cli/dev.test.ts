@@ -39,7 +39,7 @@ test('dev runs everything in one process and prints the curl to try', async () =
   await folder.write('tq.config.ts', GREETER)
   const dev = await startDev(folder)
   expect(await dev.line('curl')).toContain(
-    `curl -X POST ${dev.url}/v1/tasks/greet -H 'Content-Type: application/json' -d '{}'`,
+    `curl -X POST ${dev.url}/v1/tasks/greet -H 'Content-Type: application/json' -d '{"name":"beat"}'`,
   )
   await dev.line(/fired +greetings/)
   await dev.line(/succeeded +greet .*"Hello, beat"/)

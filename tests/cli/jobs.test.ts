@@ -74,6 +74,11 @@ test('without an app anything may be enqueued, and jobs are listed, shown, cance
     exitCode: 0,
   })
   expect((await folder.tq(['jobs', 'retry', 'a'])).stdout).toBe('a  queued\n')
+  expect(await folder.tq(['jobs', 'retry', 'a', 'c'])).toMatchObject({
+    stdout: `a  not retried: it has neither failed nor been cancelled
+c  unknown: it was never enqueued, or its record has expired\n`,
+    exitCode: 1,
+  })
   expect((await folder.tq(['jobs', 'remove', 'a'])).stdout).toBe('a  removed\n')
   const gone = await folder.tq(['jobs', 'show', 'a'])
   expect(gone.exitCode).toBe(1)
@@ -92,4 +97,13 @@ test('a paused queue is not worked; resumed, it is', async () => {
   const stats = JSON.parse((await folder.tq(['queues', '--json'])).stdout)
   expect(stats.queues).toMatchObject([{ queue: 'default', paused: false, counts: { succeeded: 1 } }])
   expect(stats.workers[0].runtime).toMatch(/^bun /)
+})
+
+test('a worker with --max-seconds ends by itself, and puts back what does not finish', async () => {
+  await using folder = await createFolder()
+  await folder.write('tq.config.ts', GREETER)
+  await folder.tq(['enqueue', 'linger', '--id', 'one'])
+  const { stdout, exitCode } = await folder.tq(['work', '--max-seconds', '1', '--grace-seconds', '0'])
+  expect(stdout).toMatch(/released +linger +one +shutdown/)
+  expect(exitCode).toBe(0)
 })

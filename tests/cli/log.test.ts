@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { toLine } from '../../cli/log.ts'
+import { createNewsFilter, toLine } from '../../cli/log.ts'
 import type { TqEvent } from '../../src/events.ts'
 
 const JOB = { id: 'one', task: 'greet' }
@@ -40,4 +40,15 @@ test('a long result is cut', () => {
   const line = plain(toLine({ kind: 'job.succeeded', ...JOB, durationMs: 1, result: `"${'x'.repeat(5_000)}"` }))
   expect(line).toEndWith('x…')
   expect(line.length).toBeLessThan(180)
+})
+
+test('an unknown task is said once, not again for each job that is put back, until it is known', () => {
+  const released: TqEvent = { kind: 'job.released', ...JOB, reason: 'as told', delayMs: 1_000 }
+  const isNews = createNewsFilter()
+  expect(isNews(released)).toBe(true)
+  expect(isNews({ kind: 'task.unknown', task: 'greet' })).toBe(true)
+  expect(isNews(released)).toBe(false)
+  expect(isNews({ ...released, task: 'other' })).toBe(true)
+  isNews({ kind: 'job.started', ...JOB, attempt: 1 })
+  expect(isNews(released)).toBe(true)
 })

@@ -77,6 +77,23 @@ for (const { name, command } of runtimes) {
     TIMEOUT_MS,
   )
 
+  test.each(['{"type":"commonjs"}', '{}'])(
+    `${name}: an app of ES modules runs beside a package.json of %s, and nothing is said about it`,
+    async (text) => {
+      await using folder = await folderFor(command)
+      await folder.write('package.json', text)
+      await folder.write(
+        'tq.config.ts',
+        `import { tasks } from './tasks.ts'\n${GREETER.replace('tasks: [', 'tasks: [...tasks, ')}`,
+      )
+      await folder.write('tasks.ts', `export const tasks: never[] = []`)
+      expect(await folder.tq(['work', '--burst'])).toMatchObject({ stderr: '', exitCode: 0 })
+      await folder.write('mine.js', GREETER)
+      expect(await folder.tq(['work', '--burst', 'mine.js'])).toMatchObject({ stderr: '', exitCode: 0 })
+    },
+    TIMEOUT_MS,
+  )
+
   test(
     `${name}: a syntax error says file, line and column; enums are no reason to fail`,
     async () => {

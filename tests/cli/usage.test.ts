@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { createFolder, GREETER } from './support.ts'
 
-const COMMANDS = ['dev', 'serve', 'work', 'beat', 'enqueue', 'result', 'jobs', 'queues', 'schedules']
+const COMMANDS = ['dev', 'serve', 'work', 'beat', 'enqueue', 'result', 'jobs', 'queues', 'schedules', 'cost']
 
 test.each(COMMANDS)('the help of %s has an example', async (name) => {
   await using folder = await createFolder()
@@ -33,6 +33,9 @@ test.each([
   [['work', '--db', ':memory:'], 'only tq dev takes it'],
   [['work', 'nowhere'], 'there is no such path'],
   [['jobs'], 'expected a database at .tq/tq.db'],
+  [['cost', '--jobs', 'many'], 'a count such as 500k'],
+  [['cost', '--rate', '0/s'], 'such as 10/s or 500/min'],
+  [['cost', '--jobs', '1M', '--rate', '1/min'], 'raise it'],
   [['jobs', '--state', 'faild'], 'did you mean failed?'],
 ])('%j is exit code 2 and one line that helps', async (args, hint) => {
   await using folder = await createFolder()

@@ -146,3 +146,13 @@ const COMMIT_FIELDS = [
     'url',
   ],
 ]
+
+test.each([
+  ['a path', { path: '../../other/repository/secret.txt' }],
+  ['a repository', { repository: '../..' }],
+  ['a commit', { commit: '..' }],
+])('over HTTP, %s that leads elsewhere fails for good, and nothing is asked for', async (_, given) => {
+  const read = httpSource('http://127.0.0.1:1')
+  const file = { repository: 'a/b', commit: 'c', path: 'd', ...given }
+  await expect(read(file, AbortSignal.any([]))).rejects.toMatchObject({ name: 'NonRetryable' })
+})

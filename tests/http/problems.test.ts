@@ -319,3 +319,12 @@ test('no text that is posted does worse than to be refused', async () => {
     }),
   )
 })
+
+test('a listener that throws does not turn a job that is stored into an error', async () => {
+  const onEvent = () => {
+    throw new Error('the log is full')
+  }
+  const { post, broker } = setUp({ onEvent })
+  expect((await post('/v1/tasks/anything?id=a', 1)).status).toBe(202)
+  expect(await broker.get(['a'])).toMatchObject([{ state: 'queued' }])
+})

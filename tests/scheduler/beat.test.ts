@@ -227,3 +227,16 @@ test('a beat runs once', async () => {
   beat.stop()
   await running
 })
+
+test('a listener that throws ends no beat', async () => {
+  const scene = createScene()
+  const onEvent = () => {
+    throw new Error('the log is full')
+  }
+  const { beat, running } = start({ app: appWith(urls), ...scene, onEvent })
+  running.catch(() => {})
+  await pass(scene.clock, 120_000)
+  beat.stop()
+  await running
+  expect(await ticksOf(scene.broker)).toHaveLength(2)
+})

@@ -124,7 +124,7 @@ for (const name of ['', 'a b', 'x'.repeat(141)])
 
 test('a queue or a priority that cannot be is refused', () => {
   expect(() => every('x', '1m', { task: tidy, queue: '' })).toThrow(
-    'expected queue of "x" to be 1 to 200 characters, got 0',
+    'expected queue of "x" to be 1 to 200 characters, none of them a control character, got 0 characters',
   )
   expect(() => every('x', '1m', { task: tidy, priority: 1.5 })).toThrow('expected priority of "x" to be a whole number')
 })

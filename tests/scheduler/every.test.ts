@@ -39,3 +39,8 @@ for (const [interval, got] of [
       `expected interval of "urls" to be whole milliseconds or a text such as "30s", "5m", "1h30m" (units w d h m s ms), from 100 ms to 366 days, got ${got}`,
     )
   })
+
+test('a queue that no producer may name is refused', () => {
+  for (const queue of ['', 'a\nb', 'a'.repeat(201)])
+    expect(() => every('urls', '5m', { task: tidy, queue })).toThrow('queue of "urls"')
+})

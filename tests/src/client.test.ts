@@ -1,10 +1,10 @@
 import { expect, test } from 'bun:test'
-import { BrokerUnavailable, createClient, defineApp, defineTask } from 'tq-edge'
+import { BrokerUnavailable, createClient, createWorker, defineApp, defineTask } from 'tq-edge'
 import { sqliteBroker } from 'tq-edge/brokers/sqlite'
 import * as v from 'valibot'
 import { type Broker, MAX_BATCH_BYTES, MAX_BATCH_JOBS } from '../../src/broker.ts'
 import type { Job } from '../../src/job.ts'
-import { createVirtualClock, settled } from '../support/clock.ts'
+import { createVirtualClock, settled, type VirtualClock } from '../support/clock.ts'
 import { flaky } from '../support/flaky-broker.ts'
 import { seededRandom } from '../support/random.ts'
 import { createBench } from '../support/worker-bench.ts'
@@ -236,3 +236,66 @@ test('a broker that cannot be reached is an error after twenty seconds', async (
   await clock.advance(20_000)
   await expect(enqueued).rejects.toMatchObject({ name: 'BrokerUnavailable', retryable: true })
 })
+
+test('an id with half a character is refused: no store would keep it as it is', async () => {
+  const { tq } = clientOn()
+  await expect(tq.enqueue('tidy', undefined, { id: 'a\ud800' })).rejects.toMatchObject({ name: 'InvalidOption' })
+})
+
+test('a result comes although the broker cannot hint', async () => {
+  const deaf = { listen: () => Promise.reject(new Error('no watches left')) }
+  const { tq, broker, clock } = clientOn((given) => ({ ...given, wake: deaf }))
+  const job = await tq.enqueue('tidy')
+  const result = job.result({ timeoutMs: 60_000 })
+  await settled()
+  await createWorker({ app, broker, clock, burst: true }).run()
+  await clock.advance(2_000)
+  expect(await result).toBeUndefined()
+})
+
+test('who has waited in vain leaves no timer behind', async () => {
+  const { clock, timers } = countTimers(createVirtualClock())
+  const broker = sqliteBroker({ path: ':memory:', clock })
+  const job = await createClient<typeof app>({ broker, clock }).enqueue('tidy')
+  const result = job.result({ timeoutMs: 1_000 })
+  result.catch(() => {})
+  await clock.advance(1_000)
+  await expect(result).rejects.toMatchObject({ name: 'ResultTimeout' })
+  expect(timers.size).toBe(0)
+})
+
+function countTimers(clock: VirtualClock): { clock: VirtualClock; timers: Set<object> } {
+  const timers = new Set<object>()
+  const after: VirtualClock['after'] = (delayMs, run) => {
+    const timer = {}
+    timers.add(timer)
+    const cancel = clock.after(delayMs, () => {
+      timers.delete(timer)
+      run()
+    })
+    return () => {
+      timers.delete(timer)
+      cancel()
+    }
+  }
+  return { clock: { ...clock, after }, timers }
+}
+
+test('a listener that throws does not cost a resend', async () => {
+  const clock = createVirtualClock()
+  const store = sqliteBroker({ path: ':memory:', clock })
+  const lost = [new BrokerUnavailable('test', 'no answer')]
+  const broker: Broker = {
+    ...store,
+    enqueue: (jobs) => (lost.length > 0 ? Promise.reject(lost.pop()) : store.enqueue(jobs)),
+  }
+  const tq = createClient<typeof app>({ broker, clock, onEvent: failing })
+  const job = tq.enqueue('tidy')
+  job.catch(() => {})
+  await clock.advance(1_000)
+  expect((await job).created).toBe(true)
+})
+
+function failing(): never {
+  throw new Error('the log is full')
+}

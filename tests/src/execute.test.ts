@@ -220,3 +220,46 @@ test('an onEvent that throws stops no worker and loses no job', async () => {
   await bench.start([defineTask({ name: 'quiet', run: () => 1 })], { burst: true, onEvent }).done
   expect((await bench.read(id)).state).toBe('succeeded')
 })
+
+test('the time limit holds for what can be awaited without being a promise, too', async () => {
+  const bench = createBench()
+  // biome-ignore lint/suspicious/noThenProperty: that is the point
+  const query = { then: () => {} }
+  const task = defineTask({ name: 'query', timeoutMs: 1_000, retry: { maxAttempts: 1 }, run: () => query as unknown })
+  const id = await bench.enqueue('query')
+  bench.start([task])
+  await bench.reaches(id, 'active')
+  await bench.clock.advance(1_000)
+  expect((await bench.reaches(id, 'failed')).error?.name).toBe('JobTimeout')
+})
+
+test.each([Number.MAX_SAFE_INTEGER, Number.MAX_VALUE])(
+  'what is to be kept for ever is settled: %p ms',
+  async (keepMs) => {
+    const bench = createBench()
+    const keep = { keepResultMs: keepMs, keepFailedMs: keepMs, retry: { maxAttempts: 1 } }
+    const fine = defineTask({ name: 'fine', ...keep, run: () => 'done' })
+    const broken = defineTask({
+      name: 'broken',
+      ...keep,
+      run() {
+        throw new Error('no')
+      },
+    })
+    const ids = [await bench.enqueue('fine'), await bench.enqueue('broken')]
+    bench.start([fine, broken])
+    for (const [at, state] of (['succeeded', 'failed'] as const).entries())
+      expect((await bench.reaches(ids[at] ?? '', state)).atMs).toBeLessThan(8.64e15)
+  },
+)
+
+test('progress is bounded in bytes, not in characters', async () => {
+  const { record } = await runOnce(
+    defineTask({
+      name: 'tell',
+      retry: { maxAttempts: 1 },
+      run: (_input, job) => job.progress('ø'.repeat(3_000)),
+    }),
+  )
+  expect([record.state, record.error?.name]).toEqual(['failed', 'TooLarge'])
+})

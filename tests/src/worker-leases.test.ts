@@ -225,3 +225,27 @@ test.each([1, 2, 3])('through a bad line every job succeeds once (seed %d)', asy
   await bench.clock.advance(LEASE_MS)
   await worker.done
 })
+
+test('progress of an exchange that failed for good goes with a later one', async () => {
+  const gate = createGate()
+  let down = false
+  const bench = createBench((broker) =>
+    withExchange(broker, (_request, send) => (down ? Promise.reject(new Error('no route')) : send())),
+  )
+  const told = defineTask({
+    name: 'told',
+    run(_input, job) {
+      down = true
+      job.progress({ done: 1 })
+      return gate.pass()
+    },
+  })
+  const id = await bench.enqueue('told')
+  bench.start([told], { lanes: 1 })
+  await until('the job to run', () => gate.waiting === 1)
+  await bench.clock.advance(600)
+  expect(bench.said('broker.failed').length).toBeGreaterThan(0)
+  down = false
+  await bench.clock.advance(5_000)
+  expect((await bench.read(id)).progress).toBe('{"done":1}')
+})

@@ -5,6 +5,8 @@ import type {
   EnqueueOutcome,
   ExchangeReply,
   FireOutcome,
+  Peek,
+  PeekRequest,
   RemoveOutcome,
   RetryOutcome,
   Tick,
@@ -14,7 +16,7 @@ import { type Clock, systemClock } from '../../../src/clock.ts'
 import { InvalidOption, StaleExchange } from '../../../src/errors.ts'
 import type { Job, JobRecord } from '../../../src/job.ts'
 import { isFinished } from '../../../src/words.ts'
-import { ENQUEUE, enqueueArguments } from './enqueue.ts'
+import { ENQUEUE, enqueueArguments, toEnqueueOutcomes } from './enqueue.ts'
 import { EXCHANGE, exchangeArguments, toExchangeReply } from './exchange.ts'
 import {
   FIRE,
@@ -23,14 +25,14 @@ import {
   READ_DUE,
   SET_SCHEDULE,
   setScheduleArguments,
-  toFireOutcome,
   toStoredSchedules,
 } from './fire.ts'
 import { createKeys } from './keys.ts'
 import { listJobs } from './list.ts'
 import { CANCEL, GET_AND_WAIT, PRUNE, REMOVE, RETRY, SET_PAUSED, STATS } from './operations.ts'
+import { lookAtQueues } from './peek.ts'
 import { toActive, toRecord } from './record.ts'
-import { createRest } from './rest.ts'
+import { createRest, notOurs } from './rest.ts'
 import { createWake } from './wake.ts'
 
 export interface RedisBrokerOptions {
@@ -52,6 +54,8 @@ export interface RedisBrokerOptions {
   readonly ownTime?: boolean
 }
 
+const FIRE_OUTCOMES = ['fired', 'existing', 'moved'] as const
+const CHANGE_OUTCOMES = ['set', 'existing', 'moved'] as const
 /** Jobs whose records expire are swept in passing, once so many have been settled. */
 const SWEEP_EVERY = 450
 const SWEEP_EVERY_MS = 10_000
@@ -80,6 +84,11 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
   const knownQueues = new Set<string>()
   const registered = new Set<string>()
   const woken = new Set<string>()
+  /** Where each lane of this process was last seen to wait. */
+  const waitedIn = new Map<string, readonly string[]>()
+  const leaving = new Set<Promise<unknown>>()
+  /** Whether the last look found what nobody has told us of. */
+  let hintsMissed = false
   let settledSinceSweep = 0
   let sweptAtMs = clock.monotonic()
   /** The server's time less our monotonic clock, from the last reply that told it. */
@@ -91,6 +100,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
         token,
         channel: keys.named('wake'),
         clock,
+        random,
         onHint: (waiter) => {
           registered.delete(waiter)
           woken.add(waiter)
@@ -115,9 +125,9 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
 
   async function enqueue(jobs: readonly Job[]): Promise<readonly EnqueueOutcome[]> {
     const { args, done } = limits(jobs.map(({ queue }) => queue))
-    const outcomes = await rest.run(ENQUEUE, [nowArgument(), ...args, ...enqueueArguments(jobs)])
+    const letters = await rest.run(ENQUEUE, [nowArgument(), ...args, ...enqueueArguments(jobs)])
     done()
-    return outcomes as readonly EnqueueOutcome[]
+    return toEnqueueOutcomes(letters, jobs.length)
   }
 
   function sweepDue(settling: number): boolean {
@@ -138,17 +148,56 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
       sweep: sweepDue(request.settle.length),
       jitter: random(),
     }
-    const reply = toExchangeReply(await rest.run(EXCHANGE, [nowArgument(), ...exchangeArguments(request, flags)]))
+    const args = [nowArgument(), ...exchangeArguments(request, flags)]
+    const raw = await rest.rows(EXCHANGE, args).catch((error: unknown) => {
+      // What may not have been told has to be told again.
+      if (flags.registered) registered.add(lane)
+      if (flags.woken) woken.add(lane)
+      throw error
+    })
+    const reply = toExchangeReply(raw)
+    if (!(('staleAt' in reply ? reply.staleAt : reply.nowMs) > 0)) throw notOurs()
     if ('staleAt' in reply) throw new StaleExchange(lane, reply.staleAt, request.seq)
     learnTime(reply.nowMs)
     const waits = reply.jobs.length < request.want && request.waitMs > 0
-    if (waits && !(reply.nextAtMs !== null && reply.nextAtMs <= reply.nowMs)) registered.add(lane)
+    if (waits && !(reply.nextAtMs !== null && reply.nextAtMs <= reply.nowMs)) {
+      registered.add(lane)
+      waitedIn.set(lane, request.queues)
+    }
     return reply
+  }
+
+  /** A lane that listens no more leaves the lists: no hint is to go to nobody. */
+  function leave(lane: string): void {
+    const queues = waitedIn.get(lane) ?? []
+    waitedIn.delete(lane)
+    registered.delete(lane)
+    const left = Promise.allSettled(queues.map((queue) => rest.command(['LREM', keys.queue(queue, 'w'), 0, lane])))
+    leaving.add(left)
+    void left.then(() => leaving.delete(left))
+  }
+
+  async function listen(waiter: string, onHint: (kind?: 'look') => void): Promise<() => void> {
+    const end = await wake?.listen(waiter, onHint)
+    return () => {
+      end?.()
+      leave(waiter)
+    }
+  }
+
+  async function peek({ lane, queues, presence }: PeekRequest): Promise<Peek> {
+    const nowMs = estimatedNowMs()
+    const said = presence && rest.command(['HSET', keys.named('workers'), lane, `${nowMs}|${JSON.stringify(presence)}`])
+    const [{ ready, nextAtMs }] = await Promise.all([lookAtQueues({ rest, keys }, queues), said])
+    // Who was named and has not heard of it stands in no list any more: its next exchange registers it again.
+    if (ready && !hintsMissed) registered.clear()
+    hintsMissed = ready
+    return { nowMs, nextAtMs: ready ? nowMs : nextAtMs }
   }
 
   async function fireOne(tick: Tick) {
     const { args, done } = limits([tick.job.queue])
-    const outcome = toFireOutcome(await rest.run(FIRE, [nowArgument(), ...args, ...fireArguments(tick)]))
+    const outcome = await rest.word(FIRE, [nowArgument(), ...args, ...fireArguments(tick)], FIRE_OUTCOMES)
     done()
     return outcome
   }
@@ -159,7 +208,8 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     texts?: readonly (string | null)[],
   ): Promise<readonly (JobRecord | null)[]> {
     if (ids.length === 0) return []
-    const found = texts ?? ((await rest.command(['MGET', ...ids.map(keys.job)])) as (string | null)[])
+    const found = texts ?? ((await rest.list(['MGET', ...ids.map(keys.job)])) as (string | null)[])
+    if (found.length !== ids.length) throw notOurs()
     const records = ids.map((id, at) => (found[at] ? toRecord(id, found[at]) : null))
     const open = records.filter((record) => record !== null).filter(({ state }) => !isFinished(state))
     const leases = await leasesOf(open)
@@ -177,7 +227,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     const leases = new Map<string, number>()
     for (const queue of new Set(records.map((record) => record.queue))) {
       const ids = records.filter((record) => record.queue === queue).map(({ id }) => id)
-      const scores = (await rest.command(['ZMSCORE', keys.queue(queue, 'l'), ...ids])) as (string | null)[]
+      const scores = (await rest.list(['ZMSCORE', keys.queue(queue, 'l'), ...ids])) as (string | null)[]
       for (const [at, id] of ids.entries()) if (scores[at]) leases.set(id, Number(scores[at]))
     }
     return leases
@@ -185,7 +235,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
 
   return {
     name: 'redis',
-    ...(wake ? { wake } : {}),
+    ...(wake ? { wake: { listen } } : {}),
 
     async enqueue(jobs, { within } = {}) {
       if (within !== undefined)
@@ -193,6 +243,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
       return enqueue(jobs)
     },
     exchange,
+    peek,
 
     async fire(ticks) {
       const outcomes: FireOutcome[] = []
@@ -203,37 +254,38 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
 
     async get(ids, { waiter } = {}) {
       if (waiter === undefined) return get(ids)
-      return get(ids, (await rest.run(GET_AND_WAIT, [waiter, ...ids])) as (string | null)[])
+      return get(ids, (await rest.rows(GET_AND_WAIT, [waiter, ...ids], ids.length)) as (string | null)[])
     },
 
     list: (filter) => listJobs({ rest, keys, get }, filter),
 
     async stats() {
-      return toStats(await rest.run(STATS, [nowArgument()]))
+      return toStats(await rest.rows(STATS, [nowArgument()], 3))
     },
 
     async cancel(ids) {
-      return (await rest.run(CANCEL, [nowArgument(), ...ids])) as CancelOutcome[]
+      return (await rest.rows(CANCEL, [nowArgument(), ...ids], ids.length)) as CancelOutcome[]
     },
 
     async retry(refs) {
-      return (await rest.run(RETRY, [
-        nowArgument(),
-        ...refs.flatMap(({ id, epoch }) => [id, String(epoch)]),
-      ])) as RetryOutcome[]
+      return (await rest.rows(
+        RETRY,
+        [nowArgument(), ...refs.flatMap(({ id, epoch }) => [id, String(epoch)])],
+        refs.length,
+      )) as RetryOutcome[]
     },
 
     async remove(ids) {
-      return (await rest.run(REMOVE, [nowArgument(), ...ids])) as RemoveOutcome[]
+      return (await rest.rows(REMOVE, [nowArgument(), ...ids], ids.length)) as RemoveOutcome[]
     },
 
     async setPaused(queue, paused, revision) {
-      return (await rest.run(SET_PAUSED, [queue, paused ? '1' : '0', String(revision)])) as 'set' | 'existing' | 'moved'
+      return rest.word(SET_PAUSED, [queue, paused ? '1' : '0', String(revision)], CHANGE_OUTCOMES)
     },
 
     async schedules({ due = false, app } = {}) {
       if (due && app !== undefined) return (await nothingDue(app)) ?? readDue(app)
-      const [now, rows] = (await rest.run(READ_ALL, [nowArgument()])) as [string, string[]]
+      const [now, rows] = (await rest.rows(READ_ALL, [nowArgument()], 2)) as [string, string[]]
       const nowMs = learnTime(Number(now))
       const own = toStoredSchedules(rows).filter((schedule) => app === undefined || schedule.app === app)
       const schedules = due ? own.filter(({ dueAtMs }) => dueAtMs !== null && dueAtMs <= nowMs) : own
@@ -243,21 +295,24 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     async setSchedules(changes) {
       const outcomes: ('set' | 'existing' | 'moved')[] = []
       for (const change of changes)
-        outcomes.push((await rest.run(SET_SCHEDULE, [nowArgument(), ...setScheduleArguments(change)])) as 'set')
+        outcomes.push(await rest.word(SET_SCHEDULE, [nowArgument(), ...setScheduleArguments(change)], CHANGE_OUTCOMES))
       return outcomes
     },
 
     async prune(limit = 1_000) {
-      return Number(await rest.run(PRUNE, [nowArgument(), String(limit), String(WORKER_SEEN_MS)]))
+      const pruned = Number(await rest.run(PRUNE, [nowArgument(), String(limit), String(WORKER_SEEN_MS)]))
+      if (!(pruned >= 0)) throw notOurs()
+      return pruned
     },
 
     async close() {
       wake?.close()
+      await Promise.all(leaving)
     },
   }
 
   async function readDue(app: string) {
-    const [nowMs, head, rows] = (await rest.run(READ_DUE, [nowArgument(), app])) as [string, string, string[]]
+    const [nowMs, head, rows] = (await rest.rows(READ_DUE, [nowArgument(), app], 3)) as [string, string, string[]]
     const nextDueAtMs = head === '' ? null : Number(head)
     return { nowMs: learnTime(Number(nowMs)), schedules: toStoredSchedules(rows), nextDueAtMs }
   }
@@ -265,10 +320,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
   /** The cheap look of an idle beat: one bare command. Undefined when it takes the script to know. */
   async function nothingDue(app: string) {
     if (!ownTime && serverOffsetMs === undefined) return undefined
-    const [, score] = (await rest.command(['ZRANGE', keys.named(`due:${app}`), 0, 0, 'WITHSCORES'])) as [
-      string?,
-      string?,
-    ]
+    const [, score] = (await rest.list(['ZRANGE', keys.named(`due:${app}`), 0, 0, 'WITHSCORES'])) as [string?, string?]
     const nowMs = estimatedNowMs()
     const nextDueAtMs = score === undefined ? null : Number(score)
     if (nextDueAtMs !== null && nextDueAtMs <= nowMs + DUE_SLACK_MS) return undefined

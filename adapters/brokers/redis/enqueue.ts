@@ -1,34 +1,78 @@
+import type { EnqueueOutcome } from '../../../src/broker.ts'
 import type { Job } from '../../../src/job.ts'
 import { PRELUDE } from './lua.ts'
+import { notOurs } from './rest.ts'
 import { STORE } from './store.ts'
 
 /**
  * Stores jobs.
  *
  * ARGV: prefix, now ('' asks the server), the most ready and the most timed jobs of a queue, whether the queues are new to
- * this process, then seven per job: id, queue, priority, delayMs, dueAtMs ('' for none), meta, input.
- * Returns one word per job: created, existing, conflict, full.
+ * this process, then the jobs as `STORE` reads them.
+ * Returns one letter per job as `STORE` does.
  * Commands: EVALSHA, RPUSH, MSETNX for new jobs of one queue that are due; TIME, ZADD and ZRANGE instead of RPUSH for timed
  * ones; RPOP and PUBLISH when a queue turns non-empty and somebody waits; SADD the first time.
  */
 export const ENQUEUE = `${PRELUDE}
 local given, maxReady, maxTimed, newQueues = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
 ${STORE}
-local out = storeJobs(readJobs(6))
+readJobs(6)
+local out = storeJobs()
 flushHints()
 return out
 `
 
+/** Jobs that follow each other and differ in id and input alone, as a batch's do, name the rest once. */
 export function enqueueArguments(jobs: readonly Job[]): string[] {
-  return jobs.flatMap((job) => [
-    job.id,
-    job.queue,
-    String(job.priority),
-    job.delayMs ? String(Math.round(job.delayMs)) : '',
-    job.dueAtMs ? String(Math.round(job.dueAtMs)) : '',
+  const args: string[] = []
+  let countAt = 0
+  let first: Job | undefined
+  for (const job of jobs) {
+    if (!first || !isAlike(first, job)) {
+      args.push(...commonArguments(job), '0')
+      countAt = args.length - 1
+      first = job
+    }
+    args[countAt] = String(Number(args[countAt]) + 1)
+    args.push(job.id, job.input)
+  }
+  return args
+}
+
+function isAlike(a: Job, b: Job): boolean {
+  return (
+    a.createdAtMs === b.createdAtMs &&
+    a.task === b.task &&
+    a.queue === b.queue &&
+    a.priority === b.priority &&
+    a.delayMs === b.delayMs &&
+    a.dueAtMs === b.dueAtMs &&
+    a.v === b.v &&
+    a.tick === b.tick
+  )
+}
+
+function commonArguments(job: Job): string[] {
+  const { queue, priority, delayMs, dueAtMs } = job
+  return [
+    queue,
+    String(priority),
+    delayMs ? String(Math.round(delayMs)) : '',
+    dueAtMs ? String(Math.round(dueAtMs)) : '',
     toMeta(job),
-    job.input,
-  ])
+  ]
+}
+
+const OUTCOMES: Readonly<Record<string, EnqueueOutcome>> = { C: 'created', E: 'existing', X: 'conflict', F: 'full' }
+
+/** Throws `BrokerUnavailable` for what is no answer of our script's. */
+export function toEnqueueOutcomes(letters: unknown, count: number): readonly EnqueueOutcome[] {
+  if (typeof letters !== 'string' || letters.length !== count) throw notOurs()
+  return Array.from(letters, (letter) => {
+    const outcome = OUTCOMES[letter]
+    if (!outcome) throw notOurs()
+    return outcome
+  })
 }
 
 /** `task|createdAtMs|v|tick`: a task's name has no `|`, and the tick stands last. */

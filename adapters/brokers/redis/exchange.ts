@@ -4,9 +4,10 @@ import {
   type ExchangeRequest,
   MAX_BATCH_BYTES,
   MAX_LOST_LEASES,
+  type Settlement,
 } from '../../../src/broker.ts'
 import { PRELUDE } from './lua.ts'
-import { fromMeta, parseRecord } from './record.ts'
+import { bodyStart, fromMeta, parseRecord } from './record.ts'
 
 const LOST_ERROR = JSON.stringify({
   name: 'LeaseLost',
@@ -20,8 +21,8 @@ const REPLAY_KEPT_MS = 120_000
  *
  * ARGV: prefix, now ('' asks the server), lane, seq, want, takeLost, leaseMs, waitMs, whether the lane is still registered,
  * whether it was woken, whether to sweep, jitter in [0, 1), presence ('' for none), the number of queues and their names, the
- * number of settlements and five each (id, epoch, kind, ms, text), the number of extensions and three each (id, epoch,
- * progress).
+ * number of groups of refs and for each kind (a settlement's, or extend), epoch, ms, progress ('' for none), their number, and
+ * id and text each.
  * Returns { now, nextAtMs or '', seq when stale or '', late ids, cancelled ids, jobs: two each (id and record; the lease's epoch is the record's next) }.
  * Commands, on one queue: EVALSHA, TIME, MGET, ZMSCORE, ZREM, MSET, RPUSH, ZRANGE, ZRANGE, LPOP, MGET, ZADD, SET; four more to
  * sweep, which is asked for now and then; none of those that have nothing to do.
@@ -32,31 +33,36 @@ local lane, seq, want = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local takeLost, leaseMs, waitMs = ARGV[6] == '1', tonumber(ARGV[7]), tonumber(ARGV[8])
 local registered, woken, sweep, jitter, presence = ARGV[9] == '1', ARGV[10] == '1', ARGV[11] == '1', tonumber(ARGV[12]), ARGV[13]
 local cursor = 14
-local function list(width)
-  local n = tonumber(ARGV[cursor])
-  local items = {}
+local function count()
   cursor = cursor + 1
-  for i = 1, n do
-    local item = {}
-    for w = 1, width do item[w] = ARGV[cursor]; cursor = cursor + 1 end
-    items[i] = item
-  end
-  return items
+  return tonumber(ARGV[cursor - 1])
 end
-local queueNames, settles, extends = list(1), list(6), list(3)
+local queueNames = {}
+for i = 1, count() do queueNames[i] = ARGV[cursor]; cursor = cursor + 1 end
+${'' /* Settlements and extensions alike: refs are numbers into parallel tables, and what many have in common is read once. */}
+local refIds, refTexts, refAlikes, refs = {}, {}, {}, 0
+for _ = 1, count() do
+  local alike = { kind = ARGV[cursor], epoch = tonumber(ARGV[cursor + 1]), ms = tonumber(ARGV[cursor + 2]), progress = ARGV[cursor + 3], heads = {} }
+  cursor = cursor + 4
+  for _ = 1, count() do
+    refs = refs + 1
+    refIds[refs], refTexts[refs], refAlikes[refs] = ARGV[cursor], ARGV[cursor + 1], alike
+    cursor = cursor + 2
+  end
+end
 local laneKey = prefix .. 'w:' .. lane
 
 ${'' /* One read for all that is known beforehand. */}
 local keys = { laneKey }
-for _, q in ipairs(queueNames) do keys[#keys + 1] = queueKey(q[1], 's') end
-for _, s in ipairs(settles) do keys[#keys + 1] = jobKey(s[1]) end
-for _, e in ipairs(extends) do keys[#keys + 1] = jobKey(e[1]) end
+for i, name in ipairs(queueNames) do keys[1 + i] = queueKey(name, 's') end
+local base = #keys
+for i = 1, refs do keys[base + i] = jobKey(refIds[i]) end
 local got = redis.call('MGET', unpack(keys))
 
 local queues = {}
-for i, q in ipairs(queueNames) do
+for i, name in ipairs(queueNames) do
   local paused, _, priorities = string.match(got[1 + i] or '', '^(%d*)|(%d*)|(p?)$')
-  if paused ~= '1' then queues[#queues + 1] = { name = q[1], priorities = priorities == 'p' } end
+  if paused ~= '1' then queues[#queues + 1] = { name = name, priorities = priorities == 'p' } end
 end
 
 ${'' /* Timers of a queue: what falls due, what has expired, and when to look again. */}
@@ -105,57 +111,75 @@ local function flushPuts()
   mset = {}
 end
 local byQueue, order = {}, {}
-local function ref(item, text, kind)
-  if not text then late[#late + 1] = item[1] return end
-  local r = parse(text)
-  if not byQueue[r.queue] then byQueue[r.queue] = { ids = {}, items = {} }; order[#order + 1] = r.queue end
-  local g = byQueue[r.queue]
-  g.ids[#g.ids + 1] = item[1]
-  g.items[#g.items + 1] = { item = item, record = r, kind = kind, progress = kind == 'settle' and item[6] or '' }
+for i = 1, refs do
+  if not got[base + i] then late[#late + 1] = refIds[i]
+  else
+    local h, body = split(got[base + i])
+    local g = byQueue[h.queue]
+    if not g then g = { n = 0, ids = {}, at = {}, heads = {}, bodies = {} }; byQueue[h.queue] = g; order[#order + 1] = h.queue end
+    local n = g.n + 1
+    g.n, g.ids[n], g.at[n], g.heads[n], g.bodies[n] = n, refIds[i], i, h, body
+  end
 end
-local base = 1 + #queueNames
-for i, s in ipairs(settles) do ref(s, got[base + i], 'settle') end
-for i, e in ipairs(extends) do ref(e, got[base + #settles + i], 'extend') end
+${'' /* The usual end, of many jobs alike: nothing of them is worked out twice. */}
+local function succeed(i, h, body)
+  local a = refAlikes[i]
+  local head = a.heads[h]
+  if not head then
+    head = format({ state = 's', epoch = a.epoch, attempts = h.attempts + 1, lost = h.lost, at = now + a.ms, fin = now, pri = h.pri, queue = h.queue,
+      meta = h.meta, waiters = '', err = h.err, progress = a.progress ~= '' and a.progress or h.progress, body = '' })
+    a.heads[h] = head
+    hintWaiters(h.waiters)
+  end
+  local n = #mset
+  mset[n + 1], mset[n + 2] = keys[base + i], head .. fingerprint(body) .. '\\t' .. refTexts[i]
+  expire(refIds[i], now + a.ms, now)
+end
 
 local seenInStep = {}
 for _, q in ipairs(order) do
   local g = byQueue[q]
   local scores = redis.call('ZMSCORE', queueKey(q, 'l'), unpack(g.ids))
   local ended, timed, back, extended, failed = {}, {}, {}, {}, {}
-  for i, x in ipairs(g.items) do
-    local id, epoch, r, s = x.item[1], tonumber(x.item[2]), x.record, scores[i]
-    local holds = s and leaseEpoch(s) == epoch % 512 and r.epoch + 1 == epoch and not isFinished(r.state) and not seenInStep[id]
+  for n, i in ipairs(g.at) do
+    local id, a, h, s = refIds[i], refAlikes[i], g.heads[n], scores[n]
+    local epoch, kind, ms = a.epoch, a.kind, a.ms
+    local holds = s and leaseEpoch(s) == epoch % 512 and h.epoch + 1 == epoch and not isFinished(h.state) and not seenInStep[id]
     if not holds then
       ${'' /* Settled under this very lease before: a copy, not late. A lease that ended otherwise has moved the epoch further. */}
-      if r.epoch ~= epoch or s then late[#late + 1] = id end
-    elseif x.kind == 'extend' then
+      if h.epoch ~= epoch or s then late[#late + 1] = id end
+    elseif kind == 'extend' then
       local asked = tonumber(s) % 2
       if asked == 1 then cancelled[#cancelled + 1] = id end
       extended[#extended + 1] = score(now + leaseMs, epoch, asked); extended[#extended + 1] = id
-      if x.item[3] ~= '' then r.progress = x.item[3]; put(id, r) end
+      if a.progress ~= '' then
+        local r = parse(got[base + i])
+        r.progress = a.progress; put(id, r)
+      end
     else
       seenInStep[id] = true
       ended[#ended + 1] = id
-      local kind, ms, text = x.item[3], tonumber(x.item[4]), x.item[5]
-      local asked = tonumber(s) % 2 == 1
-      r.epoch = epoch
-      if x.progress ~= '' then r.progress = x.progress end
-      if asked and (kind == 'retry' or kind == 'released') then kind = 'cancelled'; ms = 3600000 end
-      if kind == 'retry' then
-        r.state = 'y'; r.attempts = r.attempts + 1; r.err = text; r.at = now + ms
-        timed[#timed + 1] = int(r.at); timed[#timed + 1] = entry(id, epoch, #r.body, r.pri)
-      elseif kind == 'released' then
-        if ms > 0 then r.state = 't'; r.at = now + ms; timed[#timed + 1] = int(r.at); timed[#timed + 1] = entry(id, epoch, #r.body, r.pri)
-        else r.state = 'q'; r.at = 0; back[#back + 1] = entry(id, epoch, #r.body, r.pri) end
+      if kind == 'succeeded' then succeed(i, h, g.bodies[n])
       else
-        r.at = now + ms; r.fin = now
-        if kind == 'succeeded' then r.state = 's'; r.attempts = r.attempts + 1; r.body = fingerprint(r.meta, r.body) .. '\\t' .. text
-        elseif kind == 'failed' then r.state = 'f'; r.attempts = r.attempts + 1; r.err = text; failed[#failed + 1] = int(now); failed[#failed + 1] = id
-        else r.state = 'c' end
-        expire(id, r)
-        hintWaiters(r)
+        local r, text = parse(got[base + i]), refTexts[i]
+        r.epoch = epoch
+        if a.progress ~= '' then r.progress = a.progress end
+        if tonumber(s) % 2 == 1 and (kind == 'retry' or kind == 'released') then kind = 'cancelled'; ms = 3600000 end
+        if kind == 'retry' then
+          r.state = 'y'; r.attempts = r.attempts + 1; r.err = text; r.at = now + ms
+          timed[#timed + 1] = int(r.at); timed[#timed + 1] = entry(id, epoch, #r.body, r.pri)
+        elseif kind == 'released' then
+          if ms > 0 then r.state = 't'; r.at = now + ms; timed[#timed + 1] = int(r.at); timed[#timed + 1] = entry(id, epoch, #r.body, r.pri)
+          else r.state = 'q'; r.at = 0; back[#back + 1] = entry(id, epoch, #r.body, r.pri) end
+        else
+          r.at = now + ms; r.fin = now
+          if kind == 'failed' then r.state = 'f'; r.attempts = r.attempts + 1; r.err = text; failed[#failed + 1] = int(now); failed[#failed + 1] = id
+          else r.state = 'c' end
+          expire(id, r.at, r.fin)
+          hintWaiters(r.waiters); r.waiters = ''
+        end
+        put(id, r)
       end
-      put(id, r)
     end
   end
   if #ended > 0 then redis.call('ZREM', queueKey(q, 'l'), unpack(ended)) end
@@ -169,23 +193,24 @@ ${'' /* Before anything is claimed: what was put back in this very step is read 
 flushPuts()
 
 ${'' /* Due and expired, of the served queues; then claim. */}
-local jobs, refs, bytes, taken = {}, {}, 0, 0
+local jobs, given, bytes, taken = {}, {}, 0, 0
 local function give(id, epoch, text)
-  jobs[#jobs + 1] = id; jobs[#jobs + 1] = text
-  refs[#refs + 1] = id .. '\\t' .. int(epoch)
+  local n = 2 * taken
+  jobs[n + 1], jobs[n + 2] = id, text
+  given[n + 1], given[n + 2] = id, int(epoch)
   taken = taken + 1
   sooner(now + leaseMs)
 end
 ${'' /* An entry that its job has left behind may name a job that is active: such a lease is there already and stays. */}
-local function lease(q, claims)
-  if #claims == 0 then return end
-  local args, ids = {}, {}
-  for i, c in ipairs(claims) do c.score = score(now + leaseMs, c.epoch, 0); args[#args + 1] = c.score; args[#args + 1] = c.id; ids[i] = c.id end
-  if redis.call('ZADD', queueKey(q.name, 'l'), 'NX', unpack(args)) < #claims then
-    local scores = redis.call('ZMSCORE', queueKey(q.name, 'l'), unpack(ids))
-    for i, c in ipairs(claims) do if int(tonumber(scores[i])) ~= c.score then c.taken = true end end
+local function lease(q, ids, epochs, texts)
+  if #ids == 0 then return end
+  local args = {}
+  for i, id in ipairs(ids) do args[2 * i - 1], args[2 * i] = score(now + leaseMs, epochs[i], 0), id end
+  local scores = nil
+  if redis.call('ZADD', queueKey(q.name, 'l'), 'NX', unpack(args)) < #ids then scores = redis.call('ZMSCORE', queueKey(q.name, 'l'), unpack(ids)) end
+  for i, id in ipairs(ids) do
+    if not scores or int(tonumber(scores[i])) == args[2 * i - 1] then give(id, epochs[i], texts[i]) end
   end
-  for _, c in ipairs(claims) do if not c.taken then give(c.id, c.epoch, c.text) end end
 end
 local function moveDue(q)
   if not (q.due[2] and tonumber(q.due[2]) <= now) then return end
@@ -216,7 +241,7 @@ local function takeOver(q)
         r.state = asked and 'c' or 'f'
         if not asked then r.err = '${LOST_ERROR}'; redis.call('ZADD', queueKey(q.name, 'f'), int(now), id) end
         gone[#gone + 1] = id
-        expire(id, r); hintWaiters(r); put(id, r)
+        expire(id, r.at, r.fin); hintWaiters(r.waiters); r.waiters = ''; put(id, r)
       elseif not parked and r.lost > 0 then
         local ms = math.floor(r.lost * leaseMs * (0.5 + jitter / 2))
         r.epoch = r.epoch + 2; r.lost = r.lost + 1; r.state = 'y'; r.at = now + ms
@@ -279,7 +304,7 @@ local function claimReady(q)
       makeReady(q.name, reversed, now, true)
       sooner(now)
     end
-    local records, seen, claims = redis.call('MGET', unpack(jkeys)), {}, {}
+    local records, seen, claims, claimEpochs, texts = redis.call('MGET', unpack(jkeys)), {}, {}, {}, {}
     for i, id in ipairs(ids) do
       local text = records[i]
       if text and not seen[id] then
@@ -287,11 +312,12 @@ local function claimReady(q)
         local state, epoch = string.match(text, '^(%a)|(%d*)|')
         if not isFinished(state) and (tonumber(epoch) or 0) == epochs[i] then
           seen[id] = true
-          claims[#claims + 1] = { id = id, epoch = epochs[i] + 1, text = text }
+          local n = #claims + 1
+          claims[n], claimEpochs[n], texts[n] = id, epochs[i] + 1, text
         end
       end
     end
-    lease(q, claims)
+    lease(q, claims, claimEpochs, texts)
     if #entries < asked then return end
   end
   q.left = true
@@ -318,12 +344,12 @@ if sweep then sweepWindow(now, 500) end
 if presence ~= '' then redis.call('HSET', prefix .. 'workers', lane, int(now) .. '|' .. presence) end
 ${'' /* A lane that stands in the lists already stays there while it goes on waiting. */}
 local waits = taken < want and waitMs > 0 and not (nextAt and nextAt <= now)
-for _, q in ipairs(waits ~= registered and queueNames or {}) do
-  local key = queueKey(q[1], 'w')
+for _, name in ipairs(waits ~= registered and queueNames or {}) do
+  local key = queueKey(name, 'w')
   if registered then redis.call('LREM', key, 0, lane)
   elseif redis.call('RPUSH', key, lane) > 1000 then redis.call('LTRIM', key, -500, -1) end
 end
-redis.call('SET', laneKey, int(seq) .. '\\n' .. table.concat(late, '\\t') .. '\\n' .. table.concat(cancelled, '\\t') .. '\\n' .. table.concat(refs, '\\t'), 'PX', ${REPLAY_KEPT_MS})
+redis.call('SET', laneKey, int(seq) .. '\\n' .. table.concat(late, '\\t') .. '\\n' .. table.concat(cancelled, '\\t') .. '\\n' .. table.concat(given, '\\t'), 'PX', ${REPLAY_KEPT_MS})
 flushHints()
 return { int(now), nextAt and int(nextAt) or '', '', late, cancelled, jobs }
 `
@@ -338,7 +364,7 @@ export interface LaneFlags {
 }
 
 export function exchangeArguments(request: ExchangeRequest, { registered, woken, sweep, jitter }: LaneFlags): string[] {
-  const { lane, seq, want, takeLost, leaseMs, waitMs, queues, settle, extend, presence } = request
+  const { lane, seq, want, takeLost, leaseMs, waitMs, queues, presence } = request
   return [
     lane,
     String(seq),
@@ -353,47 +379,70 @@ export function exchangeArguments(request: ExchangeRequest, { registered, woken,
     presence ? JSON.stringify(presence) : '',
     String(queues.length),
     ...queues,
-    String(settle.length),
-    ...settle.flatMap((settlement) => [
-      settlement.id,
-      String(settlement.epoch),
-      settlement.kind,
-      ...kindArguments(settlement),
-      settlement.progress ?? '',
-    ]),
-    String(extend.length),
-    ...extend.flatMap(({ id, epoch, progress = '' }) => [id, String(epoch), progress]),
+    ...refArguments(request),
   ]
 }
 
+/** Refs that follow each other and differ in id and text alone, as those of a batch do, name the rest once. */
+function refArguments({ settle, extend }: ExchangeRequest): string[] {
+  const args: string[] = ['0']
+  let alike: readonly (string | number)[] = []
+  let countAt = 0
+  const add = (id: string, text: string, kind: string, epoch: number, ms: number, progress: string) => {
+    if (alike[0] !== kind || alike[1] !== epoch || alike[2] !== ms || alike[3] !== progress) {
+      alike = [kind, epoch, ms, progress]
+      args[0] = increased(args[0])
+      countAt = args.push(...alike.map(String), '0') - 1
+    }
+    args[countAt] = increased(args[countAt])
+    args.push(id, text)
+  }
+  for (const settlement of settle) {
+    const { id, kind, epoch, progress = '' } = settlement
+    add(id, textOf(settlement), kind, epoch, msOf(settlement), progress)
+  }
+  for (const { id, epoch, progress = '' } of extend) add(id, '', 'extend', epoch, 0, progress)
+  return args
+}
+
+const increased = (text: string | undefined) => String(Number(text) + 1)
+
 const flag = (value: boolean) => (value ? '1' : '0')
 
-/** [ms, text] of a settlement. */
-function kindArguments(settlement: ExchangeRequest['settle'][number]): [string, string] {
-  switch (settlement.kind) {
-    case 'succeeded':
-      return [String(settlement.keepMs), settlement.result]
-    case 'failed':
-      return [String(settlement.keepMs), JSON.stringify(settlement.error)]
-    case 'cancelled':
-      return [String(settlement.keepMs), '']
-    case 'retry':
-      return [String(settlement.delayMs), JSON.stringify(settlement.error)]
-    case 'released':
-      return [String(settlement.delayMs), '']
-  }
+function msOf(settlement: Settlement): number {
+  return 'keepMs' in settlement ? settlement.keepMs : settlement.delayMs
+}
+
+function textOf(settlement: Settlement): string {
+  if (settlement.kind === 'succeeded') return settlement.result
+  return 'error' in settlement ? JSON.stringify(settlement.error) : ''
 }
 
 /** The seq that the lane is at when the exchange was stale, else the reply. */
 export function toExchangeReply(raw: unknown): ExchangeReply | { readonly staleAt: number } {
   const [now, nextAt, staleSeq, late, cancelled, flat] = raw as [string, string, string, string[], string[], string[]]
   if (staleSeq !== '') return { staleAt: Number(staleSeq) }
-  const jobs: ClaimedJob[] = []
-  for (let at = 0; at < flat.length; at += 2) jobs.push(toClaimedJob(flat[at] as string, flat[at + 1] as string))
-  return { nowMs: Number(now), nextAtMs: nextAt === '' ? null : Number(nextAt), late, cancelled, jobs }
+  return { nowMs: Number(now), nextAtMs: nextAt === '' ? null : Number(nextAt), late, cancelled, jobs: toJobs(flat) }
 }
 
-function toClaimedJob(id: string, text: string): ClaimedJob {
-  const { epoch, attempts, lost, queue, meta, body } = parseRecord(text)
-  return { id, epoch: epoch + 1, attempt: attempts + 1, lost, queue, input: body, ...fromMeta(meta) }
+/** Jobs of a batch share what stands before their input: it is taken apart once. */
+function toJobs(flat: readonly string[]): ClaimedJob[] {
+  const jobs: ClaimedJob[] = []
+  const heads = new Map<string, Omit<ClaimedJob, 'id' | 'input'>>()
+  for (let at = 0; at < flat.length; at += 2) {
+    const text = flat[at + 1] as string
+    const start = bodyStart(text)
+    const head = text.slice(0, start)
+    const shared = heads.get(head) ?? toShared(head)
+    heads.set(head, shared)
+    const { epoch, attempt, lost, queue, task, createdAtMs, v, tick } = shared
+    const input = text.slice(start)
+    jobs.push({ id: flat[at] as string, epoch, attempt, lost, queue, input, task, createdAtMs, v, tick })
+  }
+  return jobs
+}
+
+function toShared(head: string): Omit<ClaimedJob, 'id' | 'input'> {
+  const { epoch, attempts, lost, queue, meta } = parseRecord(head)
+  return { epoch: epoch + 1, attempt: attempts + 1, lost, queue, ...fromMeta(meta) }
 }

@@ -27,7 +27,7 @@ end
  * Fires one tick: compares and sets the schedule's (revision, due), and enqueues the tick's job in the same step.
  *
  * ARGV: prefix, now, the limits and flag of `ENQUEUE`, name, revision, due, next due ('' for none), the due time fired, then the
- * job's seven.
+ * job as `STORE` reads it.
  * Returns fired, existing or moved.
  */
 export const FIRE = `${PRELUDE}
@@ -42,7 +42,8 @@ if s.revision ~= revision or s.due ~= due then
   return 'moved'
 end
 s.last, s.due = ARGV[10], nextDue
-storeJobs(readJobs(11))
+readJobs(11)
+storeJobs()
 writeSchedule(name, s)
 flushHints()
 return 'fired'

@@ -51,8 +51,8 @@ export async function listJobs({ rest, keys, get }: ListOptions, filter: JobFilt
 
 async function allPlaces(rest: Rest, keys: Keys, queue: string | undefined): Promise<Place[]> {
   const queues =
-    queue === undefined ? ((await rest.command(['SMEMBERS', keys.named('queues')])) as string[]).sort() : [queue]
-  const windows = (await rest.command(['ZRANGE', keys.named('windows'), 0, -1, 'REV'])) as string[]
+    queue === undefined ? ((await rest.list(['SMEMBERS', keys.named('queues')])) as string[]).sort() : [queue]
+  const windows = (await rest.list(['ZRANGE', keys.named('windows'), 0, -1, 'REV'])) as string[]
   return [
     ...queues.flatMap((name) =>
       PLACES.map((place): Place => ({ key: keys.queue(name, place), kind: place === 'r' ? 'list' : 'zset' })),
@@ -62,7 +62,7 @@ async function allPlaces(rest: Rest, keys: Keys, queue: string | undefined): Pro
 }
 
 async function readPlace(rest: Rest, { key, kind }: Place, offset: number, count: number): Promise<string[]> {
-  const entries = (await rest.command(
+  const entries = (await rest.list(
     kind === 'list'
       ? ['LRANGE', key, -(offset + count), -(offset + 1)]
       : ['ZRANGE', key, offset, offset + count - 1, 'REV'],

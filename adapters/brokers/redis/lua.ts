@@ -9,7 +9,7 @@ import { STUB_MS } from '../../../src/broker.ts'
  *   2. meta: `task|createdAtMs|v|tick as JSON`
  *   3. waiters to hint when it finishes, separated by spaces
  *   4. the last error as JSON    5. the last progress as JSON
- *   6. the input as JSON; of a succeeded job its fingerprint, a tab, and the result
+ *   6. the input as JSON; of a succeeded job the input's fingerprint, a tab, and the result
  *
  * The state in a record is where the job stands without its lease: `q` queued (or active: then it has a lease), `t` timed
  * (scheduled), `y` retrying, `s` succeeded, `f` failed, `c` cancelled, `x` removed. Its epoch is that of the last lease
@@ -23,7 +23,13 @@ import { STUB_MS } from '../../../src/broker.ts'
  */
 export const PRELUDE = `
 local prefix = ARGV[1]
-local function int(n) return string.format('%.0f', n) end
+${'' /* Remembered: the jobs of a batch share most of their numbers. */}
+local ints = {}
+local function int(n)
+  local text = ints[n]
+  if not text then text = string.format('%.0f', n); ints[n] = text end
+  return text
+end
 local function field(n) if n == 0 then return '' end return int(n) end
 local function jobKey(id) return prefix .. 'j:' .. id end
 local function queueKey(q, place) return prefix .. 'q:' .. q .. ':' .. place end
@@ -32,13 +38,29 @@ local function clock(given)
   local t = redis.call('TIME')
   return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 end
-local HEAD = '^(%a)|(%d*)|(%d*)|(%d*)|(%d*)|(%d*)|(%-?%d*)|([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n(.*)$'
+local HEAD = '^(%a)|(%d*)|(%d*)|(%d*)|(%d*)|(%d*)|(%-?%d*)|([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n'
+local function parseHead(text)
+  local s, e, a, l, at, fin, pri, q, meta, waiters, err, progress = string.match(text, HEAD)
+  return { state = s, epoch = tonumber(e) or 0, attempts = tonumber(a) or 0, lost = tonumber(l) or 0,
+    at = tonumber(at) or 0, fin = tonumber(fin) or 0, pri = tonumber(pri) or 0, queue = q,
+    meta = meta, waiters = waiters, err = err, progress = progress, body = '' }
+end
+local HEAD_AND_REST = '^[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n()'
+${'' /* What stands before the body, and the body. Jobs of a batch share their heads, which are read once: not to be changed. */}
+local heads, lastText, lastHead = {}, '', nil
+local function split(text)
+  local size = #lastText
+  if size == 0 or string.sub(text, 1, size) ~= lastText then
+    size = string.match(text, HEAD_AND_REST) - 1
+    lastText = string.sub(text, 1, size)
+    lastHead = heads[lastText]
+    if not lastHead then lastHead = parseHead(lastText); heads[lastText] = lastHead end
+  end
+  return lastHead, string.sub(text, size + 1)
+end
 local function parse(text)
-  local r = {}
-  local s, e, a, l, at, fin, pri, q, meta, waiters, err, progress, body = string.match(text, HEAD)
-  r.state = s; r.epoch = tonumber(e) or 0; r.attempts = tonumber(a) or 0; r.lost = tonumber(l) or 0
-  r.at = tonumber(at) or 0; r.fin = tonumber(fin) or 0; r.pri = tonumber(pri) or 0; r.queue = q
-  r.meta = meta; r.waiters = waiters; r.err = err; r.progress = progress; r.body = body
+  local r = parseHead(text)
+  r.body = string.sub(text, string.match(text, HEAD_AND_REST))
   return r
 end
 local function format(r)
@@ -55,6 +77,7 @@ local function entry(id, epoch, bytes, pri)
   return id
 end
 local function parseEntry(text)
+  if not string.find(text, '\\t', 1, true) then return text, 0, 0, 0 end
   local id, epoch, kib, pri = string.match(text, '^([^\\t]*)\\t(%d+)\\t?(%d*)\\t?(%-?%d*)$')
   if not id then return text, 0, 0, 0 end
   return id, tonumber(epoch), (tonumber(kib) or 0) * 1024, tonumber(pri) or 0
@@ -80,7 +103,7 @@ local function leaseEnds(s) return math.floor(tonumber(s) / 1024) end
 local function leaseEpoch(s) return math.floor(tonumber(s) / 2) % 512 end
 local function isFinished(state) return state == 's' or state == 'f' or state == 'c' or state == 'x' end
 local function task(meta) return string.match(meta, '^([^|]*)|') end
-local function fingerprint(meta, body) return string.sub(redis.sha1hex(task(meta) .. '\\n' .. body), 1, 16) end
+local function fingerprint(body) return string.sub(redis.sha1hex(body), 1, 16) end
 local hints = {}
 local function hint(name) hints[#hints + 1] = name end
 local function flushHints()
@@ -90,18 +113,18 @@ local function nameWaiting(q)
   local names = redis.call('RPOP', queueKey(q, 'w'), 2)
   if names then for _, name in ipairs(names) do hint(name) end end
 end
-local function hintWaiters(r)
-  if r.waiters ~= '' then for name in string.gmatch(r.waiters, '%S+') do hint(name) end; r.waiters = '' end
+local function hintWaiters(waiters)
+  if waiters ~= '' then for name in string.gmatch(waiters, '%S+') do hint(name) end end
 end
 local windows = {}
 ${'' /* A record that is kept for less than a stub's time leaves its stub: a late copy of its enqueue is to find it. */}
 local STUB_MS = ${STUB_MS}
 local function isGone(r, now) return isFinished(r.state) and r.at <= now and r.fin + STUB_MS <= now end
-local function expire(id, r)
-  local ms = math.max(r.at, r.fin + STUB_MS)
-  local w = math.floor(ms / 10000)
-  windows[w] = windows[w] or {}
-  table.insert(windows[w], id)
+local function expire(id, at, fin)
+  local w = math.floor(math.max(at, fin + STUB_MS) / 10000)
+  local ids = windows[w]
+  if not ids then ids = {}; windows[w] = ids end
+  ids[#ids + 1] = id
 end
 local function flushWindows()
   for w, ids in pairs(windows) do

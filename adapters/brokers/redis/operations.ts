@@ -33,7 +33,7 @@ for at = 3, #ARGV do
   else
     if s then redis.call('ZREM', queueKey(r.queue, 'l'), id) end
     r.state = 'c'; r.fin = now; r.at = now + ${STUB_MS}
-    expire(id, r); hintWaiters(r); write(id, r)
+    expire(id, r.at, r.fin); hintWaiters(r.waiters); r.waiters = ''; write(id, r)
     out[#out + 1] = 'cancelled'
   end
 end
@@ -76,7 +76,7 @@ for at = 3, #ARGV do
     if s then redis.call('ZREM', queueKey(r.queue, 'l'), id) end
     if r.state == 'f' then redis.call('ZREM', queueKey(r.queue, 'f'), id) end
     r.state = 'x'; r.body = ''; r.err = ''; r.progress = ''; r.fin = now; r.at = now + ${STUB_MS}
-    expire(id, r); hintWaiters(r); write(id, r)
+    expire(id, r.at, r.fin); hintWaiters(r.waiters); r.waiters = ''; write(id, r)
     out[#out + 1] = 'removed'
   end
 end

@@ -10,6 +10,8 @@ const STATES: Record<string, JobState> = {
   c: 'cancelled',
 }
 
+const HEAD_LINES = 5
+
 /** The six lines of a record, as `lua.ts` describes them. */
 export interface Parsed {
   readonly state: string
@@ -29,7 +31,7 @@ export interface Parsed {
 export function parseRecord(text: string): Parsed {
   const lines: string[] = []
   let from = 0
-  for (let line = 0; line < 5; line++) {
+  for (let line = 0; line < HEAD_LINES; line++) {
     const end = text.indexOf('\n', from)
     lines.push(text.slice(from, end))
     from = end + 1
@@ -50,6 +52,13 @@ export function parseRecord(text: string): Parsed {
     progress,
     body: text.slice(from),
   }
+}
+
+/** Where the last line begins: the input, or what has become of it. */
+export function bodyStart(text: string): number {
+  let from = 0
+  for (let line = 0; line < HEAD_LINES; line++) from = text.indexOf('\n', from) + 1
+  return from
 }
 
 export interface Meta {

@@ -1,49 +1,60 @@
 /**
  * Storing jobs, inside a script of the broker: what `enqueue` and `fire` share.
  *
- * `readJobs(from)` reads seven arguments per job: id, queue, priority, delayMs, dueAtMs ('' for none), meta, input.
- * `storeJobs(jobs)` answers one word per job: created, existing, conflict, full. Index before record, so that a script that
+ * `readJobs(from)` reads jobs that have all but id and input in common at once: queue, priority, delayMs, dueAtMs ('' for none),
+ * meta, their number, then id and input each. What is common is worked out once; jobs are numbers into parallel tables.
+ * `storeJobs()` answers one letter per job: C created, E existing, X conflict, F full. Index before record, so that a script that
  * stops half-way leaves no record that no list names. It reads the upvalues `maxReady`, `maxTimed`, `newQueues`, `given`.
  */
 export const STORE = `
 local now = 0
-local function readJobs(from)
-  local jobs, needClock = {}, false
-  for at = from, #ARGV, 7 do
-    local j = { id = ARGV[at], queue = ARGV[at + 1], pri = tonumber(ARGV[at + 2]), delay = ARGV[at + 3], due = ARGV[at + 4], meta = ARGV[at + 5], body = ARGV[at + 6] }
-    if j.delay ~= '' or j.due ~= '' or j.pri ~= 0 then needClock = true end
-    jobs[#jobs + 1] = j
-  end
-  if needClock and now == 0 then now = clock(given) end
-  return jobs
+local ids, bodies, alikes, entries, records = {}, {}, {}, {}, {}
+${'' /* Where jobs alike are listed, and what stands before their input. */}
+local function placed(a)
+  local due = a.due ~= '' and tonumber(a.due) or (a.delay ~= '' and now + tonumber(a.delay)) or 0
+  local at = due > now and due or 0
+  if at > 0 then a.place = 't'; a.score = int(at)
+  elseif a.pri ~= 0 then a.place = 'p'; a.score = int(a.pri)
+  else a.place = 'r' end
+  a.key = queueKey(a.queue, a.place)
+  a.head = format({ state = at > 0 and 't' or 'q', epoch = 0, attempts = 0, lost = 0, at = at, fin = 0, pri = a.pri, queue = a.queue, meta = a.meta, waiters = '', err = '', progress = '', body = '' })
+  return a
 end
-${'' /* What is stored, and where it is listed. */}
-local function place(j, at)
-  local due = j.due ~= '' and tonumber(j.due) or (j.delay ~= '' and now + tonumber(j.delay)) or 0
-  j.at = due > now and due or 0
-  j.entry = entry(j.id, 0, #j.body, j.pri)
-  if j.at > 0 then j.place = 't'; j.score = int(j.at)
-  elseif j.pri ~= 0 then j.place = 'p'; j.score = int(j.pri); j.entry = ranked(j.entry, now, at)
-  else j.place = 'r' end
-  j.record = format({ state = j.at > 0 and 't' or 'q', epoch = 0, attempts = 0, lost = 0, at = j.at, fin = 0, pri = j.pri, queue = j.queue, meta = j.meta, waiters = '', err = '', progress = '', body = j.body })
+local function readJobs(from)
+  local n, at = 0, from
+  while at <= #ARGV do
+    local a = { queue = ARGV[at], pri = tonumber(ARGV[at + 1]), delay = ARGV[at + 2], due = ARGV[at + 3], meta = ARGV[at + 4] }
+    local count = tonumber(ARGV[at + 5])
+    if now == 0 and (a.delay ~= '' or a.due ~= '' or a.pri ~= 0) then now = clock(given) end
+    placed(a)
+    at = at + 6
+    for i = at, at + 2 * count - 1, 2 do
+      local id, body = ARGV[i], ARGV[i + 1]
+      n = n + 1
+      ids[n], bodies[n], alikes[n], records[n] = id, body, a, a.head .. body
+      local e = (a.pri == 0 and #body < LARGE) and id or entry(id, 0, #body, a.pri)
+      entries[n] = a.place == 'p' and ranked(e, now, n) or e
+    end
+    at = at + 2 * count
+  end
 end
 
 local function grouped(list)
   local groups, order = {}, {}
-  for _, j in ipairs(list) do
-    local key = queueKey(j.queue, j.place)
-    if not groups[key] then groups[key] = { key = key, queue = j.queue, place = j.place, args = {}, entries = {} }; order[#order + 1] = groups[key] end
-    local g = groups[key]
-    g.priorities = g.priorities or j.pri ~= 0
-    if j.place ~= 'r' then table.insert(g.args, j.score) end
-    table.insert(g.args, j.entry)
-    table.insert(g.entries, j.entry)
+  for _, at in ipairs(list) do
+    local a = alikes[at]
+    local g = groups[a.key]
+    if not g then g = { key = a.key, queue = a.queue, place = a.place, args = {}, entries = {}, n = 0 }; groups[a.key] = g; order[#order + 1] = g end
+    g.priorities = g.priorities or a.pri ~= 0
+    if a.score then g.args[2 * g.n + 1] = a.score; g.args[2 * g.n + 2] = entries[at] end
+    g.n = g.n + 1
+    g.entries[g.n] = entries[at]
   end
   return order
 end
 ${'' /* A list takes a second entry of the same id and gives it back; a zset would lose the first one's: there the record comes first. */}
 local function pushReady(g)
-  g.length = redis.call('RPUSH', g.key, unpack(g.args))
+  g.length = redis.call('RPUSH', g.key, unpack(g.entries))
   return g.length <= maxReady
 end
 local function addTimed(g)
@@ -51,15 +62,15 @@ local function addTimed(g)
   if type(added) == 'table' and added.err then return added end
   return g.place ~= 't' or redis.call('ZCARD', g.key) <= maxTimed
 end
-local function undo(done, records)
+local function undo(done, keys)
   for _, g in ipairs(done) do
-    if g.place == 'r' then redis.call('RPOP', g.key, #g.entries) else redis.call('ZREM', g.key, unpack(g.entries)) end
+    if g.place == 'r' then redis.call('RPOP', g.key, g.n) else redis.call('ZREM', g.key, unpack(g.entries)) end
   end
-  if records then redis.call('DEL', unpack(records)) end
+  if keys then redis.call('DEL', unpack(keys)) end
 end
 local function nameFor(g)
   if g.place == 'r' then
-    local before = g.length - #g.entries
+    local before = g.length - g.n
     if before == 0 or math.floor(math.log(before) / math.log(2)) < math.floor(math.log(g.length) / math.log(2)) then nameWaiting(g.queue) end
   elseif g.place == 't' then
     local head = redis.call('ZRANGE', g.key, 0, 0)[1]
@@ -76,15 +87,20 @@ local function store(list)
       if not pushReady(g) then undo(done); return false, { [g.key] = true } end
     end
   end
-  local args, records = {}, {}
-  for i, j in ipairs(list) do records[i] = jobKey(j.id); args[#args + 1] = records[i]; args[#args + 1] = j.record end
+  local args, keys, n = {}, {}, 0
+  for i, at in ipairs(list) do
+    local key = jobKey(ids[at])
+    keys[i] = key
+    args[n + 1], args[n + 2] = key, records[at]
+    n = n + 2
+  end
   if redis.call('MSETNX', unpack(args)) == 0 then undo(done); return false, {} end
   for _, g in ipairs(groups) do
     if g.place ~= 'r' then
       done[#done + 1] = g
       local ok = addTimed(g)
       if ok ~= true then
-        undo(done, records)
+        undo(done, keys)
         if ok == false then return false, { [g.key] = true } end
         error(ok.err)
       end
@@ -98,35 +114,38 @@ local function store(list)
   return true, {}
 end
 
-local function storeJobs(jobs)
-  for at, j in ipairs(jobs) do place(j, at) end
-  local out, fresh = {}, {}
-  local stored, full = store(jobs)
-  if stored then for at = 1, #jobs do out[at] = 'created' end return out end
-  ${'' /* One of them is there already, or a queue is full: look at each. */}
-  local keys = {}
-  for at, j in ipairs(jobs) do keys[at] = jobKey(j.id) end
+${'' /* Of a job of which one with its id may be there already. */}
+local function outcomeOf(at, old, full)
+  local a = alikes[at]
+  if not old then return full[a.key] and 'F' or 'C' end
+  if old.state == 'x' then return 'E' end
+  local same
+  if old.state == 's' then same = string.match(old.body, '^(%x*)\\t') == fingerprint(bodies[at]) else same = old.body == bodies[at] end
+  return same and task(old.meta) == task(a.meta) and 'E' or 'X'
+end
+${'' /* One of them is there already, or a queue is full: looks at each. */}
+local function storeEach(full)
+  local keys, out, fresh, seen = {}, {}, {}, {}
+  for at, id in ipairs(ids) do keys[at] = jobKey(id) end
   if now == 0 then now = clock(given) end
-  local got, seen = redis.call('MGET', unpack(keys)), {}
-  for at, j in ipairs(jobs) do
-    local old = got[at] and parse(got[at]) or seen[j.id]
+  local got = redis.call('MGET', unpack(keys))
+  for at, id in ipairs(ids) do
+    local old = got[at] and parse(got[at]) or seen[id]
     if old and isGone(old, now) then
       redis.call('DEL', keys[at])
-      old = seen[j.id]
+      old = seen[id]
     end
-    if not old then
-      seen[j.id] = parse(j.record)
-      if full[queueKey(j.queue, j.place)] then out[at] = 'full' else out[at] = 'created'; fresh[#fresh + 1] = j end
-    elseif old.state == 'x' then out[at] = 'existing'
-    else
-      local same
-      if old.state == 's' then same = string.match(old.body, '^(%x*)\\t') == fingerprint(j.meta, j.body)
-      else same = old.body == j.body and task(old.meta) == task(j.meta) end
-      out[at] = same and 'existing' or 'conflict'
-    end
+    out[at] = outcomeOf(at, old, full)
+    if not old then seen[id] = parse(records[at]) end
+    if out[at] == 'C' then fresh[#fresh + 1] = at end
   end
-  stored, full = store(fresh)
-  if not stored then for at, word in ipairs(out) do if word == 'created' then out[at] = 'full' end end end
-  return out
+  if not store(fresh) then for at, letter in ipairs(out) do if letter == 'C' then out[at] = 'F' end end end
+  return table.concat(out)
+end
+local function storeJobs()
+  local all = {}
+  for at = 1, #ids do all[at] = at end
+  local stored, full = store(all)
+  return stored and string.rep('C', #ids) or storeEach(full)
 end
 `

@@ -57,15 +57,22 @@ export function sqliteBroker(options: SqliteBrokerOptions = {}): Broker {
   return createSqliteBroker(driver, clock, random)
 }
 
+interface Stepped {
+  /** The waiters to hint. */
+  readonly named: readonly string[]
+  readonly registered?: string | undefined
+}
+
 /** The broker on an open database: what tests put a driver of their own under. */
 export function createSqliteBroker(driver: Driver, clock: Clock, random: () => number): Broker {
   const wake = createWake(driver)
-  const mayReclaim = createLeaseGuard(clock)
+  const holdLeasesMs = createLeaseGuard(clock)
   const turn = createTurns()
 
-  /** One atomic step, then the hints for those it named. */
-  async function step<T extends { readonly named: readonly string[] }>(run: (nowMs: number) => T): Promise<T> {
+  /** One atomic step, then the hints for those it named. Whoever it registered is known before anybody else has a turn. */
+  async function step<T extends Stepped>(run: (nowMs: number) => T): Promise<T> {
     const outcome = transaction(driver, () => run(Math.round(clock.now())))
+    if (outcome.registered !== undefined) wake.registered(outcome.registered)
     wake.named(outcome.named)
     await turn()
     return outcome
@@ -84,10 +91,9 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
     },
 
     async exchange(request) {
-      const { reply, waits } = await step((nowMs) =>
-        exchangeStep(driver, request, { nowMs, random, mayReclaim: mayReclaim(request.leaseMs) }),
+      const { reply } = await step((nowMs) =>
+        exchangeStep(driver, request, { nowMs, random, holdMs: holdLeasesMs(request.leaseMs) }),
       )
-      if (waits) wake.registered(request.lane)
       return reply
     },
 
@@ -97,15 +103,14 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
 
     async get(ids, { waiter, waitMs = 0 } = {}) {
       if (waiter === undefined) return getStep(driver, ids, Math.round(clock.now()))
-      const { value, registered } = await step((nowMs) => {
+      const { value } = await step((nowMs) => {
         const records = getStep(driver, ids, nowMs)
         const open = records
           .filter((record) => record !== null && !isFinished(record.state))
           .map((record) => jobTopic(record?.id ?? ''))
         if (open.length > 0) registerWaiting(driver, waiter, open, nowMs + waitMs)
-        return { value: records, registered: open.length > 0, named: [] }
+        return { value: records, registered: open.length > 0 ? waiter : undefined, named: [] }
       })
-      if (registered) wake.registered(waiter)
       return value
     },
 

@@ -39,11 +39,11 @@ const LOST_ERROR = JSON.stringify({
 export function moveDue(
   driver: Driver,
   queue: string,
-  { nowMs, leaseMs, random, mayReclaim }: MoveOptions,
+  { nowMs, leaseMs, random, holdMs }: MoveOptions,
 ): readonly string[] {
   const [next] = driver.all(NEXT, queue)
   if (isBy(next?.due, nowMs)) driver.run(PROMOTE, queue, nowMs)
-  if (!mayReclaim || !isBy(next?.lease, nowMs)) return []
+  if (holdMs > 0 || !isBy(next?.lease, nowMs)) return []
   const jitterMs = leaseMs * (0.5 + random() / 2)
   const rows = driver.all(RECLAIM, queue, nowMs, jitterMs, LOST_ERROR)
   return rows.filter(({ finishedAtMs }) => finishedAtMs !== null).map(({ id }) => String(id))
@@ -53,7 +53,8 @@ export interface MoveOptions {
   readonly nowMs: number
   readonly leaseMs: number
   readonly random: () => number
-  readonly mayReclaim: boolean
+  /** For how long no lease is taken back, however expired it looks. */
+  readonly holdMs: number
 }
 
 function isBy(atMs: Row[string] | undefined, nowMs: number): boolean {
@@ -68,13 +69,18 @@ export interface Outlook {
   readonly ready: boolean
 }
 
-/** A lane that holds a lost job may not take another: for it such a job is not claimable, or it would ask in a hot loop. */
-export function outlook(driver: Driver, queue: string, nowMs: number, takeLost: boolean): Outlook {
+/** What a lane may not have is not claimable for it, or it would ask in a hot loop: a second lost job, a lease that is held. */
+export function outlook(driver: Driver, queue: string, { nowMs, holdMs, takeLost }: OutlookOptions): Outlook {
   const [next] = driver.all(NEXT, queue)
   const ready = next?.ready === 1 || next?.lost === 1
   if (next?.ready === 1 || (takeLost && next?.lost === 1)) return { nextAtMs: nowMs, ready }
-  const times = [next?.due, next?.lease].filter((atMs) => typeof atMs === 'number')
+  const lease = typeof next?.lease === 'number' && holdMs > 0 ? Math.max(next.lease, nowMs + holdMs) : next?.lease
+  const times = [next?.due, lease].filter((atMs) => typeof atMs === 'number')
   return { nextAtMs: times.length === 0 ? null : Math.min(...times), ready }
+}
+
+export interface OutlookOptions extends Pick<MoveOptions, 'nowMs' | 'holdMs'> {
+  readonly takeLost: boolean
 }
 
 const READY = `select seq, octet_length(input) as bytes from tq_job where queue = ? and state = 'queued' and lost = 0 order by priority desc, seq limit ?`
@@ -115,7 +121,7 @@ function candidates(driver: Driver, queues: readonly string[], want: number, tak
   return order
 }
 
-export function toClaimedJob(row: Row): ClaimedJob {
+function toClaimedJob(row: Row): ClaimedJob {
   return {
     id: row.id as string,
     epoch: row.epoch as number,

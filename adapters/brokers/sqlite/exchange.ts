@@ -2,16 +2,16 @@ import type { ExchangeReply, ExchangeRequest } from '../../../src/broker.ts'
 import { StaleExchange } from '../../../src/errors.ts'
 import { claimStep, type MoveOptions, moveDue, type Outlook, outlook, replayClaim } from './claim.ts'
 import type { Driver } from './driver.ts'
-import { pruneStep } from './operations.ts'
+import { pruneStep, pruneWaiting } from './operations.ts'
 import { extendStep, settleStep } from './settle.ts'
-import { nameForFinished, nameWaiting, queueTopic, registerWaiting, unregisterWaiting } from './waiting.ts'
+import { isWaiting, nameForFinished, nameWaiting, queueTopic, registerWaiting, unregisterWaiting } from './waiting.ts'
 
 export interface Exchanged {
   readonly reply: ExchangeReply
   /** The waiters to hint once the step has committed. */
   readonly named: readonly string[]
-  /** Whether the lane is registered as waiting now. */
-  readonly waits: boolean
+  /** The lane, when it is registered as waiting now. */
+  readonly registered: string | undefined
 }
 
 /** What a lane's last exchange answered, as it is stored: refs only, the jobs are read again. */
@@ -31,12 +31,12 @@ export function exchangeStep(
   options: Omit<MoveOptions, 'leaseMs'>,
 ): Exchanged {
   const { lane, seq, leaseMs } = request
-  const { nowMs } = options
+  const { nowMs, holdMs } = options
   const [last] = driver.all('select seq, reply from tq_lane where lane = ?', lane)
   const lastSeq = Number(last?.seq ?? 0)
   if (seq < lastSeq) throw new StaleExchange(lane, lastSeq, seq)
   const queues = servedQueues(driver, request.queues)
-  if (seq === lastSeq) return replay(driver, JSON.parse(String(last?.reply)) as StoredReply, request, nowMs)
+  if (seq === lastSeq) return replay(driver, JSON.parse(String(last?.reply)) as StoredReply, request, options)
 
   unregisterWaiting(driver, lane)
   const settled = settleStep(driver, request.settle, nowMs)
@@ -44,11 +44,11 @@ export function exchangeStep(
   const expired = queues.flatMap((queue) => moveDue(driver, queue, { ...options, leaseMs }))
   const jobs = request.want > 0 ? claimStep(driver, { ...request, queues }, nowMs) : []
   const takeLost = request.takeLost && !jobs.some(({ lost }) => lost > 0)
-  const outlooks = queues.map((queue) => outlook(driver, queue, nowMs, takeLost))
+  const outlooks = queues.map((queue) => outlook(driver, queue, { nowMs, holdMs, takeLost }))
   const nextMs = earliest(outlooks)
   const waits = jobs.length < request.want && request.waitMs > 0 && !(nextMs !== null && nextMs <= nowMs)
   if (waits) registerWaiting(driver, lane, request.queues.map(queueTopic), nowMs + request.waitMs)
-  if (request.settle.length > 0) pruneStep(driver, nowMs, PRUNED_IN_PASSING)
+  sweepInPassing(driver, request, nowMs)
 
   const late = [...settled.late, ...extended.late]
   const { cancelled } = extended
@@ -57,7 +57,13 @@ export function exchangeStep(
     ...nameForFinished(driver, [...settled.finished, ...expired]),
     ...nameNext(driver, queues, outlooks, nowMs),
   ]
-  return { reply: { nowMs, jobs, late, cancelled, nextAtMs: nextMs }, named, waits }
+  return { reply: { nowMs, jobs, late, cancelled, nextAtMs: nextMs }, named, registered: waits ? lane : undefined }
+}
+
+/** A worker says that it is there now and then, also an idle one: often enough for what goes seldom. */
+function sweepInPassing(driver: Driver, { settle, presence }: ExchangeRequest, nowMs: number): void {
+  if (settle.length > 0 || presence) pruneStep(driver, nowMs, PRUNED_IN_PASSING)
+  if (presence) pruneWaiting(driver, nowMs)
 }
 
 /** The queues of the request that are not paused, in its order. */
@@ -72,11 +78,21 @@ function nameNext(driver: Driver, queues: readonly string[], outlooks: readonly 
   return left.flatMap((queue) => nameWaiting(driver, queueTopic(queue), nowMs))
 }
 
-function replay(driver: Driver, stored: StoredReply, { queues, takeLost }: ExchangeRequest, nowMs: number): Exchanged {
-  const { late, cancelled } = stored
-  const jobs = replayClaim(driver, stored.jobs)
-  const nextMs = earliest(servedQueues(driver, queues).map((queue) => outlook(driver, queue, nowMs, takeLost)))
-  return { reply: { nowMs, jobs, late, cancelled, nextAtMs: nextMs }, named: [], waits: false }
+function replay(
+  driver: Driver,
+  { jobs: refs, late, cancelled }: StoredReply,
+  { lane, queues, takeLost }: ExchangeRequest,
+  { nowMs, holdMs }: Omit<MoveOptions, 'leaseMs'>,
+): Exchanged {
+  const jobs = replayClaim(driver, refs)
+  const nextMs = earliest(
+    servedQueues(driver, queues).map((queue) => outlook(driver, queue, { nowMs, holdMs, takeLost })),
+  )
+  return {
+    reply: { nowMs, jobs, late, cancelled, nextAtMs: nextMs },
+    named: [],
+    registered: isWaiting(driver, lane) ? lane : undefined,
+  }
 }
 
 const STORE_REPLY = `

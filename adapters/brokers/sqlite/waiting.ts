@@ -20,6 +20,10 @@ export function unregisterWaiting(driver: Driver, waiter: string): void {
   driver.run('delete from tq_waiting where waiter = ?', waiter)
 }
 
+export function isWaiting(driver: Driver, waiter: string): boolean {
+  return driver.all('select 1 from tq_waiting where waiter = ? limit 1', waiter).length > 0
+}
+
 /** Takes the newest waiters of a topic out of the waiting ones: they are to be hinted once the step has committed. */
 export function nameWaiting(driver: Driver, topic: string, nowMs: number): string[] {
   const newest = driver.all(

@@ -1,6 +1,7 @@
 import { closeSync, constants, type FSWatcher, openSync, watch, writeSync } from 'node:fs'
 import type { Wake } from '../../../src/broker.ts'
 import type { Driver } from './driver.ts'
+import { isWaiting, unregisterWaiting } from './waiting.ts'
 
 /**
  * Hints between processes on one machine.
@@ -31,8 +32,14 @@ export function createWake(driver: Driver): SqliteWake {
 
   /** Hints every waiter of this process whose rows somebody has taken away. */
   function look(): void {
-    for (const waiter of [...waiting])
-      if (driver.all('select 1 from tq_waiting where waiter = ? limit 1', waiter).length === 0) hint(waiter)
+    for (const waiter of [...waiting]) if (!unlessItFails(true, () => isWaiting(driver, waiter))) hint(waiter)
+  }
+
+  /** Whoever waits no more is not to be named in the place of one who does. */
+  function forget(waiter: string): void {
+    hints.delete(waiter)
+    if (waiting.delete(waiter)) unlessItFails(undefined, () => unregisterWaiting(driver, waiter))
+    if (hints.size === 0) watcher?.stop()
   }
 
   function hint(waiter: string): void {
@@ -44,11 +51,7 @@ export function createWake(driver: Driver): SqliteWake {
     async listen(waiter, onHint) {
       hints.set(waiter, onHint)
       await watcher?.start()
-      return () => {
-        hints.delete(waiter)
-        waiting.delete(waiter)
-        if (hints.size === 0) watcher?.stop()
-      }
+      return () => forget(waiter)
     },
     registered: (waiter) => void waiting.add(waiter),
     named(waiters) {
@@ -74,11 +77,14 @@ function createFileWatcher(path: string, driver: Driver, onChange: () => void): 
   let secondLook: ReturnType<typeof setTimeout> | undefined
   let poll: ReturnType<typeof setInterval> | undefined
   let confirm: () => void = () => {}
+  let stopped = false
 
   /** Written in place: truncating and writing again would be two events. */
   function touch(): void {
-    fd ??= openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
-    writeSync(fd, '.', 0)
+    unlessItFails(undefined, () => {
+      fd ??= openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
+      writeSync(fd, '.', 0)
+    })
   }
 
   function changed(): void {
@@ -91,20 +97,20 @@ function createFileWatcher(path: string, driver: Driver, onChange: () => void): 
   }
 
   function startPolling(): void {
-    let version = dataVersion(driver)
-    poll = setInterval(() => {
-      const current = dataVersion(driver)
+    watcher?.close()
+    watcher = undefined
+    let version = unlessItFails(0, () => dataVersion(driver))
+    poll ??= setInterval(() => {
+      const current = unlessItFails(version, () => dataVersion(driver))
       if (current !== version) onChange()
       version = current
     }, POLL_MS)
   }
 
+  /** Whoever has stopped meanwhile hears nothing, and needs nothing to be polled. */
   async function start(): Promise<void> {
-    if (!(await startWatching())) {
-      watcher?.close()
-      watcher = undefined
-      startPolling()
-    }
+    stopped = false
+    if (!(await startWatching()) && !stopped) startPolling()
   }
 
   /** True once a touch of our own has come back. */
@@ -115,7 +121,7 @@ function createFileWatcher(path: string, driver: Driver, onChange: () => void): 
     } catch {
       return false // No watches left, or none on this file system.
     }
-    watcher.on('error', () => startPolling())
+    watcher.on('error', startPolling)
     return new Promise((resolve) => {
       const silent = setTimeout(() => resolve(false), SELF_TEST_MS)
       confirm = () => {
@@ -128,6 +134,7 @@ function createFileWatcher(path: string, driver: Driver, onChange: () => void): 
   }
 
   function stop(): void {
+    stopped = true
     watcher?.close()
     clearTimeout(secondLook)
     clearInterval(poll)
@@ -143,6 +150,18 @@ function createFileWatcher(path: string, driver: Driver, onChange: () => void): 
       if (fd !== undefined) closeSync(fd)
       fd = undefined
     },
+  }
+}
+
+/**
+ * A hint may be lost, so nothing about hints may fail a step that has been committed, or end the process from a timer: what
+ * ails the file or the database shows in the next exchange.
+ */
+function unlessItFails<T>(otherwise: T, run: () => T): T {
+  try {
+    return run()
+  } catch {
+    return otherwise
   }
 }
 

@@ -26,7 +26,13 @@ export function joinTransaction(broker: Driver, within: unknown): Joined {
   // A database in memory has no name, and no other connection.
   if (fileOf(broker) === '' || fileOf(driver) !== fileOf(broker))
     throw new InvalidOption('within', `a connection to the broker's file ${broker.path}`, 'one to another file')
-  const inTransaction = () => database.inTransaction ?? database.isTransaction ?? false
+  const inTransaction = () => {
+    try {
+      return database.inTransaction ?? database.isTransaction ?? false
+    } catch {
+      return false // `node:sqlite` throws once the caller has closed it.
+    }
+  }
   if (!inTransaction()) throw new InvalidOption('within', 'a database inside a transaction', 'one outside')
   return { driver, inTransaction }
 }

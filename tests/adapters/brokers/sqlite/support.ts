@@ -2,6 +2,7 @@ import { createSqliteBroker } from '../../../../adapters/brokers/sqlite/broker.t
 import type { Driver } from '../../../../adapters/brokers/sqlite/driver.ts'
 import { openDatabase } from '../../../../adapters/brokers/sqlite/open.ts'
 import type { Broker } from '../../../../src/broker.ts'
+import type { Clock } from '../../../../src/clock.ts'
 import { createVirtualClock } from '../../../support/clock.ts'
 
 export interface Counted {
@@ -12,7 +13,7 @@ export interface Counted {
 }
 
 /** A broker of which every statement is seen. */
-export function countedBroker(path = ':memory:'): Counted {
+export function countedBroker(path = ':memory:', clock: Clock = createVirtualClock()): Counted {
   const driver = openDatabase({ path, besideOtherTables: false, durability: 'normal' })
   let statements: string[] = []
   const counting: Driver = {
@@ -31,7 +32,7 @@ export function countedBroker(path = ':memory:'): Counted {
     },
   }
   return {
-    broker: createSqliteBroker(counting, createVirtualClock(), () => 0.5),
+    broker: createSqliteBroker(counting, clock, () => 0.5),
     driver,
     takeStatements() {
       const taken = statements

@@ -43,7 +43,7 @@ test('a job of a transaction that rolls back was never there', async () => {
 test('a waiting lane is hinted once the transaction has committed', async () => {
   const hinted = Promise.withResolvers<void>()
   const worker = lane(broker)
-  await broker.wake?.listen(worker.id, hinted.resolve)
+  await broker.wake?.listen(worker.id, () => hinted.resolve())
   await worker.wait()
   shop.exec('begin')
   await broker.enqueue([job('a')], { within: shop })
@@ -51,6 +51,18 @@ test('a waiting lane is hinted once the transaction has committed', async () => 
   shop.exec('commit')
   await hinted.promise
   expect(idsOf(await worker.claim())).toEqual(['a'])
+})
+
+test('closing the connection right after the commit costs the hint nothing', async () => {
+  const hinted = Promise.withResolvers<void>()
+  const worker = lane(broker)
+  await broker.wake?.listen(worker.id, () => hinted.resolve())
+  await worker.wait()
+  shop.exec('begin')
+  await broker.enqueue([job('a')], { within: shop })
+  shop.exec('commit')
+  shop.close()
+  await hinted.promise
 })
 
 test('a batch takes part in the transaction as a whole, also with jobs that are there already', async () => {

@@ -1,0 +1,127 @@
+import type { Clock } from '../../../src/clock.ts'
+import { BrokerUnavailable } from '../../../src/errors.ts'
+
+/** One open stream of server-sent events, confirmed by the server. */
+export interface Stream {
+  /** Resolves when it has ended, however it did. */
+  readonly ended: Promise<void>
+  close(): void
+}
+
+export interface StreamOptions {
+  readonly url: string
+  readonly token: string
+  readonly channel: string
+  readonly clock: Clock
+  readonly onMessage: (message: string) => void
+  /** The server has confirmed once more: it was away meanwhile, and messages may be missing. */
+  readonly onMissed: () => void
+}
+
+const CONFIRM_MS = 5_000
+/** A server that sends comments (`: ping`) every so often, and then nothing for so many times as long, is gone. */
+const SILENT_BEATS = 2.5
+
+/**
+ * Opens the stream and resolves once the server has confirmed the subscription.
+ *
+ * Throws `BrokerUnavailable` when there is none in time.
+ */
+export async function openStream({ url, token, channel, clock, onMessage, onMissed }: StreamOptions): Promise<Stream> {
+  const abort = new AbortController()
+  const close = () => abort.abort()
+  const cancelTimeout = clock.after(CONFIRM_MS, close)
+  try {
+    const response = await fetch(`${url}/subscribe/${encodeURIComponent(channel)}`, {
+      headers: { authorization: `Bearer ${token}`, accept: 'text/event-stream' },
+      signal: abort.signal,
+    })
+    if (!response.ok || !response.body)
+      throw new BrokerUnavailable('redis', `status ${response.status} for a stream of events`)
+    const { promise: confirmed, resolve: confirm } = createSignal()
+    let isConfirmed = false
+    const onData = (data: string) => {
+      if (data.startsWith('message,')) return onMessage(afterCommas(data, 2))
+      if (!data.startsWith('subscribe,')) return
+      if (isConfirmed) onMissed()
+      isConfirmed = true
+      confirm()
+    }
+    const ended = readEvents(response.body, { onData, ...createPulse(clock, close) })
+    const early = ended.then(() => Promise.reject(new BrokerUnavailable('redis', 'a stream that ended')))
+    await Promise.race([confirmed, early])
+    return { ended, close }
+  } catch (error) {
+    close()
+    throw error instanceof BrokerUnavailable ? error : new BrokerUnavailable('redis', 'no stream of events')
+  } finally {
+    cancelTimeout()
+  }
+}
+
+interface Pulse {
+  onComment(): void
+  onBytes(): void
+  onEnd(): void
+}
+
+/**
+ * Notices a stream that has died without a word. Only two comments say how often they come; before that, and from a server
+ * that sends none, silence means nothing.
+ */
+function createPulse(clock: Clock, onSilent: () => void): Pulse {
+  let lastCommentMs: number | undefined
+  let beatMs: number | undefined
+  let cancel: (() => void) | undefined
+  return {
+    onComment() {
+      const nowMs = clock.monotonic()
+      // The longest pause so far: a proxy may hand over two comments at once.
+      if (lastCommentMs !== undefined) beatMs = Math.max(beatMs ?? 0, nowMs - lastCommentMs)
+      lastCommentMs = nowMs
+    },
+    onBytes() {
+      cancel?.()
+      if (beatMs) cancel = clock.after(SILENT_BEATS * beatMs, onSilent)
+    },
+    onEnd: () => cancel?.(),
+  }
+}
+
+/** Calls back for each `data:` line and each comment; resolves when the stream ends, however it does. */
+async function readEvents(
+  body: ReadableStream<Uint8Array>,
+  { onData, onComment, onBytes, onEnd }: Pulse & { onData(data: string): void },
+): Promise<void> {
+  const decoder = new TextDecoder()
+  const reader = body.getReader()
+  let rest = ''
+  try {
+    for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
+      const lines = (rest + decoder.decode(chunk.value, { stream: true })).split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) {
+        if (line.startsWith('data: ')) onData(line.slice(6).trimEnd())
+        else if (line.startsWith(':')) onComment()
+      }
+      onBytes()
+    }
+  } catch {
+    // A stream that breaks has ended; whoever reads it opens the next one.
+  }
+  onEnd()
+}
+
+function createSignal(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve: () => void = () => {}
+  const promise = new Promise<void>((done) => {
+    resolve = done
+  })
+  return { promise, resolve }
+}
+
+function afterCommas(text: string, commas: number): string {
+  let at = 0
+  for (let count = 0; count < commas; count++) at = text.indexOf(',', at) + 1
+  return text.slice(at)
+}

@@ -1,0 +1,102 @@
+/** The cheap look of an idle worker: what it sees, and what it does for whoever missed a hint. */
+import { afterAll, expect, test } from 'bun:test'
+import { createClient } from '@redis/client'
+import { redisBroker } from '../../../../adapters/brokers/redis/index.ts'
+import type { Broker } from '../../../../src/broker.ts'
+import { job, LEASE_MS, lane, succeed } from '../../../contract/verbs.ts'
+import { createVirtualClock, type VirtualClock } from '../../../support/clock.ts'
+import { seededRandom } from '../../../support/random.ts'
+import { startRedisOverHttp } from '../../../support/redis-http.ts'
+
+const redis = await startRedisOverHttp()
+const client = await createClient({ url: redis.redisUrl }).connect()
+afterAll(async () => {
+  client.destroy()
+  await redis.stop()
+})
+
+let stores = 0
+
+function open(): {
+  broker: Broker
+  clock: VirtualClock
+  look: () => Promise<number | null>
+  waiting: () => Promise<unknown>
+} {
+  const clock = createVirtualClock()
+  const prefix = `peek-${stores++}`
+  const { url, token } = redis
+  const broker = redisBroker({ url, token, prefix, clock, random: seededRandom(1), ownTime: true })
+  return {
+    broker,
+    clock,
+    /** In milliseconds from now. */
+    async look() {
+      const peek = await broker.peek?.({ lane: 'idle', queues: ['default', 'mail'] })
+      if (!peek) throw new Error('expected a broker that can be looked at')
+      return peek.nextAtMs === null ? null : peek.nextAtMs - peek.nowMs
+    },
+    waiting: () => client.lRange(`{${prefix}}:q:default:w`, 0, -1),
+  }
+}
+
+test('a look sees nothing, a job that is ready, and nothing again', async () => {
+  const { broker, look } = open()
+  expect(await look()).toBeNull()
+  await broker.enqueue([job('a', { queue: 'mail' })])
+  expect(await look()).toBe(0)
+  const by = lane(broker)
+  const held = await by.claimOne({ queues: ['mail'] })
+  expect(await look()).toBe(LEASE_MS)
+  await by.exchange({ queues: ['mail'], settle: [succeed(held)] })
+  expect(await look()).toBeNull()
+})
+
+test('a look sees a job with a priority beside a lease and a job of later', async () => {
+  const { broker, clock, look } = open()
+  await broker.enqueue([job('later', { delayMs: 70_000 }), job('held')])
+  expect(await look()).toBe(0)
+  await lane(broker).claimOne()
+  await clock.advance(10_000)
+  expect(await look()).toBe(LEASE_MS - 10_000)
+  await broker.enqueue([job('first', { priority: 9 })])
+  expect(await look()).toBe(0)
+})
+
+test('a look sees when a job falls due, and that it has', async () => {
+  const { broker, clock, look } = open()
+  await broker.enqueue([job('later', { delayMs: 70_000 })])
+  expect(await look()).toBe(70_000)
+  await clock.advance(70_000)
+  expect(await look()).toBe(0)
+})
+
+test('a look tells of the worker’s presence', async () => {
+  const { broker, clock } = open()
+  const presence = { worker: 'w', queues: ['default'], concurrency: 1, running: 0, runtime: 'bun', startedAtMs: 0 }
+  await broker.peek?.({ lane: 'w.0', queues: ['default'], presence })
+  expect((await broker.stats()).workers).toEqual([{ ...presence, seenAtMs: clock.now() }])
+})
+
+test('a lane that was named and did not hear of it waits in the lists again', async () => {
+  const { broker, look, waiting } = open()
+  const by = lane(broker)
+  await by.wait()
+  await broker.enqueue([job('a')])
+  expect(await waiting()).toEqual([])
+  expect(await look()).toBe(0)
+  const [held] = await by.claim(2, { waitMs: 60_000 })
+  expect(held?.id).toBe('a')
+  expect(await waiting()).toEqual([by.id])
+})
+
+test('a lane that listens no more is named no more', async () => {
+  const { broker, waiting } = open()
+  const by = lane(broker)
+  const end = await broker.wake?.listen(by.id, () => {})
+  await by.wait()
+  expect(await waiting()).toEqual([by.id])
+  end?.()
+  await broker.close()
+  expect(await waiting()).toEqual([])
+})

@@ -1,0 +1,239 @@
+/** What each step costs on Redis, counted by the server, against the model that `tq cost` prints and the design's budget. */
+import { afterAll, expect, test } from 'bun:test'
+import { createWorker, defineApp, defineTask, type Schedule } from 'tq-edge'
+import { createBeat, every } from 'tq-edge/scheduler'
+import { STEP_COMMANDS } from '../../adapters/brokers/redis/cost.ts'
+import type { ClaimedJob } from '../../src/broker.ts'
+import { HOUR_MS, job, jobs, lane, succeed, type TestLane } from '../contract/verbs.ts'
+import { createVirtualClock } from '../support/clock.ts'
+import { type Bench, type Counted, type Meter, startMeter, whyNotCounted } from './meter.ts'
+
+const meter: Meter | undefined = whyNotCounted ? undefined : await startMeter()
+afterAll(() => meter?.close())
+
+/** The budget of the design; the model may promise less, never more. */
+const BUDGET: Record<keyof typeof STEP_COMMANDS, number> = {
+  enqueueOne: 3,
+  enqueueMany: 4,
+  nameLane: 2,
+  exchange: 14,
+  furtherQueue: 5,
+  waitingExchange: 8,
+  jobAlone: 27,
+  secondLane: 8,
+  get: 1,
+  idleWorkerMinute: 3,
+  idleBeatMinute: 2,
+  tick: 16,
+}
+
+function counts(name: string, run: (meter: Meter) => Promise<void>): void {
+  if (meter) test(name, () => run(meter), 20_000)
+  else test.skip(`${name} (${whyNotCounted})`, () => {})
+}
+
+/** Fails with what was executed, not with a bare number. */
+function expectAtMost(commands: number, { total, by }: Counted, less = 0): void {
+  if (total - less > commands)
+    throw new Error(`expected at most ${commands} commands, got ${total - less}: ${JSON.stringify(by)}`)
+}
+
+const tiny = defineTask({ name: 'digest', run: () => 'done' })
+
+/** A queue that this process has used before and that is not empty: the first use costs one SADD more, an empty one a look for who waits. */
+async function warm({ broker }: Bench, by: TestLane = lane(broker)): Promise<TestLane> {
+  await broker.enqueue(jobs(3, 'warm'))
+  const [claimed] = await by.claim(1)
+  await by.settle(succeed(claimed as ClaimedJob))
+  return by
+}
+
+test('the model promises no more than the budget allows', () => {
+  for (const [step, commands] of Object.entries(STEP_COMMANDS))
+    expect([step, commands <= BUDGET[step as keyof typeof BUDGET]]).toEqual([step, true])
+})
+
+counts('enqueueing one job', async (redis) => {
+  const bench = redis.open()
+  await warm(bench)
+  expectAtMost(STEP_COMMANDS.enqueueOne, await redis.count(() => bench.broker.enqueue([job('one')])))
+})
+
+counts('the first job of a queue, and one on an empty queue, cost one or two more', async (redis) => {
+  const { broker } = redis.open()
+  await warm(redis.open())
+  const first = await redis.count(() => broker.enqueue([job('one')]))
+  expectAtMost(STEP_COMMANDS.enqueueOne + 2, first)
+  await lane(broker).claimOne()
+  expectAtMost(STEP_COMMANDS.enqueueOne + 1, await redis.count(() => broker.enqueue([job('two')])))
+})
+
+for (const size of [100, 1_000])
+  counts(`enqueueing ${size} jobs in one call`, async (redis) => {
+    const bench = redis.open()
+    await warm(bench)
+    expectAtMost(STEP_COMMANDS.enqueueMany, await redis.count(() => bench.broker.enqueue(jobs(size))))
+  })
+
+for (const [size, commands] of [
+  [1, STEP_COMMANDS.enqueueOne],
+  [100, STEP_COMMANDS.enqueueMany],
+] as const)
+  counts(`enqueueing ${size} while a lane waits`, async (redis) => {
+    const bench = redis.open()
+    const by = await warm(bench)
+    await by.claim(10)
+    await by.wait()
+    const counted = await redis.count(() => bench.broker.enqueue(jobs(size)))
+    expect(counted.by.publish).toBe(1)
+    expectAtMost(commands + STEP_COMMANDS.nameLane, counted)
+  })
+
+/** Settles what the lane holds and claims as many again, fifty times. */
+async function fiftyExchanges(bench: Bench, by: TestLane, size: number): Promise<void> {
+  for (let filled = 0; filled <= 50 * size; filled += 1_000)
+    await bench.broker.enqueue(jobs(1_000, `${by.seq}-${filled}`))
+  let held = await by.claim(size)
+  for (let round = 0; round < 50; round++)
+    held = await by.claim(size, { settle: held.map((claimed) => succeed(claimed)) })
+  expect(held).toHaveLength(size)
+  await by.settle(...held.map((claimed) => succeed(claimed)))
+}
+
+for (const size of [10, 100])
+  counts(`an exchange that settles and claims ${size}, with the sweep`, async (redis) => {
+    const clock = createVirtualClock()
+    const bench = redis.open({ clock, ownTime: true })
+    const by = await warm(bench)
+    // Results whose time is over by then: what there is to sweep.
+    await fiftyExchanges(bench, by, size)
+    await clock.advance(2 * HOUR_MS)
+    const counted = await redis.count(() => fiftyExchanges(bench, by, size))
+    expect(counted.by.del).toBeGreaterThan(0)
+    // Fifty full ones, a first claim and a last settlement; without TIME, which the clock of the test spares.
+    const commands = 52 * (STEP_COMMANDS.exchange - 1) + (counted.by.msetnx ?? 0) * STEP_COMMANDS.enqueueMany
+    expectAtMost(commands, counted)
+  })
+
+counts('each further queue, empty or not', async (redis) => {
+  const bench = redis.open()
+  const by = await warm(bench)
+  const queues = ['default', 'a', 'b', 'c', 'd', 'e']
+  for (const queue of ['a', 'b', 'c']) await bench.broker.enqueue(jobs(10, queue, { queue }))
+  const few = await redis.count(() => by.claim(1, { queues: ['default'] }))
+  const many = await redis.count(() => by.claim(40, { queues }))
+  expectAtMost(few.total + 5 * STEP_COMMANDS.furtherQueue, many)
+})
+
+counts('an exchange that finds nothing and registers as waiting', async (redis) => {
+  const bench = redis.open()
+  const by = await warm(bench)
+  await by.claim(10)
+  expectAtMost(STEP_COMMANDS.waitingExchange, await redis.count(() => by.wait()))
+})
+
+/** Jobs one after the other, each from its enqueue until its result is kept and everybody waits again. */
+async function oneAtATime(redis: Meter, workers: number): Promise<Counted> {
+  const { broker, rest } = redis.open()
+  const app = defineApp({ tasks: [tiny] })
+  const started = Array.from({ length: workers }, () => createWorker({ app, broker }))
+  const done = started.map((worker) => worker.run())
+  const settled = async (id: string) => {
+    await broker.enqueue([job(id)])
+    await rest()
+    await rest()
+  }
+  await rest()
+  await settled('first')
+  const counted = await redis.count(async () => {
+    for (let at = 0; at < JOBS_ALONE; at++) await settled(`alone-${at}`)
+  })
+  const succeeded = await broker.get(Array.from({ length: JOBS_ALONE }, (_, at) => `alone-${at}`))
+  expect(succeeded.map((record) => record?.state)).toEqual(Array(JOBS_ALONE).fill('succeeded'))
+  for (const worker of started) worker.stop()
+  await Promise.all(done)
+  // The marks that told that all was at rest.
+  return { ...counted, total: counted.total - 2 * JOBS_ALONE }
+}
+
+const JOBS_ALONE = 10
+
+counts('a job alone, from its start until its result is kept', async (redis) => {
+  expectAtMost(JOBS_ALONE * STEP_COMMANDS.jobAlone, await oneAtATime(redis, 1))
+})
+
+counts('a job alone while many workers are idle: another lane is named too, and finds nothing', async (redis) => {
+  expectAtMost(JOBS_ALONE * (STEP_COMMANDS.jobAlone + STEP_COMMANDS.secondLane), await oneAtATime(redis, 50))
+})
+
+if (meter)
+  // The budget of the design. It is met once a single lane is named (`nameWaiting`); then `secondLane` is 0.
+  test.failing('a job alone costs the same however many workers are idle', async () => {
+    const one = await oneAtATime(meter, 1)
+    expectAtMost(one.total + JOBS_ALONE, await oneAtATime(meter, 50))
+  })
+
+counts('reading finished jobs', async (redis) => {
+  const bench = redis.open()
+  const by = await warm(bench)
+  const held = await by.claim(2)
+  await by.settle(...held.map((claimed) => succeed(claimed)))
+  const ids = held.map(({ id }) => id)
+  expectAtMost(STEP_COMMANDS.get, await redis.count(() => bench.broker.get(ids)))
+})
+
+counts('an idle worker, by the minute, with its presence and its streams', async (redis) => {
+  const clock = createVirtualClock()
+  const { broker, rest } = redis.open({ clock, ownTime: true })
+  const worker = createWorker({ app: defineApp({ tasks: [tiny] }), broker, clock })
+  const done = worker.run()
+  await rest()
+  const minutes = 12
+  let marks = 0
+  const counted = await redis.count(async () => {
+    // Second by second, so that what is opened anew has its time.
+    for (let second = 0; second < minutes * 60; second++) {
+      await clock.advance(1_000)
+      if (second % 10 < 2) marks += await rest()
+    }
+  })
+  expectAtMost(minutes * STEP_COMMANDS.idleWorkerMinute, counted, marks)
+  // It is still there, and it still works.
+  expect((await broker.stats()).workers).toHaveLength(1)
+  await broker.enqueue([job('late')])
+  await rest()
+  await rest()
+  expect((await broker.get(['late']))[0]?.state).toBe('succeeded')
+  worker.stop()
+  await done
+})
+
+/** Lets a beat run for so many minutes, second by second, and counts from its first pause on. */
+async function countBeat(redis: Meter, schedules: readonly Schedule[], minutes: number): Promise<Counted> {
+  const clock = createVirtualClock()
+  const { broker, ended } = redis.open({ clock, ownTime: true })
+  const app = defineApp({ tasks: [tiny], schedules: [...schedules] })
+  const beat = createBeat({ app, broker, clock, stampMs: 1 })
+  const done = beat.run()
+  await ended()
+  const counted = await redis.count(async () => {
+    for (let second = 0; second < minutes * 60; second++) {
+      await clock.advance(1_000)
+      await ended()
+    }
+  })
+  beat.stop()
+  await done
+  return counted
+}
+
+counts('a beat with a thousand schedules of which none is due, by the minute', async (redis) => {
+  const schedules = Array.from({ length: 1_000 }, (_, at) => every(`later-${at}`, '4w', { task: tiny }))
+  expectAtMost(10 * STEP_COMMANDS.idleBeatMinute, await countBeat(redis, schedules, 10))
+})
+
+counts('a tick, with the looks before and after it', async (redis) => {
+  const counted = await countBeat(redis, [every('often', '1m', { task: tiny })], 10)
+  expect(counted.by.hset).toBe(10)
+  expectAtMost(10 * (STEP_COMMANDS.tick + STEP_COMMANDS.idleBeatMinute), counted)
+})

@@ -1,0 +1,48 @@
+import { afterAll, expect, test } from 'bun:test'
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { Glob, spawn } from 'bun'
+import { ROOT } from './entries.ts'
+
+const FOLDER = join(ROOT, `tests/.tmp-docs-${process.pid}`)
+mkdirSync(FOLDER, { recursive: true })
+afterAll(() => rmSync(FOLDER, { recursive: true }))
+
+const PATTERNS = ['*.md', 'docs/*.md', 'examples/*/README.md']
+const pages = PATTERNS.flatMap((pattern) => [...new Glob(pattern).scanSync(ROOT)]).sort()
+const textOf = (page: string) => Bun.file(join(ROOT, page)).text()
+
+/** Each block as a file that is named for its page and line; the README's first is the app that the others import. */
+async function writeBlocks(): Promise<number> {
+  let count = 0
+  for (const page of pages) {
+    const text = await textOf(page)
+    for (const { 1: code = '', index } of text.matchAll(/```ts\n([\s\S]*?)```/g)) {
+      const line = text.slice(0, index).split('\n').length
+      const name = code.startsWith('// tq.config.ts') ? 'tq.config' : `${basename(page, '.md')}-${line}`
+      await Bun.write(join(FOLDER, `${name}.ts`), code)
+      count++
+    }
+  }
+  return count
+}
+
+test('every TypeScript block of the README and the guide passes the compiler', async () => {
+  expect(await writeBlocks()).toBeGreaterThanOrEqual(10)
+  const compilerOptions = { noUnusedLocals: false, moduleDetection: 'force' }
+  const config = { extends: '../../tsconfig.json', compilerOptions, include: ['*.ts'] }
+  await Bun.write(join(FOLDER, 'tsconfig.json'), JSON.stringify(config))
+  const child = spawn([process.execPath, join(ROOT, 'node_modules/typescript/lib/tsc.js'), '-p', FOLDER], {
+    cwd: FOLDER,
+    stdout: 'pipe',
+  })
+  const lines = (await new Response(child.stdout).text()).split('\n')
+  // What is wrong in the sources themselves, the type check of the whole says.
+  expect(lines.filter((line) => line !== '' && !line.startsWith('..') && !line.startsWith(' '))).toEqual([])
+}, 60_000)
+
+test.each(pages)('the links of %s lead to files that are there', async (page) => {
+  const links = [...(await textOf(page)).matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)].map(([, link = '']) => link)
+  const files = links.filter((link) => !/^\w+:/.test(link))
+  expect(files.filter((link) => !existsSync(join(ROOT, dirname(page), link)))).toEqual([])
+})

@@ -1,0 +1,33 @@
+import { expect, test } from 'bun:test'
+import { MAX_BATCH_BYTES, type Settlement } from '../../src/broker.ts'
+import { createOutbox } from '../../src/worker/outbox.ts'
+
+const failed = (id: string, stack: string): Settlement => ({
+  kind: 'failed',
+  id,
+  epoch: 1,
+  keepMs: 1_000,
+  error: { name: 'Error', message: 'no', stack },
+})
+
+test('what one exchange carries is bounded in bytes, whatever the errors and the progress of its jobs weigh', () => {
+  const outbox = createOutbox()
+  for (let job = 0; job < 500; job++)
+    outbox.add({ ...failed(`job-${job}`, 'ø'.repeat(8_000)), progress: `"${'ø'.repeat(2_000)}"` })
+  let taken = 0
+  while (outbox.length > 0) {
+    const settlements = outbox.take()
+    taken += settlements.length
+    expect(Buffer.byteLength(JSON.stringify(settlements))).toBeLessThan(MAX_BATCH_BYTES)
+  }
+  expect(taken).toBe(500)
+})
+
+test('what could not be delivered goes first the next time', () => {
+  const outbox = createOutbox()
+  outbox.add(failed('a', ''))
+  const taken = outbox.take()
+  outbox.add(failed('b', ''))
+  outbox.giveBack(taken)
+  expect(outbox.take().map(({ id }) => id)).toEqual(['a', 'b'])
+})
