@@ -34,15 +34,20 @@ function unauthorized(got: string, challenge: string) {
 
 /**
  * Without a token, the one thing between a page in the developer's browser and this API is what the browser says of it:
- * a page may send a body without a content type anywhere, and be refused only the reply.
+ * a page may send a body without a content type anywhere, and be refused only the reply. And a page whose name has been
+ * rebound to this machine counts as same-origin: so pages may call by a name of this machine only.
  */
 const requireSameSite: MiddlewareHandler = async (c, next) => {
   const site = c.req.header('Sec-Fetch-Site')
   const origin = c.req.header('Origin')
   const foreign = site ? site !== 'same-origin' && site !== 'none' : origin && hostOf(origin) !== hostOf(c.req.url)
-  if (foreign) throw refusal('cross-site', 'expected a call that no page of another site makes, got one that does')
+  const byPage = (site && site !== 'none') || origin
+  if (foreign || (byPage && !LOOPBACK_HOST.test(hostOf(c.req.url))))
+    throw refusal('cross-site', 'expected a call that no page of another site makes, got one that does')
   return next()
 }
+
+const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/
 
 function hostOf(url: string): string {
   return URL.canParse(url) ? new URL(url).host : ''

@@ -147,3 +147,16 @@ test.each([
   const { post } = setUp()
   expect((await post('/v1/tasks/greet', 1, headers)).status).toBe(202)
 })
+
+test('without tokens a page reaches the API by a name of this machine only, so no rebound name counts as its own', async () => {
+  const { api } = setUp({ tokens: 'none' })
+  const ask = (host: string, headers: Record<string, string>) =>
+    api.request(`http://${host}/v1/tasks/greet`, { method: 'POST', body: '{"name":"Ada"}', headers })
+  const page = { 'Sec-Fetch-Site': 'same-origin', 'Content-Type': 'application/json' }
+  expect((await ask('rebound.example:8787', page)).status).toBe(403)
+  expect((await ask('rebound.example', { ...page, Origin: 'http://rebound.example' })).status).toBe(403)
+  for (const host of ['localhost:8787', '127.0.0.1:8787', '[::1]:8787'])
+    expect((await ask(host, page)).status).not.toBe(403)
+  // A webhook that comes through a tunnel is no page.
+  expect((await ask('tunnel.example', { 'Content-Type': 'application/json' })).status).not.toBe(403)
+})
