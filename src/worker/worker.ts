@@ -173,12 +173,13 @@ export function createWorker(options: WorkerOptions): Worker {
       const request = { queues, want, takeLost, leaseMs, settle, extend, waitMs, ...presenceDue(nowMs) }
       receive(lane, want, [...settle, ...extend], await lane.exchange(request))
     } catch (thrown) {
-      outbox.giveBack(settle)
-      holdings.giveBack(extend, clock.monotonic())
       const error = toError(thrown)
+      outbox.giveBack(settle, error)
+      holdings.giveBack(extend, clock.monotonic())
       // No waiting mends a store that cannot be used.
       if (isTqError(error, 'UnusableStore')) return abandon(error)
-      failed()
+      if (isTqError(error, 'TooLarge')) search.again()
+      else failed()
     }
     pumpSoon()
   }
@@ -312,6 +313,7 @@ export function createWorker(options: WorkerOptions): Worker {
       return done
     },
     stop({ graceMs = DEFAULT_GRACE_MS } = {}) {
+      if (!(graceMs >= 0)) throw new InvalidOption('graceMs', 'milliseconds, 0 or more', String(graceMs))
       if (phase === 'new') phase = 'stopped'
       if (phase === 'stopped') return
       if (phase !== 'draining') onEvent?.({ kind: 'worker.stopping', worker, running: holdings.size })
@@ -344,6 +346,8 @@ function withDefaults({
   checkWhole('concurrency', concurrency, 1, 1_000)
   checkWhole('lanes', lanes, 1, 16)
   checkWhole('leaseMs', leaseMs, 1_000, 86_400_000)
+  checkWhole('maxResultBytes', maxResultBytes, 1, 100_000_000)
+  if (maxJobs !== Number.POSITIVE_INFINITY) checkWhole('maxJobs', maxJobs, 1, Number.MAX_SAFE_INTEGER)
   if (queues.length === 0) throw new InvalidOption('queues', 'at least one queue', 'none')
   if (!WORKER_NAME.test(name))
     throw new InvalidOption('name', '1 to 100 letters, digits or . _ : -', `${name.length} characters`)

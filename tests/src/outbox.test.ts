@@ -28,6 +28,6 @@ test('what could not be delivered goes first the next time', () => {
   outbox.add(failed('a', ''))
   const taken = outbox.take()
   outbox.add(failed('b', ''))
-  outbox.giveBack(taken)
+  outbox.giveBack(taken, new Error('away'))
   expect(outbox.take().map(({ id }) => id)).toEqual(['a', 'b'])
 })

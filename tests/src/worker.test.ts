@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
-import { createWorker, defineApp, defineTask } from 'tq-edge'
-import type { ExchangeRequest } from '../../src/broker.ts'
+import { createWorker, defineApp, defineTask, InvalidOption, TooLarge } from 'tq-edge'
+import type { Broker, ExchangeRequest } from '../../src/broker.ts'
 import { MAX_BATCH_BYTES } from '../../src/broker.ts'
 import { settled } from '../support/clock.ts'
 import { until } from '../support/until.ts'
@@ -236,3 +236,30 @@ test.each([{ concurrency: 0 }, { concurrency: 1.5 }, { lanes: 0 }, { leaseMs: 10
     expect(build).toThrow(expect.objectContaining({ name: 'InvalidOption' }))
   },
 )
+
+test('a result that its broker finds too large fails its job and holds up no other', async () => {
+  const limited = (broker: Broker) =>
+    withExchange(broker, async ({ settle }, send) => {
+      const bytes = settle.reduce((sum, settlement) => sum + ('result' in settlement ? settlement.result.length : 0), 0)
+      if (bytes > 1_000) throw new TooLarge('a call', 1_000, bytes)
+      return send()
+    })
+  const bench = createBench(limited)
+  const small = await Promise.all(Array.from({ length: 9 }, () => bench.enqueue('small')))
+  const big = await bench.enqueue('big')
+  const tasks = [
+    defineTask({ name: 'big', run: () => 'x'.repeat(2_000) }),
+    defineTask({ name: 'small', run: () => 'x'.repeat(150) }),
+  ]
+  await bench.start(tasks, { burst: true }).done
+  for (const id of small) expect((await bench.read(id)).state).toBe('succeeded')
+  expect(await bench.read(big)).toMatchObject({ state: 'failed', error: { name: 'TooLarge' } })
+})
+
+test.each([
+  ['maxJobs', Number.NaN],
+  ['maxJobs', 0],
+  ['maxResultBytes', Number.NaN],
+])('%s of %d is refused', (option, value) => {
+  expect(() => createBench().start([], { [option]: value })).toThrow(InvalidOption)
+})

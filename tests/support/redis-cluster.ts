@@ -74,6 +74,15 @@ async function join(nodes: readonly TestRedis[]): Promise<void> {
   })
   const said = await new Response(child.stdout).text()
   if ((await child.exited) !== 0) throw new Error(`expected a cluster of ${NODES} nodes, got: ${said}`)
+  await Promise.all(nodes.map(untilServing))
+}
+
+/** They agree on the slots before each of them has found the cluster to be up. */
+async function untilServing({ port }: TestRedis): Promise<void> {
+  for (let info = ''; !info.includes('cluster_state:ok'); ) {
+    const child = Bun.spawn(['redis-cli', '-p', String(port), 'cluster', 'info'], { stdout: 'pipe', stderr: 'ignore' })
+    info = await new Response(child.stdout).text()
+  }
 }
 
 /** Of Redis's two protocols the one whose replies look as Upstash's do. */
