@@ -5,7 +5,7 @@ import { entries, ROOT } from './entries.ts'
 
 /** Most bytes of our own code in each entry, minified and gzipped, without dependencies. */
 const MAX_GZIP_BYTES: Record<string, number> = {
-  '.': 10_300, // client and worker together
+  '.': 10_500, // client and worker together
   './client': 4_300,
   './http': 9_100, // 4.5 kB of it are the client, its errors and the job's code
   './scheduler': 5_300,

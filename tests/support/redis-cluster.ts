@@ -1,6 +1,7 @@
 /** A Redis Cluster of a test's own behind just as much of the Upstash REST protocol as the broker speaks. */
-import { createCluster, ErrorReply } from '@redis/client'
+import { createClient, createCluster, ErrorReply } from '@redis/client'
 import { listen } from '../../adapters/runtimes/listen.ts'
+import { sleep, systemClock } from '../../src/clock.ts'
 import { startRedis, type TestRedis } from './redis-server.ts'
 
 export interface ClusterOverHttp {
