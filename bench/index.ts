@@ -4,17 +4,21 @@ import { FULL, measure, QUICK } from './measure.ts'
 import { subjectOf } from './subjects.ts'
 import { compare, type Target } from './targets.ts'
 
-const HELP = `usage: npm run bench -- [--json] [--quick] [--broker <name>]
+const HELP = `usage: npm run bench -- [--json] [--quick] [--broker <name> | --redis [--rtt <ms>]]
 
   --json   one JSON object on stdout instead of a table
   --quick  some seconds instead of a minute; too little for figures to rely on
-  --broker sqlite (the default)`
+  --broker sqlite (the default)
+  --redis  tq over HTTP beside BullMQ over TCP on the same Redis, some five minutes (npm ci --prefix bench/bullmq first)
+  --rtt    milliseconds of round trip that are put into both paths`
 
 const { values } = parseArgs({
   options: {
     json: { type: 'boolean' },
     quick: { type: 'boolean' },
     broker: { type: 'string', default: 'sqlite' },
+    redis: { type: 'boolean', default: false },
+    rtt: { type: 'string', default: '0' },
     help: { type: 'boolean' },
   },
 })
@@ -39,7 +43,12 @@ function toTable(targets: readonly Target[]): string {
 }
 
 if (values.help) console.log(HELP)
-else {
+else if (values.redis) {
+  const { json = false, quick = false, rtt } = values
+  // Its servers need Bun; the embedded bench runs on Node and Deno as well.
+  const { benchRedis } = await import('./redis/index.ts')
+  console.log(await benchRedis({ json, quick, roundTripMs: Number(rtt), tell }))
+} else {
   const figures = await measure(subjectOf(values.broker), values.quick ? QUICK : FULL, tell)
   const targets = compare(figures)
   const machine = `${figures.broker} on ${runtime()}, ${availableParallelism()} cores${values.quick ? ', quick' : ''}`

@@ -20,7 +20,6 @@ const BUDGET: Record<keyof typeof STEP_COMMANDS, number> = {
   furtherQueue: 5,
   waitingExchange: 8,
   jobAlone: 27,
-  secondLane: 8,
   get: 1,
   idleWorkerMinute: 3,
   idleBeatMinute: 2,
@@ -162,16 +161,10 @@ counts('a job alone, from its start until its result is kept', async (redis) => 
   expectAtMost(JOBS_ALONE * STEP_COMMANDS.jobAlone, await oneAtATime(redis, 1))
 })
 
-counts('a job alone while many workers are idle: another lane is named too, and finds nothing', async (redis) => {
-  expectAtMost(JOBS_ALONE * (STEP_COMMANDS.jobAlone + STEP_COMMANDS.secondLane), await oneAtATime(redis, 50))
+counts('a job alone, the same however many workers are idle', async (redis) => {
+  const one = await oneAtATime(redis, 1)
+  expectAtMost(one.total + JOBS_ALONE, await oneAtATime(redis, 50))
 })
-
-if (meter)
-  // The budget of the design. It is met once a single lane is named (`nameWaiting`); then `secondLane` is 0.
-  test.failing('a job alone costs the same however many workers are idle', async () => {
-    const one = await oneAtATime(meter, 1)
-    expectAtMost(one.total + JOBS_ALONE, await oneAtATime(meter, 50))
-  })
 
 counts('reading finished jobs', async (redis) => {
   const bench = redis.open()

@@ -1,7 +1,6 @@
 /** A Redis Cluster of a test's own behind just as much of the Upstash REST protocol as the broker speaks. */
-import { createClient, createCluster, ErrorReply } from '@redis/client'
+import { createCluster, ErrorReply } from '@redis/client'
 import { listen } from '../../adapters/runtimes/listen.ts'
-import { sleep, systemClock } from '../../src/clock.ts'
 import { startRedis, type TestRedis } from './redis-server.ts'
 
 export interface ClusterOverHttp {

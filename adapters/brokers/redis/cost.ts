@@ -21,8 +21,6 @@ export const STEP_COMMANDS = {
   waitingExchange: 8,
   /** One job on an idle system, from its enqueue to its kept result. */
   jobAlone: 27,
-  /** More while several workers are idle: a second lane is named, in case the first one is gone, and finds nothing. */
-  secondLane: 8,
   /** Reading jobs that have finished, however many in one call. */
   get: 1,
   idleWorkerMinute: 3,
@@ -77,7 +75,7 @@ export function monthlyCost(workload: Workload): readonly CostStep[] {
   const ticks = schedules === 0 ? 0 : Math.ceil((schedules * MONTH_S * 1_000) / scheduleMs)
   return [
     step('enqueue', calls, store + STEP_COMMANDS.nameLane),
-    ...exchanges(workload, calls, ticks),
+    ...exchanges(workload, ticks),
     step('read results', Math.ceil(jobsPerMonth * readsPerJob), STEP_COMMANDS.get),
     step('ticks', ticks, STEP_COMMANDS.tick),
     step('idle minutes of workers', workers * MONTH_MINUTES, STEP_COMMANDS.idleWorkerMinute),
@@ -89,17 +87,16 @@ export function monthlyCost(workload: Workload): readonly CostStep[] {
  * A job takes part in two exchanges, one that claims it and one that settles it, and shares them with its batch. However fast
  * jobs come, there are no more exchanges than round trips: a lane has one in flight.
  */
-function exchanges(workload: Workload, calls: number, ticks: number): CostStep[] {
+function exchanges(workload: Workload, ticks: number): CostStep[] {
   const { jobsPerMonth, jobsPerS, batch = 1, workers, concurrency = 10, lanes = 2, queues = 1 } = workload
   const { roundTripMs = 20 } = workload
   const further = (queues - 1) * STEP_COMMANDS.furtherQueue
   const share = Math.min(batch, concurrency, MAX_EXCHANGE_JOBS)
   const batched = step('exchanges', 2 * Math.ceil(jobsPerMonth / share), (share === 1 ? ALONE : MANY) + further)
   const ticked = step('exchanges for ticks', 2 * ticks, ALONE + further)
-  const second = step('second lanes named', workers > 1 ? calls + ticks : 0, STEP_COMMANDS.secondLane + further)
   const inFlight = Math.ceil((jobsPerMonth / jobsPerS) * (1_000 / roundTripMs) * workers * lanes)
   const bounded = step('exchanges, at every round trip', inFlight, MANY + further)
-  return bounded.commands < batched.commands + second.commands ? [bounded, ticked] : [batched, ticked, second]
+  return bounded.commands < batched.commands ? [bounded, ticked] : [batched, ticked]
 }
 
 function step(name: string, times: number, commandsEach: number): CostStep {

@@ -1,4 +1,4 @@
-import type { FireOutcome, ScheduleChange, StoredSchedule, Tick } from '../../../src/broker.ts'
+import type { ScheduleChange, StoredSchedule, Tick } from '../../../src/broker.ts'
 import { enqueueArguments } from './enqueue.ts'
 import { PRELUDE } from './lua.ts'
 import { STORE } from './store.ts'
@@ -54,10 +54,6 @@ export function fireArguments({ schedule, revision, dueAtMs, nextDueAtMs, job }:
   // After missed ticks the one fired is later than the one that was due.
   const firedMs = job.tick?.dueAtMs ?? dueAtMs
   return [schedule, String(revision), String(dueAtMs), next, String(firedMs), ...enqueueArguments([job])]
-}
-
-export function toFireOutcome(word: unknown): FireOutcome {
-  return word as FireOutcome
 }
 
 /** ARGV: prefix, now, kind, name, app, stamp, definition, due, incarnation. Returns set, existing or moved. */

@@ -109,9 +109,10 @@ local function hint(name) hints[#hints + 1] = name end
 local function flushHints()
   if #hints > 0 then redis.call('PUBLISH', prefix .. 'wake', table.concat(hints, ' ')) end
 end
+${'' /* One, and the newest: a second name would cost an exchange that finds nothing. A lane that ends takes itself out, so only one that crashed swallows a hint, for at most a lease. */}
 local function nameWaiting(q)
-  local names = redis.call('RPOP', queueKey(q, 'w'), 2)
-  if names then for _, name in ipairs(names) do hint(name) end end
+  local name = redis.call('RPOP', queueKey(q, 'w'))
+  if name then hint(name) end
 end
 local function hintWaiters(waiters)
   if waiters ~= '' then for name in string.gmatch(waiters, '%S+') do hint(name) end end

@@ -107,7 +107,7 @@ test('a stream whose heartbeat has stopped is given up: everybody looks, and ano
   await say(0, PING)
   await clock.advance(37_000)
   expect([streams.length, heard.b]).toEqual([1, 0])
-  await clock.advance(1_000)
+  await clock.advance(500)
   await eventually(() => heard.b === 1)
   await eventually(() => streams[0]?.isOpen() === false)
   await clock.advance(250)
