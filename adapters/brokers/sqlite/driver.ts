@@ -116,15 +116,19 @@ function guarded<T>(path: string, call: () => T): T {
 const BUSY = [5, 6]
 const READ_ONLY = 8
 const IO_ERROR = 10
+/** The log's shared memory could not grow: how a full disk shows while a database is opened. */
+const IO_ERROR_SHMSIZE = 4874
 const CORRUPT = [11, 26]
 const FULL = 13
 const CANNOT_OPEN = 14
 
 function toTypedError(path: string, error: Error & { errno?: number; errcode?: number }): Error {
   if (isTqError(error)) return error
-  const code = (error.errcode ?? error.errno ?? 0) & 0xff
+  const extended = error.errcode ?? error.errno ?? 0
+  const code = extended & 0xff
   const cause = { cause: error }
   if (BUSY.includes(code)) return new BrokerUnavailable('sqlite', 'a database that stayed locked for 5 s', cause)
+  if (extended === IO_ERROR_SHMSIZE) return new StorageFull(path, cause)
   if (code === IO_ERROR) return new BrokerUnavailable('sqlite', 'an input/output error', cause)
   if (code === FULL) return new StorageFull(path, cause)
   if (code === READ_ONLY)

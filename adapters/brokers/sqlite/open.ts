@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, statfsSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { isTqError, UnusableStore } from '../../../src/errors.ts'
+import { isTqError, StorageFull, UnusableStore } from '../../../src/errors.ts'
 import { type Driver, openDriver, transaction } from './driver.ts'
 import { COMPATIBLE_FORMAT, FORMAT, SCHEMA } from './schema.ts'
 
@@ -42,10 +42,7 @@ export function openDatabase({
 
 function prepareFolder(path: string, fileSystemType: (folder: string) => number): void {
   const folder = dirname(path)
-  if (!existsSync(folder)) {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
-    if (basename(folder) === DEFAULT_FOLDER) writeFileSync(join(folder, '.gitignore'), '*\n')
-  }
+  if (!existsSync(folder)) makeFolder(path, folder)
   const network = NETWORK_FILE_SYSTEMS.get(fileSystemType(folder))
   if (network)
     throw new UnusableStore(
@@ -54,6 +51,18 @@ function prepareFolder(path: string, fileSystemType: (folder: string) => number)
       `a file on ${network}`,
       'SQLite cannot lock files over a network; use a local path or a Redis broker',
     )
+}
+
+function makeFolder(path: string, folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    if (basename(folder) === DEFAULT_FOLDER) writeFileSync(join(folder, '.gitignore'), '*\n')
+  } catch (cause) {
+    const { code = 'an error' } = cause as NodeJS.ErrnoException
+    if (code === 'ENOSPC') throw new StorageFull(path, { cause })
+    const advice = 'check the path, and who may write there'
+    throw new UnusableStore(path, 'in a folder that can be made', code, advice, { cause })
+  }
 }
 
 /** The magic numbers of statfs(2). On them the write-ahead log's shared memory does not work between hosts. */

@@ -2,6 +2,7 @@ import { Database } from 'bun:sqlite'
 import { afterEach, beforeEach, expect, test } from 'bun:test'
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { UnusableStore } from 'tq-edge'
 import { sqliteBroker } from 'tq-edge/brokers/sqlite'
 import { finished, job, jobs, lane, stateOf, succeed } from '../../../contract/verbs.ts'
 import { createFolder, type TestFolder } from '../../../support/folder.ts'
@@ -188,4 +189,10 @@ test('a runtime without SQLite is told what to do', async () => {
   expect(stdout.toString()).toMatch(
     /^Unsupported: expected a runtime with SQLite built in, got .*: use Node 22.13 or newer/,
   )
+})
+
+test('a path through a file is refused with what is wrong, not with a system error', () => {
+  const path = folder.file('notes.txt')
+  writeFileSync(path, 'hello')
+  expect(() => sqliteBroker({ path: join(path, 'deep', 'tq.db') })).toThrow(UnusableStore)
 })
