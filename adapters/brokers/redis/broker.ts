@@ -17,7 +17,7 @@ import { InvalidOption, StaleExchange } from '../../../src/errors.ts'
 import type { Job, JobRecord } from '../../../src/job.ts'
 import { isFinished } from '../../../src/words.ts'
 import { ENQUEUE, enqueueArguments, toEnqueueOutcomes } from './enqueue.ts'
-import { EXCHANGE, exchangeArguments, toExchangeReply } from './exchange.ts'
+import { EXCHANGE } from './exchange.ts'
 import {
   FIRE,
   fireArguments,
@@ -34,6 +34,7 @@ import { lookAtQueues } from './peek.ts'
 import { toActive, toRecord } from './record.ts'
 import { createRest, notOurs } from './rest.ts'
 import { createWake } from './wake.ts'
+import { exchangeArguments, toExchangeReply } from './wire.ts'
 
 export interface RedisBrokerOptions {
   /** Of the database's REST API: Upstash, or `tq gateway`. */

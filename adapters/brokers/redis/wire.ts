@@ -1,0 +1,96 @@
+/** What goes to the script of an exchange and what comes back, as flat lists of texts. */
+import type { ClaimedJob, ExchangeReply, ExchangeRequest, Settlement } from '../../../src/broker.ts'
+import { bodyStart, fromMeta, parseRecord } from './record.ts'
+
+export interface LaneFlags {
+  /** Whether the lane may still stand in a queue's list of waiting ones. */
+  readonly registered: boolean
+  /** Whether a hint brought this exchange about. */
+  readonly woken: boolean
+  readonly sweep: boolean
+  readonly jitter: number
+}
+
+export function exchangeArguments(request: ExchangeRequest, { registered, woken, sweep, jitter }: LaneFlags): string[] {
+  const { lane, seq, want, takeLost, leaseMs, waitMs, queues, presence } = request
+  return [
+    lane,
+    String(seq),
+    String(want),
+    flag(takeLost),
+    String(leaseMs),
+    String(waitMs),
+    flag(registered),
+    flag(woken),
+    flag(sweep),
+    String(jitter),
+    presence ? JSON.stringify(presence) : '',
+    String(queues.length),
+    ...queues,
+    ...refArguments(request),
+  ]
+}
+
+/** Refs that follow each other and differ in id and text alone, as those of a batch do, name the rest once. */
+function refArguments({ settle, extend }: ExchangeRequest): string[] {
+  const args: string[] = ['0']
+  let alike: readonly (string | number)[] = []
+  let countAt = 0
+  const add = (id: string, text: string, kind: string, epoch: number, ms: number, progress: string) => {
+    if (alike[0] !== kind || alike[1] !== epoch || alike[2] !== ms || alike[3] !== progress) {
+      alike = [kind, epoch, ms, progress]
+      args[0] = increased(args[0])
+      countAt = args.push(...alike.map(String), '0') - 1
+    }
+    args[countAt] = increased(args[countAt])
+    args.push(id, text)
+  }
+  for (const settlement of settle) {
+    const { id, kind, epoch, progress = '' } = settlement
+    add(id, textOf(settlement), kind, epoch, msOf(settlement), progress)
+  }
+  for (const { id, epoch, progress = '' } of extend) add(id, '', 'extend', epoch, 0, progress)
+  return args
+}
+
+const increased = (text: string | undefined) => String(Number(text) + 1)
+
+const flag = (value: boolean) => (value ? '1' : '0')
+
+function msOf(settlement: Settlement): number {
+  return 'keepMs' in settlement ? settlement.keepMs : settlement.delayMs
+}
+
+function textOf(settlement: Settlement): string {
+  if (settlement.kind === 'succeeded') return settlement.result
+  return 'error' in settlement ? JSON.stringify(settlement.error) : ''
+}
+
+/** The seq that the lane is at when the exchange was stale, else the reply. */
+export function toExchangeReply(raw: unknown): ExchangeReply | { readonly staleAt: number } {
+  const [now, nextAt, staleSeq, late, cancelled, flat] = raw as [string, string, string, string[], string[], string[]]
+  if (staleSeq !== '') return { staleAt: Number(staleSeq) }
+  return { nowMs: Number(now), nextAtMs: nextAt === '' ? null : Number(nextAt), late, cancelled, jobs: toJobs(flat) }
+}
+
+/** Jobs of a batch share what stands before their input: it is taken apart once. */
+function toJobs(flat: readonly string[]): ClaimedJob[] {
+  const jobs: ClaimedJob[] = []
+  const heads = new Map<string, Omit<ClaimedJob, 'id' | 'input'>>()
+  for (let at = 0; at < flat.length; at += 2) {
+    const text = flat[at + 1] as string
+    const start = bodyStart(text)
+    const head = text.slice(0, start)
+    const shared = heads.get(head) ?? toShared(head)
+    heads.set(head, shared)
+    const { epoch, attempt, lost, queue, task, createdAtMs, v, tick } = shared
+    const input = text.slice(start)
+    jobs.push({ id: flat[at] as string, epoch, attempt, lost, queue, input, task, createdAtMs, v, tick })
+  }
+  return jobs
+}
+
+function toShared(head: string): Omit<ClaimedJob, 'id' | 'input'> {
+  const { epoch, attempts, lost, queue, meta } = parseRecord(head)
+  return { epoch: epoch + 1, attempt: attempts + 1, lost, queue, ...fromMeta(meta) }
+}
