@@ -75,6 +75,9 @@ export interface PassContext {
 /** How often one pass looks again: at what has changed under it, and at what fell due meanwhile. */
 const MAX_ROUNDS = 5
 
+/** A tick whose queue is full stays due; until it is tried again. */
+const FULL_PAUSE_MS = 1_000
+
 export async function pass(context: PassContext): Promise<TickReport> {
   const { app, calls } = context
   let fired = 0
@@ -83,8 +86,10 @@ export async function pass(context: PassContext): Promise<TickReport> {
     const page = await calls.schedules({ due: true, app: app.name })
     const ticks = page.schedules.flatMap((stored) => toTick(stored, page.nowMs, context) ?? [])
     if (ticks.length === 0) return { fired, ...(await outlook(page, context)) }
-    fired += tell(ticks, await calls.fire(ticks), context)
+    const outcomes = await calls.fire(ticks)
+    fired += tell(ticks, outcomes, context)
     nowMs = page.nowMs
+    if (outcomes.every((outcome) => outcome === 'full')) return { fired, nextAtMs: nowMs + FULL_PAUSE_MS, nowMs }
   }
   return { fired, nextAtMs: nowMs, nowMs }
 }

@@ -177,8 +177,11 @@ export interface Tick {
   readonly job: Job
 }
 
-/** `fired`; `existing`: this tick or a later one has been fired already; `moved`: the schedule has changed, read it again. */
-export type FireOutcome = 'fired' | 'existing' | 'moved'
+/**
+ * `fired`; `existing`: this tick or a later one has been fired already; `moved`: the schedule has changed, read it again;
+ * `full`: its queue holds as many jobs as it may, and the schedule stays due.
+ */
+export type FireOutcome = 'fired' | 'existing' | 'moved' | 'full'
 
 export interface GetOptions {
   readonly waiter?: string

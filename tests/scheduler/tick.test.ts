@@ -222,3 +222,18 @@ test('more schedules than one call may carry, with inputs that fill it, all fire
   expect((await tick({ app, ...scene, broker: { ...scene.broker, fire } })).fired).toBe(1_206)
   expect(Math.max(...sizes)).toBeLessThanOrEqual(1_000)
 })
+
+test('a tick whose queue is full is tried again a second later, not in a loop', async () => {
+  const scene = createScene()
+  const app = appWith(every('urls', '1m', { task: tidy }))
+  await deployed(scene, app)
+  await scene.clock.advance(60_000)
+  let calls = 0
+  const fire: Broker['fire'] = async (ticks) => {
+    calls++
+    return ticks.map(() => 'full')
+  }
+  const report = await tick({ app, ...scene, broker: { ...scene.broker, fire } })
+  expect([report, calls]).toEqual([{ fired: 0, nextAtMs: scene.clock.now() + 1_000, nowMs: scene.clock.now() }, 1])
+  expect(scene.events).toEqual([])
+})

@@ -55,7 +55,7 @@ export interface RedisBrokerOptions {
   readonly ownTime?: boolean
 }
 
-const FIRE_OUTCOMES = ['fired', 'existing', 'moved'] as const
+const FIRE_OUTCOMES = ['fired', 'existing', 'moved', 'full'] as const
 const CHANGE_OUTCOMES = ['set', 'existing', 'moved'] as const
 /** Jobs whose records expire are swept in passing, once so many have been settled. */
 const SWEEP_EVERY = 450

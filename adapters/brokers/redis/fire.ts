@@ -28,7 +28,7 @@ end
  *
  * ARGV: prefix, now, the limits and flag of `ENQUEUE`, name, revision, due, next due ('' for none), the due time fired, then the
  * job as `STORE` reads it.
- * Returns fired, existing or moved.
+ * Returns fired, existing, moved or full.
  */
 export const FIRE = `${PRELUDE}
 local given, maxReady, maxTimed, newQueues = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
@@ -43,7 +43,7 @@ if s.revision ~= revision or s.due ~= due then
 end
 s.last, s.due = ARGV[10], nextDue
 readJobs(11)
-storeJobs()
+if storeJobs() == 'F' then return 'full' end
 writeSchedule(name, s)
 flushHints()
 return 'fired'

@@ -258,3 +258,29 @@ withRedis('a server without memory is StorageFull; what was accepted is there, a
   const { jobs } = await broker.exchange({ ...EXCHANGE, settle: [], want: 5 })
   expect(jobs.map(({ id }) => id)).toEqual(['before'])
 })
+
+withRedis('a tick whose queue is full stays due, and is fired once there is room', async () => {
+  const store = await startStore()
+  const broker = open(store.url, { maxReady: 1 })
+  await createClient({ broker }).enqueue('work', PAYLOAD, { id: 'first' })
+  const schedule = { name: 'often', app: 'app', definition: '{}', dueAtMs: 5, incarnation: 'i', stampMs: 1 }
+  await broker.setSchedules([{ kind: 'set', ...schedule }])
+  const job = { id: 'tick', task: 'work', queue: 'default', input: '', priority: 0, createdAtMs: 0 }
+  const tick = { schedule: 'often', revision: 1, dueAtMs: 5, nextDueAtMs: 9, job }
+  expect(await broker.fire([tick])).toEqual(['full'])
+  expect((await broker.schedules()).schedules.map(({ dueAtMs }) => dueAtMs)).toEqual([5])
+  const by = {
+    lane: 'w.1.0',
+    seq: 1,
+    queues: ['default'],
+    want: 1,
+    takeLost: true,
+    leaseMs: 30_000,
+    settle: [],
+    extend: [],
+    waitMs: 0,
+  }
+  await broker.exchange(by)
+  expect(await broker.fire([tick])).toEqual(['fired'])
+  expect((await broker.get(['tick'])).map((record) => record?.state)).toEqual(['queued'])
+})
