@@ -14,6 +14,11 @@ local function read(id)
   if r and r.state == 'x' then return nil end
   return r
 end
+local function readWithLease(id)
+  local r = read(id)
+  if not r or isFinished(r.state) then return r, nil, false end
+  return r, leaseOf(id, r)
+end
 local function write(id, r) redis.call('SET', jobKey(id), format(r)) end
 `
 
@@ -22,9 +27,7 @@ export const CANCEL = `${PRELUDE}${LEASES}
 local now, out = clock(ARGV[2]), {}
 for at = 3, #ARGV do
   local id = ARGV[at]
-  local r = read(id)
-  local s, held = nil, false
-  if r and not isFinished(r.state) then s, held = leaseOf(id, r) end
+  local r, s, held = readWithLease(id)
   if not r then out[#out + 1] = 'unknown'
   elseif isFinished(r.state) then out[#out + 1] = r.state == 'c' and 'cancelled' or 'finished'
   elseif held then
@@ -67,9 +70,7 @@ export const REMOVE = `${PRELUDE}${LEASES}
 local now, out = clock(ARGV[2]), {}
 for at = 3, #ARGV do
   local id = ARGV[at]
-  local r = read(id)
-  local s, held = nil, false
-  if r and not isFinished(r.state) then s, held = leaseOf(id, r) end
+  local r, s, held = readWithLease(id)
   if not r then out[#out + 1] = 'unknown'
   elseif held then out[#out + 1] = 'active'
   else
