@@ -108,12 +108,17 @@ export interface ExchangeRequest {
   readonly queues: readonly string[]
   /** How many jobs are wanted; 0 claims nothing. */
   readonly want: number
+  /**
+   * How many of them, the last ones, are claimed ahead: they will not be started at once. One that was claimed so for the first time
+   * and whose lease is lost before any extension counts no lost lease: what ended its worker may well be another.
+   */
+  readonly ahead?: number
   /** Whether one of them may be a job that has lost a lease before: never two at a time in one lane. */
   readonly takeLost: boolean
   readonly leaseMs: number
   readonly settle: readonly Settlement[]
   readonly extend: readonly Extension[]
-  /** When fewer jobs were claimed than wanted: registers the lane to be named by a hint for so long. 0 does not. */
+  /** When fewer jobs were claimed than could be started at once: registers the lane to be named by a hint for so long. 0 does not. */
   readonly waitMs: number
   readonly presence?: WorkerPresence
 }
@@ -142,11 +147,11 @@ export interface ExchangeReply {
    * that came back full may say now without having looked.
    */
   readonly nextAtMs: number | null
+  /** How many workers were here lately, where the broker gives no hints and has counted: who polls does so the less, the more they are. */
+  readonly workers?: number
 }
 
 export interface PeekRequest {
-  /** Who asks: what its presence is kept under. */
-  readonly lane: string
   readonly queues: readonly string[]
   readonly presence?: WorkerPresence
 }

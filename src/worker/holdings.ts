@@ -5,15 +5,22 @@ const MAX_EXTENSIONS = 300
 /** Progress goes with an exchange that is made anyway, or with one of its own after so long. */
 const PROGRESS_MS = 500
 
-/** The jobs a worker holds leases of. */
+/** The jobs a worker holds leases of: those that run, and the stock of those that were claimed and wait to be started. */
 export interface Holdings {
   readonly size: number
+  readonly running: number
   /** When an exchange is due for them at the latest: a lease to extend, progress to tell. */
   readonly nextExtensionMs: number
   get(id: string): Run | undefined
   all(): readonly Run[]
-  /** Takes a run in; one of the same job under an earlier lease is abandoned. */
+  /** The stock, oldest first. */
+  stock(): readonly Run[]
+  /** When the oldest of the stock was claimed. */
+  readonly stockSinceMs: number
+  /** Takes a run in, not started yet; one of the same job under an earlier lease is abandoned. */
   add(run: Run): void
+  /** Takes the oldest of the stock to be started now. */
+  startNext(): Run | undefined
   /** Forgets a run that has ended. */
   remove(run: Run): void
   /** Lets go of a run whose lease is lost: what its handler still does no longer counts. */
@@ -30,6 +37,7 @@ export interface Holdings {
 export function createHoldings(leaseMs: number): Holdings {
   /** Kept in the order of claims and extensions, so the first one is the one due first. */
   const runs = new Map<string, Run>()
+  const waiting = new Set<Run>()
   let progressAtMs = Number.POSITIVE_INFINITY
 
   function nextLeaseMs(): number {
@@ -38,6 +46,7 @@ export function createHoldings(leaseMs: number): Holdings {
   }
 
   function remove(run: Run): void {
+    waiting.delete(run)
     if (runs.get(run.id) === run) runs.delete(run.id)
   }
 
@@ -64,6 +73,14 @@ export function createHoldings(leaseMs: number): Holdings {
     get size() {
       return runs.size
     },
+    get running() {
+      return runs.size - waiting.size
+    },
+    stock: () => [...waiting],
+    get stockSinceMs() {
+      for (const run of waiting) return run.startedAtMs
+      return Number.POSITIVE_INFINITY
+    },
     get nextExtensionMs() {
       return Math.min(nextLeaseMs(), progressAtMs)
     },
@@ -73,6 +90,14 @@ export function createHoldings(leaseMs: number): Holdings {
       const before = runs.get(run.id)
       if (before) abandon(before)
       runs.set(run.id, run)
+      waiting.add(run)
+    },
+    startNext() {
+      for (const run of waiting) {
+        waiting.delete(run)
+        return run
+      }
+      return undefined
     },
     remove,
     abandon,

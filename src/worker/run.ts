@@ -25,7 +25,8 @@ export class Run implements JobContext {
   readonly definition: Task | undefined
   /** The lane that claimed it. */
   readonly lane: string
-  readonly startedAtMs: number
+  /** When it was claimed, then when its handler began. */
+  startedAtMs: number
   /** When its lease has to be extended, by the monotonic clock. */
   extendAtMs: number
   /** Progress told since the last exchange. */

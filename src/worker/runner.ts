@@ -16,12 +16,15 @@ const MAX_UNKNOWN_SEEN = 1_000
 
 /** Runs claimed jobs, and puts what becomes of them into the outbox. */
 export interface Runner {
+  /** Starts the job, or as soon as one of those that run has ended. */
   start(job: ClaimedJob, lane: string): void
   /** Gives a job back that was claimed but is not to be started any more. */
   refuse(job: ClaimedJob, lane: string): void
   cancel(id: string): void
   /** A settlement or an extension came too late: the lease is another's. */
   lostLease(ref: LeaseRef): void
+  /** Returns what has not been started, at once and uncounted. Answers how many jobs those were. */
+  releaseStock(reason: string): number
   /** Returns all that still runs, at once and uncounted, and aborts it. */
   releaseAll(): void
 }
@@ -30,18 +33,21 @@ export interface RunnerOptions {
   readonly app: App
   readonly holdings: Holdings
   readonly outbox: Outbox
+  readonly concurrency: number
   readonly leaseMs: number
   readonly maxResultBytes: number
   readonly clock: Clock
   readonly random: () => number
   readonly totals: { -readonly [Total in keyof WorkerTotals]: WorkerTotals[Total] }
   readonly onEvent: OnEvent | undefined
+  /** Hears of each handler that has come to its end. */
+  readonly onFinished: () => void
   /** Called when there is something to send. */
   readonly onChange: () => void
 }
 
 export function createRunner(options: RunnerOptions): Runner {
-  const { app, holdings, outbox, leaseMs, clock, random, totals, onEvent, onChange } = options
+  const { app, holdings, outbox, concurrency, leaseMs, clock, random, totals, onEvent, onFinished, onChange } = options
   const unknownSeen = new Map<string, number>()
   const hooks = { onEvent, onProgress: progressed }
 
@@ -61,8 +67,21 @@ export function createRunner(options: RunnerOptions): Runner {
   function start(job: ClaimedJob, lane: string): void {
     const run = take(job, lane)
     const reason = refusal(run)
-    if (reason !== null || !run.definition) putBack(run, reason ?? '')
-    else void execute(run, run.definition, options).then((settlement) => settle(run, settlement))
+    if (reason === null) startNext()
+    else putBack(run, reason)
+  }
+
+  function startNext(): void {
+    const run = holdings.running < concurrency ? holdings.startNext() : undefined
+    if (!run?.definition) return
+    run.startedAtMs = clock.monotonic()
+    void execute(run, run.definition, options).then((settlement) => end(run, settlement))
+  }
+
+  function end(run: Run, settlement: Settlement): void {
+    onFinished()
+    settle(run, settlement)
+    startNext()
   }
 
   function progressed(): void {
@@ -109,8 +128,16 @@ export function createRunner(options: RunnerOptions): Runner {
       totals.late++
       const run = holdings.get(id)
       // The job may be in our hands again, under a later lease: that one stays.
-      if (run?.job.epoch === epoch) holdings.abandon(run)
+      if (run?.job.epoch === epoch) {
+        holdings.abandon(run)
+        startNext()
+      }
       onEvent?.({ kind: 'job.late', id, task: run?.task ?? '' })
+    },
+    releaseStock(reason) {
+      const stock = holdings.stock()
+      for (const run of stock) release(run, reason, 0)
+      return stock.length
     },
     releaseAll() {
       for (const run of holdings.all()) {

@@ -1,6 +1,6 @@
 import type { ExchangeReply, Peek } from '../broker.ts'
 
-/** A broker without hints is asked again after pauses that grow from the first to the second. */
+/** A broker without hints is asked again after pauses that grow from the first to the second, times the workers that ask. */
 const POLL_FIRST_MS = 50
 const POLL_LAST_MS = 5_000
 
@@ -31,15 +31,17 @@ export interface SearchOptions {
   readonly probeMs: number
   /** Whether the broker can be looked at for less than an exchange. */
   readonly canPeek: boolean
-  readonly share: number
+  readonly share: () => number
   readonly hasHints: () => boolean
+  readonly random: () => number
 }
 
-export function createSearch({ probeMs, canPeek, share, hasHints }: SearchOptions): Search {
+export function createSearch({ probeMs, canPeek, share, hasHints, random }: SearchOptions): Search {
   let nextMs = Number.NEGATIVE_INFINITY
   let nextLookMs = Number.POSITIVE_INFINITY
   let abounds = false
   let pollMs = POLL_FIRST_MS
+  let workers = 1
 
   function again(): void {
     nextMs = Number.NEGATIVE_INFINITY
@@ -47,13 +49,14 @@ export function createSearch({ probeMs, canPeek, share, hasHints }: SearchOption
 
   const looks = () => canPeek && hasHints()
 
+  /** Never in step with other workers, and never longer than the leases of dead ones last. */
+  const pauseMs = () => Math.min(probeMs, pollMs * (0.5 + random()))
+
   /** Nothing is claimable before so long; a hint or a look may say otherwise. */
   function rest(inMs: number, nowMs: number): void {
     if (looks()) nextLookMs = Math.min(nextLookMs, nowMs + probeMs)
-    nextMs = Math.min(
-      nextMs,
-      nowMs + Math.min(inMs, looks() ? Number.POSITIVE_INFINITY : hasHints() ? probeMs : pollMs),
-    )
+    const askMs = looks() ? Number.POSITIVE_INFINITY : hasHints() ? probeMs : pauseMs()
+    nextMs = Math.min(nextMs, nowMs + Math.min(inMs, askMs))
   }
 
   return {
@@ -64,17 +67,18 @@ export function createSearch({ probeMs, canPeek, share, hasHints }: SearchOption
     get nextLookMs() {
       return nextLookMs
     },
-    wanted: (free) => (abounds ? Math.min(share, free) : free),
+    wanted: (free) => (abounds ? Math.min(share(), free) : free),
     asked(want, free) {
       if (want > 0 && want === free) nextMs = nextLookMs = Number.POSITIVE_INFINITY
     },
-    answered({ nowMs: brokerMs, nextAtMs, jobs }, want, nowMs) {
+    answered({ nowMs: brokerMs, nextAtMs, jobs, workers: counted }, want, nowMs) {
+      workers = counted ?? workers
       if (jobs.length > 0) pollMs = POLL_FIRST_MS
       const inMs = msUntil(nextAtMs, brokerMs)
       abounds = jobs.length === want
       if (inMs <= 0 || abounds) return again()
       rest(inMs, nowMs)
-      pollMs = Math.min(POLL_LAST_MS, pollMs * 2)
+      pollMs = Math.min(POLL_LAST_MS * workers, pollMs * 2)
     },
     looking() {
       nextLookMs = Number.POSITIVE_INFINITY

@@ -6,6 +6,7 @@ import { InvalidOption, isTqError, toError } from '../errors.ts'
 import { type OnEvent, type WorkerTotals, withoutThrowing } from '../events.ts'
 import { resend } from '../resend.ts'
 import { DEFAULT_QUEUE } from '../words.ts'
+import { createAhead } from './ahead.ts'
 import { createHoldings } from './holdings.ts'
 import { createLane, type Lane } from './lane.ts'
 import { createOutbox } from './outbox.ts'
@@ -55,6 +56,8 @@ const MIN_CLAIM = 10
 const PRESENCE_MS = 30_000
 /** A worker is said to be there for two minutes. One that only looks says so no more often than that asks for. */
 const IDLE_PRESENCE_MS = 115_000 - PRESENCE_MS
+/** What was claimed ahead is given back after so many parts of a lease: the jobs before it take longer than expected. */
+const STOCK_LEASE_PARTS = 30
 /** After a call to the broker failed for good: how long until the worker tries the next one. */
 const OUTAGE_PAUSE_MS = 1_000
 const WORKER_NAME = /^[\w.:-]{1,100}$/
@@ -100,19 +103,23 @@ export function createWorker(options: WorkerOptions): Worker {
   // A resend stops before the lease does: after that another worker may hold the jobs.
   const resending = { ...given, clock, deadlineMs: leaseMs * 0.6, onEvent, signal: outage.signal }
   const lanes = Array.from({ length: laneCount }, (_, at) => createLane(`${worker}.${at}`, broker, resending))
-  /** A lane's part of the slots: what makes a second one worth sending beside a busy one. */
-  const share = Math.ceil(concurrency / laneCount)
   const totals = { succeeded: 0, retried: 0, failed: 0, released: 0, cancelled: 0, late: 0, exchanges: 0 }
   const startedAtMs = clock.now()
   const outbox = createOutbox()
   const holdings = createHoldings(leaseMs)
+  const ahead = createAhead(concurrency)
   const search = createSearch({
     probeMs: leaseMs,
     canPeek: broker.peek !== undefined,
-    share: Math.max(share, MIN_CLAIM),
+    share: () => Math.max(share(), MIN_CLAIM),
     hasHints: () => unlisten.length > 0,
+    random: given.random,
   })
-  const runner = createRunner({ ...given, app, holdings, outbox, leaseMs, clock, totals, onEvent, onChange: pumpSoon })
+  const runner = createRunner({
+    ...{ ...given, app, holdings, outbox, concurrency, leaseMs, clock, totals, onEvent },
+    onFinished: ahead.finished,
+    onChange: pumpSoon,
+  })
 
   let phase: Phase = 'new'
   let claimed = 0
@@ -131,6 +138,7 @@ export function createWorker(options: WorkerOptions): Worker {
     if (phase === 'new' || phase === 'stopped') return
     const nowMs = clock.monotonic()
     if (phase === 'draining' && nowMs >= graceEndsMs) endGrace()
+    if (nowMs >= stockEndsMs()) giveStockBack()
     if (nowMs >= pausedUntilMs) for (let lane = nextLane(nowMs); lane; lane = nextLane(nowMs)) void send(lane, nowMs)
     if (nowMs >= pausedUntilMs && lookIsDue(nowMs)) void look(nowMs)
     if (isDone(nowMs)) stopped()
@@ -149,15 +157,39 @@ export function createWorker(options: WorkerOptions): Worker {
     const lane = lanes.find(({ busy }) => !busy)
     if (!lane) return undefined
     const alone = !lanes.some(({ busy }) => busy)
-    const worth = alone ? 1 : share
+    const worth = alone ? 1 : share()
     if (outbox.length >= worth || (search.isOn(nowMs) && freeSlots() >= worth)) return lane
     return alone && holdings.nextExtensionMs <= nowMs ? lane : undefined
   }
 
+  /** How many jobs may be held, running or claimed ahead. Where a call is no round trip nothing is to be claimed ahead. */
+  function capacity(): number {
+    return concurrency + (broker.local ? 0 : ahead.jobs)
+  }
+
+  /** A lane's part of them: what makes a second one worth sending beside a busy one. */
+  function share(): number {
+    return Math.ceil(capacity() / laneCount)
+  }
+
+  function asked(): number {
+    return lanes.reduce((sum, { wanted }) => sum + wanted, 0)
+  }
+
+  /** How many jobs could be claimed now, those claimed ahead included. */
   function freeSlots(): number {
     if (phase !== 'running') return 0
-    const asked = lanes.reduce((sum, { wanted }) => sum + wanted, 0)
-    return Math.max(0, Math.min(concurrency - holdings.size - asked, maxJobs - claimed - asked))
+    return Math.max(0, Math.min(capacity() - holdings.size - asked(), maxJobs - claimed - asked()))
+  }
+
+  function stockEndsMs(): number {
+    return holdings.stockSinceMs + leaseMs / STOCK_LEASE_PARTS
+  }
+
+  /** Another worker may be free to start them. */
+  function giveStockBack(): void {
+    ahead.reset()
+    claimed -= runner.releaseStock('claimed ahead, and the jobs before it take long')
   }
 
   async function send(lane: Lane, nowMs: number): Promise<void> {
@@ -165,13 +197,17 @@ export function createWorker(options: WorkerOptions): Worker {
     const extend = holdings.takeExtensions(nowMs)
     const free = freeSlots()
     const want = search.wanted(free)
+    const startable = Math.max(0, concurrency - holdings.size - asked())
     const waitMs = unlisten.length > 0 && want > 0 ? 2 * leaseMs : 0
     const takeLost = !holdings.holdsLost(lane.id)
     search.asked(want, free)
     totals.exchanges++
     try {
-      const request = { queues, want, takeLost, leaseMs, settle, extend, waitMs, ...presenceDue(nowMs) }
-      receive(lane, want, [...settle, ...extend], await lane.exchange(request))
+      const counts = { want, ahead: Math.max(0, want - startable) }
+      const request = { queues, ...counts, takeLost, leaseMs, settle, extend, waitMs, ...presenceDue(nowMs) }
+      const reply = await lane.exchange(request)
+      ahead.answered(nowMs, clock.monotonic())
+      receive(lane, want, [...settle, ...extend], reply)
     } catch (thrown) {
       const error = toError(thrown)
       outbox.giveBack(settle, error)
@@ -190,8 +226,7 @@ export function createWorker(options: WorkerOptions): Worker {
 
   /** An idle worker does not exchange: it only looks whether it should. */
   async function look(nowMs: number): Promise<void> {
-    const [{ id: lane } = { id: worker }] = lanes
-    const request = { lane, queues, ...presenceDue(nowMs, leaseMs - IDLE_PRESENCE_MS) }
+    const request = { queues, ...presenceDue(nowMs, leaseMs - IDLE_PRESENCE_MS) }
     search.looking()
     try {
       const peek = await resend(async () => broker.peek?.(request), { call: 'peek', ...resending })
@@ -205,7 +240,7 @@ export function createWorker(options: WorkerOptions): Worker {
   function presenceDue(nowMs: number, aheadMs = 0) {
     if (nowMs + aheadMs < nextPresenceMs) return {}
     nextPresenceMs = nowMs + PRESENCE_MS
-    return { presence: { worker, queues, concurrency, running: holdings.size, runtime, startedAtMs } }
+    return { presence: { worker, queues, concurrency, running: holdings.running, runtime, startedAtMs } }
   }
 
   function receive(lane: Lane, want: number, sent: readonly LeaseRef[], reply: ExchangeReply): void {
@@ -243,7 +278,7 @@ export function createWorker(options: WorkerOptions): Worker {
     if (lanes.some(({ busy }) => busy)) return Number.POSITIVE_INFINITY
     if (outbox.length > 0) return 0
     const searchMs = freeSlots() > 0 ? Math.min(search.nextMs, search.nextLookMs) : Number.POSITIVE_INFINITY
-    return Math.min(holdings.nextExtensionMs, searchMs)
+    return Math.min(holdings.nextExtensionMs, searchMs, stockEndsMs())
   }
 
   function isDone(nowMs: number): boolean {
@@ -316,8 +351,9 @@ export function createWorker(options: WorkerOptions): Worker {
       if (!(graceMs >= 0)) throw new InvalidOption('graceMs', 'milliseconds, 0 or more', String(graceMs))
       if (phase === 'new') phase = 'stopped'
       if (phase === 'stopped') return
-      if (phase !== 'draining') onEvent?.({ kind: 'worker.stopping', worker, running: holdings.size })
+      if (phase !== 'draining') onEvent?.({ kind: 'worker.stopping', worker, running: holdings.running })
       phase = 'draining'
+      runner.releaseStock('shutdown')
       graceEndsMs = Math.min(graceEndsMs, clock.monotonic() + graceMs)
       if (graceMs === 0) outage.abort()
       pumpSoon()

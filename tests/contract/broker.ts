@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { aheadCases } from './broker/ahead.ts'
 import { cancelCases } from './broker/cancel.ts'
 import { claimCases } from './broker/claim.ts'
 import { enqueueCases } from './broker/enqueue.ts'
@@ -25,6 +26,7 @@ export const brokerCases: readonly Case[] = [
   ...settleCases,
   ...fenceCases,
   ...leaseCases,
+  ...aheadCases,
   ...nextCases,
   ...cancelCases,
   ...operationCases,

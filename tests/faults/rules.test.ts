@@ -20,7 +20,7 @@ interface Rule {
 
 const RULES: Readonly<Record<string, Rule>> = {
   'the epoch fence': {
-    changes: [['leaseEpoch(s) == epoch % 512 and h.epoch + 1 == epoch and ', '']],
+    changes: [['leaseEpoch(s) == epoch % 256 and h.epoch + 1 == epoch and ', '']],
     shares: { delay: 20 },
     harm: 'overtaken',
   },

@@ -11,7 +11,7 @@ const MAX_GZIP_BYTES: Record<string, number> = {
   './scheduler': 5_500,
   './brokers/redis': 17_500, // 12 kB of it are Lua
   './gateway': 12_000,
-  './brokers/sqlite': 10_500,
+  './brokers/sqlite': 10_700,
 }
 
 async function gzipBytes(file: string): Promise<number> {

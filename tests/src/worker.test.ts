@@ -110,6 +110,31 @@ test('a worker on a broker without hints asks again and again', async () => {
   await worker.done
 })
 
+/** How often a worker without hints asks in so long. */
+async function asksWithin(ms: number, workers?: number): Promise<number> {
+  let asked = 0
+  const bench = createBench(({ wake: _, ...broker }) =>
+    withExchange(broker, async (_request, send) => {
+      asked++
+      return { ...(await send()), ...(workers === undefined ? {} : { workers }) }
+    }),
+  )
+  const worker = bench.start([nothing])
+  await bench.clock.advance(5 * 60_000)
+  asked = 0
+  await bench.clock.advance(ms)
+  const found = asked
+  worker.stop()
+  await worker.done
+  return found
+}
+
+test('the more workers there are on a broker without hints, the less often each of them asks, but once a lease', async () => {
+  expect(await asksWithin(60_000)).toBe(12)
+  expect(await asksWithin(60_000, 3)).toBe(4)
+  expect(await asksWithin(60_000, 1_000)).toBe(2)
+})
+
 test('an idle worker asks no more often than once a lease', async () => {
   let exchanges = 0
   const bench = createBench((broker) =>

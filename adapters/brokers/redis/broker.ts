@@ -88,6 +88,8 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
   /** Where each lane of this process was last seen to wait. */
   const waitedIn = new Map<string, readonly string[]>()
   const leaving = new Set<Promise<unknown>>()
+  /** How many workers were here lately, when last counted. */
+  let workers = 1
   /** Whether the last look found what nobody has told us of. */
   let hintsMissed = false
   let settledSinceSweep = 0
@@ -106,6 +108,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
           registered.delete(waiter)
           woken.add(waiter)
         },
+        workers: () => workers,
       })
     : undefined
 
@@ -150,6 +153,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
       jitter: random(),
     }
     const args = [nowArgument(), ...exchangeArguments(request, flags)]
+    const counted = countWorkers(request.presence)
     const raw = await rest.rows(EXCHANGE, args).catch((error: unknown) => {
       // What may not have been told has to be told again.
       if (flags.registered) registered.add(lane)
@@ -160,12 +164,20 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     if (!(('staleAt' in reply ? reply.staleAt : reply.nowMs) > 0)) throw notOurs()
     if ('staleAt' in reply) throw new StaleExchange(lane, reply.staleAt, request.seq)
     learnTime(reply.nowMs)
-    const waits = reply.jobs.length < request.want && request.waitMs > 0
+    const waits = reply.jobs.length < request.want - (request.ahead ?? 0) && request.waitMs > 0
     if (waits && !(reply.nextAtMs !== null && reply.nextAtMs <= reply.nowMs)) {
       registered.add(lane)
       waitedIn.set(lane, request.queues)
     }
-    return reply
+    return (await counted) ? { ...reply, workers } : reply
+  }
+
+  /** With every word of a worker that has to do without hints: one command. */
+  async function countWorkers(presence: WorkerPresence | undefined): Promise<boolean> {
+    if (!presence || wake?.live) return false
+    const counted = Number(await rest.command(['HLEN', keys.named('workers')]).catch(() => 0))
+    if (counted > 0) workers = counted
+    return counted > 0
   }
 
   /** A lane that listens no more leaves the lists: no hint is to go to nobody. */
@@ -186,10 +198,15 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     }
   }
 
-  async function peek({ lane, queues, presence }: PeekRequest): Promise<Peek> {
+  async function peek({ queues, presence }: PeekRequest): Promise<Peek> {
     const nowMs = estimatedNowMs()
-    const said = presence && rest.command(['HSET', keys.named('workers'), lane, `${nowMs}|${JSON.stringify(presence)}`])
-    const [{ ready, nextAtMs }] = await Promise.all([lookAtQueues({ rest, keys }, queues), said])
+    const said =
+      presence && rest.command(['HSET', keys.named('workers'), presence.worker, `${nowMs}|${JSON.stringify(presence)}`])
+    const [{ ready, nextAtMs }] = await Promise.all([
+      lookAtQueues({ rest, keys }, queues),
+      said,
+      countWorkers(presence),
+    ])
     // Who was named and has not heard of it stands in no list any more: its next exchange registers it again.
     if (ready && !hintsMissed) registered.clear()
     hintsMissed = ready
@@ -220,7 +237,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
       if (record && isFinished(record.state) && (record.atMs ?? 0) <= nowMs) return null
       const lease = record && leases.get(record.id)
       // A parked job's lease has the record's own epoch; a holder's has the next one.
-      return lease && Math.floor(lease / 2) % 512 === (record.epoch + 1) % 512 ? toActive(record, lease) : record
+      return lease && Math.floor(lease / 4) % 256 === (record.epoch + 1) % 256 ? toActive(record, lease) : record
     })
   }
 
@@ -359,7 +376,5 @@ function toWorkers(flat: readonly string[], nowMs: number) {
     if (seenAtMs + WORKER_SEEN_MS > nowMs)
       workers.push({ ...(JSON.parse(text.slice(end + 1)) as WorkerPresence), seenAtMs })
   }
-  // Any lane may speak for its worker: the last one that did counts.
-  workers.sort((a, b) => a.seenAtMs - b.seenAtMs)
-  return [...new Map(workers.map((one) => [one.worker, one])).values()]
+  return workers
 }

@@ -11,7 +11,7 @@ const REPLAY_KEPT_MS = 120_000
 /**
  * The contract's exchange: replay check, fence and settle, due and expired, claim.
  *
- * ARGV: prefix, now ('' asks the server), lane, seq, want, takeLost, leaseMs, waitMs, whether the lane is still registered,
+ * ARGV: prefix, now ('' asks the server), lane, seq, want, how many of them ahead, takeLost, leaseMs, waitMs, whether the lane is still registered,
  * whether it was woken, whether to sweep, jitter in [0, 1), presence ('' for none), the number of queues and their names, the
  * number of groups of refs and for each kind (a settlement's, or extend), epoch, ms, progress ('' for none), their number, and
  * id and text each.
@@ -21,10 +21,10 @@ const REPLAY_KEPT_MS = 120_000
  */
 export const EXCHANGE = `${PRELUDE}
 local now = clock(ARGV[2])
-local lane, seq, want = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-local takeLost, leaseMs, waitMs = ARGV[6] == '1', tonumber(ARGV[7]), tonumber(ARGV[8])
-local registered, woken, sweep, jitter, presence = ARGV[9] == '1', ARGV[10] == '1', ARGV[11] == '1', tonumber(ARGV[12]), ARGV[13]
-local cursor = 14
+local lane, seq, want, ahead = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local takeLost, leaseMs, waitMs = ARGV[7] == '1', tonumber(ARGV[8]), tonumber(ARGV[9])
+local registered, woken, sweep, jitter, presence = ARGV[10] == '1', ARGV[11] == '1', ARGV[12] == '1', tonumber(ARGV[13]), ARGV[14]
+local cursor = 15
 local function count()
   cursor = cursor + 1
   return tonumber(ARGV[cursor - 1])
@@ -80,7 +80,7 @@ if last then
       for i, ref in ipairs(refs) do
         local r = records[i] and parse(records[i])
         local s = r and not isFinished(r.state) and redis.call('ZSCORE', queueKey(r.queue, 'l'), ref[1])
-        if s and leaseEpoch(s) == ref[2] % 512 and r.epoch + 1 == ref[2] then
+        if s and leaseEpoch(s) == ref[2] % 256 and r.epoch + 1 == ref[2] then
           jobs[#jobs + 1] = ref[1]; jobs[#jobs + 1] = records[i]
         end
       end
@@ -128,7 +128,7 @@ local function succeed(i, h, body)
   expire(refIds[i], now + a.ms, now)
 end
 
-local seenInStep = {}
+local seenInStep, givenBack, emptied = {}, {}, {}
 for _, q in ipairs(order) do
   local g = byQueue[q]
   local scores = redis.call('ZMSCORE', queueKey(q, 'l'), unpack(g.ids))
@@ -136,7 +136,7 @@ for _, q in ipairs(order) do
   for n, i in ipairs(g.at) do
     local id, a, h, s = refIds[i], refAlikes[i], g.heads[n], scores[n]
     local epoch, kind, ms = a.epoch, a.kind, a.ms
-    local holds = s and leaseEpoch(s) == epoch % 512 and h.epoch + 1 == epoch and not isFinished(h.state) and not seenInStep[id]
+    local holds = s and leaseEpoch(s) == epoch % 256 and h.epoch + 1 == epoch and not isFinished(h.state) and not seenInStep[id]
     if not holds then
       ${'' /* Settled under this very lease before: a copy, not late. A lease that ended otherwise has moved the epoch further. */}
       if h.epoch ~= epoch or s then late[#late + 1] = id end
@@ -178,7 +178,7 @@ for _, q in ipairs(order) do
   if #extended > 0 then redis.call('ZADD', queueKey(q, 'l'), 'XX', unpack(extended)) end
   if #timed > 0 then redis.call('ZADD', queueKey(q, 't'), unpack(timed)) end
   if #failed > 0 then redis.call('ZADD', queueKey(q, 'f'), unpack(failed)) end
-  if #back > 0 then makeReady(q, back, now, true) end
+  if #back > 0 then makeReady(q, back, now, true); givenBack[#givenBack + 1] = q end
 end
 
 ${'' /* Before anything is claimed: what was put back in this very step is read with its new epoch. */}
@@ -197,7 +197,7 @@ ${'' /* An entry that its job has left behind may name a job that is active: suc
 local function lease(q, ids, epochs, texts)
   if #ids == 0 then return end
   local args = {}
-  for i, id in ipairs(ids) do args[2 * i - 1], args[2 * i] = score(now + leaseMs, epochs[i], 0), id end
+  for i, id in ipairs(ids) do args[2 * i - 1], args[2 * i] = score(now + leaseMs, epochs[i], epochs[i] == 1 and taken + i > want - ahead and 2 or 0), id end
   local scores = nil
   if redis.call('ZADD', queueKey(q.name, 'l'), 'NX', unpack(args)) < #ids then scores = redis.call('ZMSCORE', queueKey(q.name, 'l'), unpack(ids)) end
   for i, id in ipairs(ids) do
@@ -214,19 +214,25 @@ local function moveDue(q)
   makeReady(q.name, entries, now, false)
   q.due = redis.call('ZRANGE', queueKey(q.name, 't'), 0, 0, 'WITHSCORES')
 end
-${'' /* A lease that has ended without a word. The first time it is taken over at once; then it is parked, longer and longer; at last it fails. */}
+${
+  '' /*
+  A lease that has ended without a word. A job that was only claimed ahead goes back uncounted. Any other is taken over at once the
+  first time; then it is parked, longer and longer; at last it fails.
+*/
+}
 local function takeOver(q)
   if not (q.leases[2] and leaseEnds(q.leases[2]) <= now) then return end
-  local ids, scores, jkeys = {}, {}, {}
+  local ids, scores, jkeys, back = {}, {}, {}, {}
+  if q.leases[16] and leaseEnds(q.leases[16]) <= now then q.leases = redis.call('ZRANGE', queueKey(q.name, 'l'), 0, 499, 'WITHSCORES') end
   for i = 1, #q.leases, 2 do
-    if leaseEnds(q.leases[i + 1]) <= now then ids[#ids + 1] = q.leases[i]; scores[#ids] = q.leases[i + 1]; jkeys[#ids] = jobKey(q.leases[i]) end
+    if leaseEnds(q.leases[i + 1]) <= now and (i < 16 or isAhead(q.leases[i + 1])) then ids[#ids + 1] = q.leases[i]; scores[#ids] = q.leases[i + 1]; jkeys[#ids] = jobKey(q.leases[i]) end
   end
   local records, gone, left = redis.call('MGET', unpack(jkeys)), {}, false
   for i, id in ipairs(ids) do
     local r = records[i] and parse(records[i])
     if not r or isFinished(r.state) then gone[#gone + 1] = id
     else
-      local parked = leaseEpoch(scores[i]) == r.epoch % 512
+      local parked = leaseEpoch(scores[i]) == r.epoch % 256
       local asked = tonumber(scores[i]) % 2 == 1
       if asked or (not parked and r.lost + 1 >= ${MAX_LOST_LEASES}) then
         r.epoch = r.epoch + 2; r.lost = r.lost + 1; r.fin = now; r.at = now + ${FAILED_KEEP_MS}
@@ -234,6 +240,9 @@ local function takeOver(q)
         if not asked then r.err = '${LOST_ERROR}'; redis.call('ZADD', queueKey(q.name, 'f'), int(now), id) end
         gone[#gone + 1] = id
         expire(id, r.at, r.fin); hintWaiters(r.waiters); r.waiters = ''; put(id, r)
+      elseif not parked and isAhead(scores[i]) then
+        r.epoch = r.epoch + 2; r.state = 'q'; r.at = 0; put(id, r)
+        gone[#gone + 1] = id; back[#back + 1] = entry(id, r.epoch, #r.body, r.pri)
       elseif not parked and r.lost > 0 then
         local ms = math.floor(r.lost * leaseMs * (0.5 + jitter / 2))
         r.epoch = r.epoch + 2; r.lost = r.lost + 1; r.state = 'y'; r.at = now + ms
@@ -249,6 +258,7 @@ local function takeOver(q)
     end
   end
   if #gone > 0 then redis.call('ZREM', queueKey(q.name, 'l'), unpack(gone)) end
+  if #back > 0 then flushPuts(); makeReady(q.name, back, now, true) end
   if left and takeLost then sooner(now) end
 end
 local function pop(q, n)
@@ -291,9 +301,7 @@ local function claimReady(q)
       else ids[#ids + 1] = id; epochs[#ids] = epoch; jkeys[#ids] = jobKey(id) end
     end
     if #back > 0 then
-      local reversed = {}
-      for i = #back, 1, -1 do reversed[#reversed + 1] = back[i] end
-      makeReady(q.name, reversed, now, true)
+      makeReady(q.name, back, now, true)
       sooner(now)
     end
     local records, seen, claims, claimEpochs, texts = redis.call('MGET', unpack(jkeys)), {}, {}, {}, {}
@@ -328,14 +336,16 @@ for _, q in ipairs(queues) do
   ${'' /* A claim that comes back full has not looked whether more is left: asking would cost a command each time. */}
   if q.left then sooner(now) end
   if woken and q.left then nameWaiting(q.name) end
+  emptied[q.name] = want > 0 and not q.left
 end
+for _, name in ipairs(givenBack) do if not emptied[name] then nameWaiting(name) end end
 
 flushPuts()
 flushWindows()
 if sweep then sweepWindow(now, 500) end
-if presence ~= '' then redis.call('HSET', prefix .. 'workers', lane, int(now) .. '|' .. presence) end
+if presence ~= '' then redis.call('HSET', prefix .. 'workers', string.match(lane, '^(.*)%.') or lane, int(now) .. '|' .. presence) end
 ${'' /* A lane that stands in the lists already stays there while it goes on waiting. */}
-local waits = taken < want and waitMs > 0 and not (nextAt and nextAt <= now)
+local waits = taken < want - ahead and waitMs > 0 and not (nextAt and nextAt <= now)
 for _, name in ipairs(waits ~= registered and queueNames or {}) do
   local key = queueKey(name, 'w')
   if registered then redis.call('LREM', key, 0, lane)

@@ -15,7 +15,8 @@ import { STUB_MS } from '../../../src/broker.ts'
  * (scheduled), `y` retrying, `s` succeeded, `f` failed, `c` cancelled, `x` removed. Its epoch is that of the last lease
  * that has ended; a claim holds the next one.
  *
- * A lease's score is (ms * 512 + epoch % 512) * 2 + cancelAsked: one ZMSCORE fences a whole batch. Below 2^53 until 2248.
+ * A lease's score is (ms * 256 + epoch % 256) * 4 + flags (1: its cancellation was asked for, 2: claimed ahead and not extended yet): one
+ * ZMSCORE fences a whole batch. Below 2^53 until 2248.
  *
  * An entry of a ready list is the id; with a tab and the epoch once it has one, so that an entry that a job has left behind
  * never brings it back; with another tab and the size in KiB if the job is large, so that a claim is bounded before it reads; with a third and the
@@ -89,18 +90,22 @@ local function markPriorities(q)
   local s = redis.call('GET', queueKey(q, 's')) or '||'
   if not string.match(s, '|p$') then redis.call('SET', queueKey(q, 's'), string.match(s, '^(%d*|%d*)|') .. '|p') end
 end
+${'' /* In front each entry is pushed before the last: from the end, so that the first one stays first. */}
 local function makeReady(q, entries, now, front)
   local ready, prioritized = {}, {}
-  for at, e in ipairs(entries) do
+  for i = 1, #entries do
+    local at = front and #entries + 1 - i or i
+    local e = entries[at]
     local _, _, _, pri = parseEntry(e)
-    if pri ~= 0 then prioritized[#prioritized + 1] = int(pri); prioritized[#prioritized + 1] = ranked(e, now, at) else ready[#ready + 1] = e end
+    if pri ~= 0 then prioritized[#prioritized + 1] = int(pri); prioritized[#prioritized + 1] = ranked(e, front and 0 or now, at) else ready[#ready + 1] = e end
   end
   if #ready > 0 then redis.call(front and 'LPUSH' or 'RPUSH', queueKey(q, 'r'), unpack(ready)) end
   if #prioritized > 0 then redis.call('ZADD', queueKey(q, 'p'), unpack(prioritized)) end
 end
-local function score(ms, epoch, cancelAsked) return int((ms * 512 + epoch % 512) * 2 + cancelAsked) end
+local function score(ms, epoch, flags) return int((ms * 256 + epoch % 256) * 4 + flags) end
 local function leaseEnds(s) return math.floor(tonumber(s) / 1024) end
-local function leaseEpoch(s) return math.floor(tonumber(s) / 2) % 512 end
+local function leaseEpoch(s) return math.floor(tonumber(s) / 4) % 256 end
+local function isAhead(s) return math.floor(tonumber(s) / 2) % 2 == 1 end
 local function isFinished(state) return state == 's' or state == 'f' or state == 'c' or state == 'x' end
 local function task(meta) return string.match(meta, '^([^|]*)|') end
 local function fingerprint(body) return string.sub(redis.sha1hex(body), 1, 16) end

@@ -6,7 +6,7 @@ const LEASES = `
 local function leaseOf(id, r)
   local s = redis.call('ZSCORE', queueKey(r.queue, 'l'), id)
   if not s then return nil end
-  return s, leaseEpoch(s) == (r.epoch + 1) % 512
+  return s, leaseEpoch(s) == (r.epoch + 1) % 256
 end
 local function read(id)
   local text = redis.call('GET', jobKey(id))

@@ -10,6 +10,8 @@ import { openStream, type Stream } from './stream.ts'
  * what polling comes to: a server without streams costs latency, never a job.
  */
 export interface RedisWake extends Wake {
+  /** Whether hints arrive by now. */
+  readonly live: boolean
   close(): void
 }
 
@@ -20,14 +22,20 @@ export interface WakeOptions {
   readonly clock: Clock
   readonly random: () => number
   readonly onHint: (waiter: string) => void
+  /** How many workers there are, as far as known. */
+  readonly workers: () => number
 }
 
 const REOPEN_MS = 240_000
-/** Between two tries to open a stream, and two looks of everybody meanwhile: the pauses grow from the first to the second. */
+/**
+ * Between two tries to open a stream, and two looks of everybody meanwhile: the pauses grow from the first to the second, times the
+ * workers that do the same, but no further than a lease usually lasts.
+ */
 const RETRY_FIRST_MS = 250
 const RETRY_LAST_MS = 5_000
+const RETRY_MOST_MS = 30_000
 
-export function createWake({ url, token, channel, clock, random, onHint }: WakeOptions): RedisWake {
+export function createWake({ url, token, channel, clock, random, onHint, workers }: WakeOptions): RedisWake {
   const hints = new Map<string, (kind?: 'look') => void>()
   let stream: Stream | undefined
   let opening: Promise<void> | undefined
@@ -78,7 +86,7 @@ export function createWake({ url, token, channel, clock, random, onHint }: WakeO
     opened = true
     if (hints.size === 0) return
     schedule(retryMs * (0.5 + random() / 2), open)
-    retryMs = Math.min(RETRY_LAST_MS, retryMs * 2)
+    retryMs = Math.min(RETRY_LAST_MS * workers(), RETRY_MOST_MS, retryMs * 2)
     hintAll()
   }
 
@@ -96,6 +104,9 @@ export function createWake({ url, token, channel, clock, random, onHint }: WakeO
   }
 
   return {
+    get live() {
+      return stream !== undefined
+    },
     async listen(waiter, onNamed) {
       hints.set(waiter, onNamed)
       opening ??= open()

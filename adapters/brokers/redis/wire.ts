@@ -12,11 +12,12 @@ export interface LaneFlags {
 }
 
 export function exchangeArguments(request: ExchangeRequest, { registered, woken, sweep, jitter }: LaneFlags): string[] {
-  const { lane, seq, want, takeLost, leaseMs, waitMs, queues, presence } = request
+  const { lane, seq, want, ahead = 0, takeLost, leaseMs, waitMs, queues, presence } = request
   return [
     lane,
     String(seq),
     String(want),
+    String(ahead),
     flag(takeLost),
     String(leaseMs),
     String(waitMs),

@@ -22,7 +22,7 @@ where seq in (select seq from tq_job where queue = ? and state in ('scheduled', 
 const RECLAIM = `
 update tq_job set
   epoch = epoch + 1,
-  lost = lost + 1,
+  lost = lost + 1 - ahead,
   state = case when cancelAsked then 'cancelled' when lost + 1 >= ${MAX_LOST_LEASES} then 'failed' when lost = 0 then 'queued' else 'retrying' end,
   atMs = case when cancelAsked or lost + 1 >= ${MAX_LOST_LEASES} then ?2 + ${FAILED_KEEP_MS} when lost = 0 then null else ?2 + cast(lost * ?3 as integer) end,
   finishedAtMs = iif(cancelAsked or lost + 1 >= ${MAX_LOST_LEASES}, ?2, null),
@@ -86,19 +86,24 @@ export interface OutlookOptions extends Pick<MoveOptions, 'nowMs' | 'holdMs'> {
 const READY = `select seq, octet_length(input) as bytes from tq_job where queue = ? and state = 'queued' and lost = 0 order by priority desc, seq limit ?`
 const LOST = `select seq, octet_length(input) as bytes from tq_job where queue = ? and state = 'queued' and lost > 0 order by seq limit 1`
 const CLAIM = `
-update tq_job set state = 'active', epoch = epoch + 1, atMs = ?
+update tq_job set state = 'active', epoch = epoch + 1, atMs = ?, ahead = 0
 where seq in (select value from json_each(?))
 returning ${JOB_COLUMNS}`
+
+/** Only on the first claim: a job that ends its worker is not to go uncounted for ever. */
+const AHEAD = `update tq_job set ahead = 1 where seq in (select value from json_each(?)) and epoch = 1`
 
 /** Claims up to `want` jobs of the queues in their order: bounded in bytes before anything is read, one lost job at most. */
 export function claimStep(
   driver: Driver,
-  { queues, want, takeLost, leaseMs }: ExchangeRequest,
+  { queues, want, ahead = 0, takeLost, leaseMs }: ExchangeRequest,
   nowMs: number,
 ): ClaimedJob[] {
   const order = candidates(driver, queues, want, takeLost)
   if (order.length === 0) return []
   const rows = driver.all(CLAIM, nowMs + leaseMs, JSON.stringify(order))
+  const claimedAhead = order.slice(want - ahead)
+  if (claimedAhead.length > 0) driver.run(AHEAD, JSON.stringify(claimedAhead))
   const bySeq = new Map(rows.map((row) => [row.seq, row]))
   return order.map((seq) => toClaimedJob(bySeq.get(seq) as Row))
 }

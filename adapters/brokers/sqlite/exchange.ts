@@ -46,7 +46,8 @@ export function exchangeStep(
   const takeLost = request.takeLost && !jobs.some(({ lost }) => lost > 0)
   const outlooks = queues.map((queue) => outlook(driver, queue, { nowMs, holdMs, takeLost }))
   const nextMs = earliest(outlooks)
-  const waits = jobs.length < request.want && request.waitMs > 0 && !(nextMs !== null && nextMs <= nowMs)
+  const waits =
+    jobs.length < request.want - (request.ahead ?? 0) && request.waitMs > 0 && !(nextMs !== null && nextMs <= nowMs)
   if (waits) registerWaiting(driver, lane, request.queues.map(queueTopic), nowMs + request.waitMs)
   sweepInPassing(driver, request, nowMs)
 

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, statfsSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { isTqError, StorageFull, UnusableStore } from '../../../src/errors.ts'
 import { type Driver, openDriver, transaction } from './driver.ts'
-import { COMPATIBLE_FORMAT, FORMAT, SCHEMA } from './schema.ts'
+import { COMPATIBLE_FORMAT, FORMAT, MIGRATIONS, SCHEMA } from './schema.ts'
 
 export interface OpenOptions {
   readonly path: string
@@ -32,7 +32,7 @@ export function openDatabase({
     driver.exec(`pragma busy_timeout = ${BUSY_MS}`)
     requireOurs(driver, besideOtherTables)
     useWriteAheadLog(driver, durability)
-    transaction(driver, () => createTables(driver))
+    transaction(driver, () => prepareTables(driver))
     return driver
   } catch (error) {
     driver.close()
@@ -137,9 +137,23 @@ function enterWriteAheadLog(driver: Driver): void {
   }
 }
 
+/** Step by step from the format that the database has. One that is newer, and still compatible, stays as it is. */
+function migrate(driver: Driver): void {
+  const [stored] = driver.all(`select value from tq_meta where key = 'format'`)
+  for (let format = Number(stored?.value); format < FORMAT; format++) {
+    driver.exec(MIGRATIONS.get(format) ?? '')
+    driver.run(`update tq_meta set value = ? where key = 'format'`, format + 1)
+  }
+}
+
 /** In one transaction: two processes that start together find the tables missing only once. */
+function prepareTables(driver: Driver): void {
+  const exist = driver.all(`select 1 from sqlite_schema where name = 'tq_meta'`).length > 0
+  if (exist) migrate(driver)
+  else createTables(driver)
+}
+
 function createTables(driver: Driver): void {
-  if (driver.all(`select 1 from sqlite_schema where name = 'tq_meta'`).length > 0) return
   driver.exec(SCHEMA)
   driver.run(`insert into tq_meta values ('format', ?), ('compatibleFormat', ?)`, FORMAT, COMPATIBLE_FORMAT)
 }

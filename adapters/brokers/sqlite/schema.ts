@@ -3,7 +3,7 @@
  * lease, expiry. Times are milliseconds since the epoch.
  *
  * `atMs` is when the job is due (scheduled, retrying), its lease ends (active), its record expires (finished).
- * `input` stands last: SQLite reads a row from the front, and what is small is read most.
+ * `ahead` is true of a lease of a job claimed ahead that has not been extended yet. `input` stands last: SQLite reads a row from the front, and what is small is read most.
  */
 export const SCHEMA = `
 create table tq_job (
@@ -20,6 +20,7 @@ create table tq_job (
   lost integer not null default 0,
   v integer not null default 1,
   cancelAsked integer not null default 0,
+  ahead integer not null default 0,
   finishedAtMs integer,
   tick text,
   progress text,
@@ -51,7 +52,12 @@ create index tq_schedule_due on tq_schedule (dueAtMs) where dueAtMs is not null;
 create table tq_meta (key text primary key, value integer not null) strict, without rowid;
 `
 
+/** What makes a database of an earlier format one of this: by the format that it has. */
+export const MIGRATIONS: ReadonlyMap<number, string> = new Map([
+  [1, 'alter table tq_job add column ahead integer not null default 0'],
+])
+
 /** Rises with every change of the tables. */
-export const FORMAT = 1
+export const FORMAT = 2
 /** The oldest format whose readers and writers this one still works beside. Rises only for a breaking change. */
 export const COMPATIBLE_FORMAT = 1

@@ -83,7 +83,7 @@ function toRow(settlement: Settlement): SqlValue[] {
 }
 
 const EXTEND = `
-update tq_job set atMs = ?, progress = coalesce(r.value->>2, progress)
+update tq_job set atMs = ?, progress = coalesce(r.value->>2, progress), ahead = 0
 from json_each(?) r
 where tq_job.id = r.value->>0 and tq_job.epoch = r.value->>1 and tq_job.state = 'active'
 returning id, cancelAsked`

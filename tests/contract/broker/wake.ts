@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Broker } from '../../../src/broker.ts'
 import type { Case, Context } from '../subject.ts'
-import { active, idsOf, job, jobs, lane, succeed, type TestLane } from '../verbs.ts'
+import { active, idsOf, job, jobs, lane, release, succeed, type TestLane } from '../verbs.ts'
 
 interface Ear {
   readonly heard: number
@@ -109,6 +109,31 @@ const hintCases = (producer: Producer): Case[] => {
         await ctx.broker.get(['a', 'nobody'], { waiter: 'result.1', waitMs: 60_000 })
         await worker.settle(succeed(held))
         await waiting.hint()
+      },
+    },
+    {
+      name: 'a lane that waits is hinted by a job that its worker gives back',
+      async run(ctx) {
+        const other = await open(ctx)
+        const worker = lane(other)
+        const held = await active(other, worker, 'a')
+        const { ears } = await waitingLanes(ctx.broker, 1)
+        await worker.settle(release(held))
+        await ears[0]?.hint()
+      },
+    },
+    {
+      name: 'a lane that could only claim ahead is not hinted: a job goes to who can start it',
+      async run(ctx) {
+        const producer = await open(ctx)
+        const { ears } = await waitingLanes(ctx.broker, 1)
+        const busy = lane(ctx.broker, 'busy.1.0')
+        const waiting = await ear(ctx.broker, busy.id)
+        await busy.exchange({ want: 2, ahead: 2, waitMs: 60_000 })
+        await producer.enqueue([job('a')])
+        await ears[0]?.hint()
+        await hintsHaveArrived(producer, ctx.broker, 'barrier')
+        assert.equal(waiting.heard, 0)
       },
     },
     {

@@ -19,6 +19,7 @@ let stores = 0
 
 function open(): {
   broker: Broker
+  polling: Broker
   clock: VirtualClock
   look: () => Promise<number | null>
   waiting: () => Promise<unknown>
@@ -30,9 +31,11 @@ function open(): {
   return {
     broker,
     clock,
+    /** The same jobs, without hints. */
+    polling: redisBroker({ url, token, prefix, clock, subscribe: false, ownTime: true }),
     /** In milliseconds from now. */
     async look() {
-      const peek = await broker.peek?.({ lane: 'idle', queues: ['default', 'mail'] })
+      const peek = await broker.peek?.({ queues: ['default', 'mail'] })
       if (!peek) throw new Error('expected a broker that can be looked at')
       return peek.nextAtMs === null ? null : peek.nextAtMs - peek.nowMs
     },
@@ -74,8 +77,17 @@ test('a look sees when a job falls due, and that it has', async () => {
 test('a look tells of the worker’s presence', async () => {
   const { broker, clock } = open()
   const presence = { worker: 'w', queues: ['default'], concurrency: 1, running: 0, runtime: 'bun', startedAtMs: 0 }
-  await broker.peek?.({ lane: 'w.0', queues: ['default'], presence })
+  await broker.peek?.({ queues: ['default'], presence })
   expect((await broker.stats()).workers).toEqual([{ ...presence, seenAtMs: clock.now() }])
+})
+
+test('workers are counted for those that have to do without hints', async () => {
+  const { broker, polling } = open()
+  const presence = { queues: ['default'], concurrency: 1, running: 0, runtime: 'bun', startedAtMs: 0 }
+  for (const worker of ['a.1', 'b.1']) await broker.peek?.({ queues: ['default'], presence: { ...presence, worker } })
+  await lane(polling, 'c.1.0').exchange({ want: 1, presence: { ...presence, worker: 'c.1' } })
+  const again = await lane(polling, 'c.1.1').exchange({ want: 1, presence: { ...presence, worker: 'c.1' } })
+  expect(again.workers).toBe(3)
 })
 
 test('a lane that was named and did not hear of it waits in the lists again', async () => {

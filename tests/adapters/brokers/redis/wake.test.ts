@@ -21,7 +21,7 @@ afterEach(async () => {
 })
 
 /** A server of streams that says what the test has it say, and a wake that listens to it. */
-function setUp({ confirms = true }: { confirms?: boolean } = {}) {
+function setUp({ confirms = true, workers = 1 }: { confirms?: boolean; workers?: number } = {}) {
   const streams: ServedStream[] = []
   const server = { refuses: false, asked: 0 }
   const http = Bun.serve({
@@ -58,6 +58,7 @@ function setUp({ confirms = true }: { confirms?: boolean } = {}) {
     clock,
     random: () => 1,
     onHint: (waiter) => named.push(waiter),
+    workers: () => workers,
   })
   ends.push(
     () => wake.close(),
@@ -154,6 +155,20 @@ test('without a stream everybody looks now and then, after pauses that grow, unt
   expect(streams.length).toBe(2)
   await clock.advance(200_000)
   expect(heard.a).toBe(9)
+})
+
+test('the more workers have no stream, the less often each of them looks, but once in half a minute', async () => {
+  const { clock, server, streams, heard, listen } = setUp({ workers: 100 })
+  await listen('a')
+  server.refuses = true
+  streams[0]?.end()
+  await eventually(() => heard.a === 1)
+  for (const [at, pauseMs] of [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000].entries()) {
+    await clock.advance(pauseMs - 1)
+    expect(heard.a).toBe(at + 1)
+    await clock.advance(1)
+    await eventually(() => heard.a === at + 2)
+  }
 })
 
 test('whoever listens while there are no streams at all is served by looks, and by the stream once there is one', async () => {

@@ -86,8 +86,22 @@ test('a database of a newer breaking format is refused with both formats', async
   driver.run(`update tq_meta set value = 9 where key in ('format', 'compatibleFormat')`)
   await broker.close()
   expect(() => sqliteBroker({ path })).toThrow(
-    unusable({ expected: expect.stringContaining('format 1'), got: expect.stringContaining('9') }),
+    unusable({ expected: expect.stringContaining('format 2'), got: expect.stringContaining('9') }),
   )
+})
+
+test('a database of the first format is brought up to date with the jobs it holds', async () => {
+  const path = folder.file('tq.db')
+  const { broker, driver } = countedBroker(path)
+  await broker.enqueue([job('a')])
+  driver.exec('alter table tq_job drop column ahead')
+  driver.run(`update tq_meta set value = 1 where key = 'format'`)
+  await broker.close()
+  const updated = countedBroker(path)
+  const [held] = await lane(updated.broker).claim(1, { ahead: 1 })
+  expect(held?.id).toBe('a')
+  expect(updated.driver.all(`select value from tq_meta where key = 'format'`)).toEqual([{ value: 2 }])
+  await updated.broker.close()
 })
 
 test('a database of a newer format that is compatible is used', async () => {
