@@ -44,6 +44,8 @@ export interface Broker {
   list(filter: JobFilter): Promise<JobPage>
   /** Counts per queue of the jobs that wait, run or have failed, and the workers that were here lately. */
   stats(): Promise<BrokerStats>
+  /** The workers that were here lately: what `stats` tells of them, without counting anything. */
+  workers(): Promise<readonly SeenWorker[]>
   /** Cancels jobs: a waiting one at once, an active one by asking its worker. */
   cancel(ids: readonly string[]): Promise<readonly CancelOutcome[]>
   /** Replays failed and cancelled jobs from their first attempt. Fenced by the epoch that the caller saw, so that a late copy does nothing. */
@@ -170,6 +172,12 @@ export interface WorkerPresence {
   readonly running: number
   readonly runtime: string
   readonly startedAtMs: number
+  /** How long the tasks that have run there take, 95 of 100 runs of each, by name. */
+  readonly p95Ms?: Readonly<Record<string, number>>
+}
+
+export interface SeenWorker extends WorkerPresence {
+  readonly seenAtMs: number
 }
 
 export interface Tick {
@@ -222,7 +230,7 @@ export interface QueueStats {
 export interface BrokerStats {
   readonly nowMs: number
   readonly queues: readonly QueueStats[]
-  readonly workers: readonly (WorkerPresence & { readonly seenAtMs: number })[]
+  readonly workers: readonly SeenWorker[]
 }
 
 /** `cancelled` at once; `asked`: its worker will hear of it; `finished` already; `unknown` id. */

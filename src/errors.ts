@@ -198,6 +198,20 @@ export class JobTimeout extends TqError {
   }
 }
 
+/** A drain came to its end in the middle of a job that had had nearly all of its time. */
+export class DrainTooShort extends TqError {
+  override name = 'DrainTooShort' as const
+  readonly task: string
+  readonly budgetMs: number
+  constructor(task: string, budgetMs: number) {
+    super(
+      `expected a job of "${task}" to end within a drain of ${budgetMs} ms, got no end: run it with \`tq work\`, raise budgetMs where the platform lets you, or split the work`,
+    )
+    this.task = task
+    this.budgetMs = budgetMs
+  }
+}
+
 /** Why a job's signal aborted although its handler did nothing wrong. */
 export class JobAborted extends TqError {
   override name = 'JobAborted' as const

@@ -14,4 +14,5 @@ export { type Backoff, exponential, fixed, type Jitter, list, type RetryPolicy }
 export type { Schedule } from './schedule.ts'
 export { defineTask, type JobContext, type Task, type TaskDefinition, type TaskPolicy } from './task.ts'
 export { DEFAULT_QUEUE, FINISHED_STATES, JOB_STATES, type JobState } from './words.ts'
+export { type DrainOptions, type DrainReport, drain } from './worker/drain.ts'
 export { createWorker, type Worker, type WorkerOptions } from './worker/worker.ts'

@@ -74,7 +74,8 @@ function succeed(run: Run, task: Task, result: string, options: ExecuteOptions):
   return { kind: 'succeeded', id: run.id, epoch: run.job.epoch, result, keepMs: task.policy.keepResultMs }
 }
 
-function fail(run: Run, task: Task, thrown: Error, options: ExecuteOptions): Settlement {
+/** What becomes of a job whose attempt has ended with an error: cancelled, tried again later, or failed. */
+export function fail(run: Run, task: Task, thrown: Error, options: ExecuteOptions): Settlement {
   const { id, attempt, job } = run
   const facts = { id, task: run.task }
   if (run.cancelled) {

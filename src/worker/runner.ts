@@ -3,7 +3,8 @@ import type { ClaimedJob, LeaseRef, Settlement } from '../broker.ts'
 import type { Clock } from '../clock.ts'
 import type { OnEvent, WorkerTotals } from '../events.ts'
 import { exponential } from '../retry.ts'
-import { execute, refusal } from './execute.ts'
+import type { Durations } from './durations.ts'
+import { execute, fail, refusal } from './execute.ts'
 import type { Holdings } from './holdings.ts'
 import type { Outbox } from './outbox.ts'
 import { Run } from './run.ts'
@@ -40,6 +41,11 @@ export interface RunnerOptions {
   readonly random: () => number
   readonly totals: { -readonly [Total in keyof WorkerTotals]: WorkerTotals[Total] }
   readonly onEvent: OnEvent | undefined
+  readonly durations: Durations
+  /** Why a job that this worker could run is not to be started now; null when it is. It is put back for later. */
+  readonly admit: ((run: Run) => string | null) | undefined
+  /** For a job that still runs when everything is returned: an error makes that a failed attempt. */
+  readonly cutOff: ((run: Run) => Error | undefined) | undefined
   /** Hears of each handler that has come to its end. */
   readonly onFinished: () => void
   /** Called when there is something to send. */
@@ -47,7 +53,8 @@ export interface RunnerOptions {
 }
 
 export function createRunner(options: RunnerOptions): Runner {
-  const { app, holdings, outbox, concurrency, leaseMs, clock, random, totals, onEvent, onFinished, onChange } = options
+  const { app, holdings, outbox, concurrency, leaseMs, clock, random, totals, onEvent } = options
+  const { durations, admit, cutOff, onFinished, onChange } = options
   const unknownSeen = new Map<string, number>()
   const hooks = { onEvent, onProgress: progressed }
 
@@ -66,7 +73,7 @@ export function createRunner(options: RunnerOptions): Runner {
 
   function start(job: ClaimedJob, lane: string): void {
     const run = take(job, lane)
-    const reason = refusal(run)
+    const reason = refusal(run) ?? admit?.(run) ?? null
     if (reason === null) startNext()
     else putBack(run, reason)
   }
@@ -80,6 +87,7 @@ export function createRunner(options: RunnerOptions): Runner {
 
   function end(run: Run, settlement: Settlement): void {
     onFinished()
+    durations.add(run.task, clock.monotonic() - run.startedAtMs)
     settle(run, settlement)
     startNext()
   }
@@ -141,8 +149,13 @@ export function createRunner(options: RunnerOptions): Runner {
     },
     releaseAll() {
       for (const run of holdings.all()) {
-        release(run, 'shutdown', 0)
-        run.abort('shutdown')
+        durations.add(run.task, clock.monotonic() - run.startedAtMs)
+        const error = cutOff?.(run)
+        if (error && run.definition) {
+          settle(run, fail(run, run.definition, error, options))
+          run.released = true
+        } else release(run, 'shutdown', 0)
+        run.abort(error ?? 'shutdown')
       }
     },
   }

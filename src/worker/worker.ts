@@ -7,9 +7,11 @@ import { type OnEvent, type WorkerTotals, withoutThrowing } from '../events.ts'
 import { resend } from '../resend.ts'
 import { DEFAULT_QUEUE } from '../words.ts'
 import { createAhead } from './ahead.ts'
+import { createDurations, type Durations } from './durations.ts'
 import { createHoldings } from './holdings.ts'
 import { createLane, type Lane } from './lane.ts'
 import { createOutbox } from './outbox.ts'
+import type { Run } from './run.ts'
 import { createRunner } from './runner.ts'
 import { createSearch } from './search.ts'
 
@@ -50,6 +52,19 @@ export interface Worker {
   stop(options?: { graceMs?: number }): void
 }
 
+/** What a drain, whose time and calls are counted, sets beyond a worker's options. */
+export interface WorkerLimits {
+  readonly durations?: Durations
+  readonly admit?: (run: Run) => string | null
+  readonly cutOff?: (run: Run) => Error | undefined
+  /** Whether it may ask for more jobs. */
+  readonly mayClaim?: () => boolean
+  /** How often it says that it is there. */
+  readonly presenceMs?: number
+  /** How long after an exchange the next one may follow while jobs run: what ends meanwhile goes together. */
+  readonly paceMs?: () => number
+}
+
 const DEFAULT_GRACE_MS = 10_000
 /** An exchange costs as many commands for few jobs as for many: a lane leaves nothing to another for less than this. */
 const MIN_CLAIM = 10
@@ -83,7 +98,7 @@ type Phase = 'new' | 'running' | 'draining' | 'stopped'
  * console.log(totals.succeeded) // 1
  * ```
  */
-export function createWorker(options: WorkerOptions): Worker {
+export function createWorker(options: WorkerOptions, limits: WorkerLimits = {}): Worker {
   const {
     app,
     broker,
@@ -99,6 +114,7 @@ export function createWorker(options: WorkerOptions): Worker {
     onEvent,
     ...given
   } = withDefaults(options)
+  const { durations = createDurations(), presenceMs = PRESENCE_MS, mayClaim = () => true } = limits
   const outage = new AbortController()
   // A resend stops before the lease does: after that another worker may hold the jobs.
   const resending = { ...given, clock, deadlineMs: leaseMs * 0.6, onEvent, signal: outage.signal }
@@ -116,7 +132,9 @@ export function createWorker(options: WorkerOptions): Worker {
     random: given.random,
   })
   const runner = createRunner({
-    ...{ ...given, app, holdings, outbox, concurrency, leaseMs, clock, totals, onEvent },
+    ...{ ...given, app, holdings, outbox, concurrency, leaseMs, clock, totals, onEvent, durations },
+    admit: limits.admit,
+    cutOff: limits.cutOff,
     onFinished: ahead.finished,
     onChange: pumpSoon,
   })
@@ -126,6 +144,7 @@ export function createWorker(options: WorkerOptions): Worker {
   let nextPresenceMs = clock.monotonic()
   let graceEndsMs = Number.POSITIVE_INFINITY
   let pausedUntilMs = 0
+  let pacedUntilMs = 0
   let pumpQueued = false
   let cancelTimer: (() => void) | undefined
   let unlisten: readonly (() => void)[] = []
@@ -139,10 +158,14 @@ export function createWorker(options: WorkerOptions): Worker {
     const nowMs = clock.monotonic()
     if (phase === 'draining' && nowMs >= graceEndsMs) endGrace()
     if (nowMs >= stockEndsMs()) giveStockBack()
-    if (nowMs >= pausedUntilMs) for (let lane = nextLane(nowMs); lane; lane = nextLane(nowMs)) void send(lane, nowMs)
+    if (nowMs >= sendFromMs()) for (let lane = nextLane(nowMs); lane; lane = nextLane(nowMs)) void send(lane, nowMs)
     if (nowMs >= pausedUntilMs && lookIsDue(nowMs)) void look(nowMs)
     if (isDone(nowMs)) stopped()
     else sleepUntilNextReason(nowMs)
+  }
+
+  function sendFromMs(): number {
+    return holdings.running > 0 ? Math.max(pausedUntilMs, pacedUntilMs) : pausedUntilMs
   }
 
   /** Jobs that end together settle together: the pump runs after the microtasks that are queued by now. */
@@ -178,7 +201,7 @@ export function createWorker(options: WorkerOptions): Worker {
 
   /** How many jobs could be claimed now, those claimed ahead included. */
   function freeSlots(): number {
-    if (phase !== 'running') return 0
+    if (phase !== 'running' || !mayClaim()) return 0
     return Math.max(0, Math.min(capacity() - holdings.size - asked(), maxJobs - claimed - asked()))
   }
 
@@ -202,6 +225,7 @@ export function createWorker(options: WorkerOptions): Worker {
     const takeLost = !holdings.holdsLost(lane.id)
     search.asked(want, free)
     totals.exchanges++
+    pacedUntilMs = nowMs + (limits.paceMs?.() ?? 0)
     try {
       const counts = { want, ahead: Math.max(0, want - startable) }
       const request = { queues, ...counts, takeLost, leaseMs, settle, extend, waitMs, ...presenceDue(nowMs) }
@@ -239,8 +263,10 @@ export function createWorker(options: WorkerOptions): Worker {
 
   function presenceDue(nowMs: number, aheadMs = 0) {
     if (nowMs + aheadMs < nextPresenceMs) return {}
-    nextPresenceMs = nowMs + PRESENCE_MS
-    return { presence: { worker, queues, concurrency, running: holdings.running, runtime, startedAtMs } }
+    nextPresenceMs = nowMs + presenceMs
+    const p95Ms = durations.all()
+    const presence = { worker, queues, concurrency, running: holdings.running, runtime, startedAtMs }
+    return { presence: p95Ms ? { ...presence, p95Ms } : presence }
   }
 
   function receive(lane: Lane, want: number, sent: readonly LeaseRef[], reply: ExchangeReply): void {
@@ -268,7 +294,7 @@ export function createWorker(options: WorkerOptions): Worker {
   function sleepUntilNextReason(nowMs: number): void {
     cancelTimer?.()
     cancelTimer = undefined
-    const untilMs = Math.max(pausedUntilMs, Math.min(nextExchangeMs(), graceEndsMs))
+    const untilMs = Math.min(Math.max(sendFromMs(), nextExchangeMs()), Math.max(pausedUntilMs, graceEndsMs))
     if (untilMs === Number.POSITIVE_INFINITY) return
     cancelTimer = clock.after(Math.max(0, untilMs - nowMs), pumpSoon)
   }
@@ -284,7 +310,7 @@ export function createWorker(options: WorkerOptions): Worker {
   function isDone(nowMs: number): boolean {
     const idle = holdings.size === 0 && outbox.length === 0 && lanes.every(({ busy }) => !busy)
     if (!idle || phase === 'new') return false
-    return phase === 'draining' || claimed >= maxJobs || (burst && !search.isOn(nowMs))
+    return phase === 'draining' || claimed >= maxJobs || (burst && !(search.isOn(nowMs) && mayClaim()))
   }
 
   function endGrace(): void {

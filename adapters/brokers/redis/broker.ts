@@ -9,6 +9,7 @@ import type {
   PeekRequest,
   RemoveOutcome,
   RetryOutcome,
+  SeenWorker,
   Tick,
   WorkerPresence,
 } from '../../../src/broker.ts'
@@ -281,6 +282,10 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
       return toStats(await rest.rows(STATS, [nowArgument()], 3))
     },
 
+    async workers() {
+      return toWorkers((await rest.list(['HGETALL', keys.named('workers')])) as string[], estimatedNowMs())
+    },
+
     async cancel(ids) {
       return (await rest.rows(CANCEL, [nowArgument(), ...ids], ids.length)) as CancelOutcome[]
     },
@@ -367,8 +372,8 @@ function toQueueStats([queue, settings, ready = 0, prioritized = 0, active = 0, 
   return { queue, paused: paused === '1', revision: Number(revision ?? 0), counts: present }
 }
 
-function toWorkers(flat: readonly string[], nowMs: number) {
-  const workers: (WorkerPresence & { seenAtMs: number })[] = []
+function toWorkers(flat: readonly string[], nowMs: number): SeenWorker[] {
+  const workers: SeenWorker[] = []
   for (let at = 1; at < flat.length; at += 2) {
     const text = flat[at] as string
     const end = text.indexOf('|')

@@ -12,7 +12,7 @@ const REPLAY_KEPT_MS = 120_000
  * The contract's exchange: replay check, fence and settle, due and expired, claim.
  *
  * ARGV: prefix, now ('' asks the server), lane, seq, want, how many of them ahead, takeLost, leaseMs, waitMs, whether the lane is still registered,
- * whether it was woken, whether to sweep, jitter in [0, 1), presence ('' for none), the number of queues and their names, the
+ * whether it was woken, whether to sweep, jitter in [0, 1), presence ('' for none, else who, | and what it says), the number of queues and their names, the
  * number of groups of refs and for each kind (a settlement's, or extend), epoch, ms, progress ('' for none), their number, and
  * id and text each.
  * Returns { now, nextAtMs or '', seq when stale or '', late ids, cancelled ids, jobs: two each (id and record; the lease's epoch is the record's next) }.
@@ -343,7 +343,7 @@ for _, name in ipairs(givenBack) do if not emptied[name] then nameWaiting(name) 
 flushPuts()
 flushWindows()
 if sweep then sweepWindow(now, 500) end
-if presence ~= '' then redis.call('HSET', prefix .. 'workers', string.match(lane, '^(.*)%.') or lane, int(now) .. '|' .. presence) end
+if presence ~= '' then redis.call('HSET', prefix .. 'workers', string.match(presence, '^[^|]*'), int(now) .. string.match(presence, '|.*')) end
 ${'' /* A lane that stands in the lists already stays there while it goes on waiting. */}
 local waits = taken < want - ahead and waitMs > 0 and not (nextAt and nextAt <= now)
 for _, name in ipairs(waits ~= registered and queueNames or {}) do

@@ -16,6 +16,7 @@ import {
   retryStep,
   setPausedStep,
   statsStep,
+  workersStep,
 } from './operations.ts'
 import { fireStep, schedulesStep, setSchedulesStep } from './schedules.ts'
 import { createTurns } from './turns.ts'
@@ -120,6 +121,10 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
 
     async stats() {
       return statsStep(driver, Math.round(clock.now()))
+    },
+
+    async workers() {
+      return workersStep(driver, Math.round(clock.now()))
     },
 
     async cancel(ids) {

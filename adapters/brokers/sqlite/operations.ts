@@ -7,6 +7,7 @@ import type {
   QueueStats,
   RemoveOutcome,
   RetryOutcome,
+  SeenWorker,
   WorkerPresence,
 } from '../../../src/broker.ts'
 import { STUB_MS } from '../../../src/broker.ts'
@@ -88,19 +89,19 @@ export function statsStep(driver: Driver, nowMs: number): BrokerStats {
      from tq_job where state <> 'removed' group by queue, place order by queue`,
   )
   const settings = driver.all('select queue, paused, revision from tq_queue')
-  const seen = driver.all(
-    'select presence, atMs from tq_lane where presence is not null and atMs > ? order by atMs, lane',
-    nowMs - WORKER_SEEN_MS,
-  )
   return {
     nowMs,
     queues: toQueueStats(counts, settings),
-    workers: toWorkers(seen),
+    workers: workersStep(driver, nowMs),
   }
 }
 
 /** Any lane may speak for its worker: the last one that did counts. */
-function toWorkers(seen: readonly Row[]): BrokerStats['workers'] {
+export function workersStep(driver: Driver, nowMs: number): SeenWorker[] {
+  const seen = driver.all(
+    'select presence, atMs from tq_lane where presence is not null and atMs > ? order by atMs, lane',
+    nowMs - WORKER_SEEN_MS,
+  )
   const workers = seen.map(({ presence, atMs }) => ({
     ...(JSON.parse(String(presence)) as WorkerPresence),
     seenAtMs: Number(atMs),

@@ -170,6 +170,7 @@ export const operationCases: readonly Case[] = [
       await clock.advance(30_000)
       await lane(broker, 'press.1.1').exchange({ presence: { ...presence, running: 5 } })
       assert.deepEqual((await broker.stats()).workers, [{ ...presence, running: 5, seenAtMs: clock.now() }])
+      assert.deepEqual(await broker.workers(), (await broker.stats()).workers)
       await clock.advance(4 * LEASE_MS + 1)
       assert.deepEqual((await broker.stats()).workers, [])
     },
