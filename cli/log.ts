@@ -107,9 +107,10 @@ function lateness({ lateMs }: { lateMs: number }): string {
 }
 
 export function toTotals(totals: WorkerTotals): string {
-  const { exchanges, ...jobs } = totals
+  const { exchanges, commands, ...jobs } = totals
   const counts = Object.entries(jobs).filter(([name, count]) => count > 0 || name === 'succeeded')
-  return `${counts.map(([name, count]) => `${count} ${name}`).join(', ')} in ${exchanges} ${exchanges === 1 ? 'exchange' : 'exchanges'}`
+  const spent = commands === undefined ? '' : `, ${commands} commands`
+  return `${counts.map(([name, count]) => `${count} ${name}`).join(', ')} in ${exchanges} ${exchanges === 1 ? 'exchange' : 'exchanges'}${spent}`
 }
 
 /** One line, however long the text is and whatever it holds: also no control characters to play with the terminal. */

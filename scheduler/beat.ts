@@ -2,7 +2,7 @@ import { v7 } from 'uuid'
 import type { App } from '../src/app.ts'
 import type { Broker } from '../src/broker.ts'
 import { type Clock, sleep, systemClock } from '../src/clock.ts'
-import { InvalidOption } from '../src/errors.ts'
+import { InvalidOption, isTqError } from '../src/errors.ts'
 import { type OnEvent, withoutThrowing } from '../src/events.ts'
 import { createCalls } from './calls.ts'
 import { checkStamp, deploy } from './deploy.ts'
@@ -20,7 +20,10 @@ export interface BeatOptions {
 }
 
 export interface Beat {
-  /** Stores the app's schedules, then fires what falls due until it is stopped. */
+  /**
+   * Stores the app's schedules, then fires what falls due until it is stopped. Rejects with `UnusableStore` when its broker's store
+   * cannot be used.
+   */
   run(): Promise<void>
   /** Ends `run` once the call that is under way has ended. */
   stop(): void
@@ -77,7 +80,8 @@ export function createBeat(options: BeatOptions): Beat {
     try {
       return await run()
     } catch (error) {
-      if (!calls.caused(error)) throw error
+      // No waiting mends a store that cannot be used.
+      if (!calls.caused(error) || isTqError(error, 'UnusableStore')) throw error
       return null
     }
   }

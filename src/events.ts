@@ -1,4 +1,5 @@
 import type { JobError } from './job.ts'
+import type { Spent } from './spent.ts'
 
 /** Everything that tq tells while it runs. Logic emits these; one place turns them into lines. */
 export type TqEvent =
@@ -70,7 +71,7 @@ interface JobFacts {
   readonly task: string
 }
 
-export interface WorkerTotals {
+export interface WorkerTotals extends Spent {
   readonly succeeded: number
   readonly retried: number
   readonly failed: number

@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../clock.ts'
 import { InvalidOption, isTqError, toError } from '../errors.ts'
 import { type OnEvent, type WorkerTotals, withoutThrowing } from '../events.ts'
 import { resend } from '../resend.ts'
+import { spentOn } from '../spent.ts'
 import { DEFAULT_QUEUE } from '../words.ts'
 import { createHoldings } from './holdings.ts'
 import { createLane, type Lane } from './lane.ts'
@@ -40,7 +41,7 @@ export interface WorkerOptions {
 }
 
 export interface Worker {
-  /** Works until it is stopped; resolves with what it has done. Rejects with `UnusableStore` when its broker's data is broken. */
+  /** Works until it is stopped; resolves with what it has done. Rejects with `UnusableStore` when its broker's store cannot be used. */
   run(): Promise<WorkerTotals>
   /**
    * Claims nothing more, lets running jobs finish for `graceMs` (default 10,000), then aborts what still runs and returns
@@ -205,7 +206,9 @@ export function createWorker(options: WorkerOptions): Worker {
   function presenceDue(nowMs: number, aheadMs = 0) {
     if (nowMs + aheadMs < nextPresenceMs) return {}
     nextPresenceMs = nowMs + PRESENCE_MS
-    return { presence: { worker, queues, concurrency, running: holdings.size, runtime, startedAtMs } }
+    return {
+      presence: { worker, queues, concurrency, running: holdings.size, runtime, startedAtMs, ...spentOn(broker) },
+    }
   }
 
   function receive(lane: Lane, want: number, sent: readonly LeaseRef[], reply: ExchangeReply): void {
@@ -271,8 +274,9 @@ export function createWorker(options: WorkerOptions): Worker {
 
   function stopped(): void {
     close()
-    onEvent?.({ kind: 'worker.stopped', worker, totals: { ...totals } })
-    finish({ ...totals })
+    const all = { ...totals, ...spentOn(broker) }
+    onEvent?.({ kind: 'worker.stopped', worker, totals: all })
+    finish(all)
   }
 
   function hinted(kind?: 'look'): void {

@@ -5,6 +5,8 @@ import type { TqEvent } from '../../src/events.ts'
 const JOB = { id: 'one', task: 'greet' }
 const ERROR = { name: 'Error', message: 'first line\nsecond \u001b[31mline' }
 
+const TOTALS = { succeeded: 2, retried: 0, failed: 0, released: 0, cancelled: 0, late: 1, exchanges: 3 }
+
 const LINES: [TqEvent, string][] = [
   [
     { kind: 'job.succeeded', ...JOB, durationMs: 1_234, result: '"hi"' },
@@ -23,6 +25,14 @@ const LINES: [TqEvent, string][] = [
   [
     { kind: 'beat.fired', schedule: 's', id: 'one', dueAtMs: 0, lateMs: 3_000 },
     'fired       s                   one  due 1970-01-01T00:00:00Z, 3 s late',
+  ],
+  [
+    { kind: 'worker.stopped', worker: 'w', totals: TOTALS },
+    'stopped                         2 succeeded, 1 late in 3 exchanges',
+  ],
+  [
+    { kind: 'worker.stopped', worker: 'w', totals: { ...TOTALS, exchanges: 1, commands: 41 } },
+    'stopped                         2 succeeded, 1 late in 1 exchange, 41 commands',
   ],
   [
     { kind: 'http.request', method: 'GET', path: '/healthz', status: 200, durationMs: 0.4 },

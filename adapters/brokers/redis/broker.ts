@@ -81,7 +81,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
 
   const address = url.replace(/\/+$/, '')
   const keys = createKeys(prefix)
-  const rest = createRest({ url: address, token, prefix: keys.prefix, routeKey: keys.named('meta'), callTimeoutMs })
+  const rest = createRest({ url: address, token, prefix: keys.prefix, metaKey: keys.named('meta'), callTimeoutMs })
   const knownQueues = new Set<string>()
   const registered = new Set<string>()
   const woken = new Set<string>()
@@ -90,6 +90,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
   const leaving = new Set<Promise<unknown>>()
   /** Whether the last look found what nobody has told us of. */
   let hintsMissed = false
+  let streams = 0
   let settledSinceSweep = 0
   let sweptAtMs = clock.monotonic()
   /** The server's time less our monotonic clock, from the last reply that told it. */
@@ -102,6 +103,9 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
         channel: keys.named('wake'),
         clock,
         random,
+        onOpened: () => {
+          streams++
+        },
         onHint: (waiter) => {
           registered.delete(waiter)
           woken.add(waiter)
@@ -188,8 +192,9 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
 
   async function peek({ lane, queues, presence }: PeekRequest): Promise<Peek> {
     const nowMs = estimatedNowMs()
-    const said = presence && rest.command(['HSET', keys.named('workers'), lane, `${nowMs}|${JSON.stringify(presence)}`])
-    const [{ ready, nextAtMs }] = await Promise.all([lookAtQueues({ rest, keys }, queues), said])
+    const { ready, nextAtMs } = await lookAtQueues({ rest, keys }, queues)
+    // After the look, which may be the first to see whose keys these are.
+    if (presence) await rest.command(['HSET', keys.named('workers'), lane, `${nowMs}|${JSON.stringify(presence)}`])
     // Who was named and has not heard of it stands in no list any more: its next exchange registers it again.
     if (ready && !hintsMissed) registered.clear()
     hintsMissed = ready
@@ -305,6 +310,9 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
       if (!(pruned >= 0)) throw notOurs()
       return pruned
     },
+
+    // A stream is a SUBSCRIBE.
+    commandsSpent: () => rest.spent() + streams,
 
     async close() {
       wake?.close()

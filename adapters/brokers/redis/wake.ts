@@ -19,6 +19,7 @@ export interface WakeOptions {
   readonly channel: string
   readonly clock: Clock
   readonly random: () => number
+  readonly onOpened: () => void
   readonly onHint: (waiter: string) => void
 }
 
@@ -27,7 +28,7 @@ const REOPEN_MS = 240_000
 const RETRY_FIRST_MS = 250
 const RETRY_LAST_MS = 5_000
 
-export function createWake({ url, token, channel, clock, random, onHint }: WakeOptions): RedisWake {
+export function createWake({ url, token, channel, clock, random, onOpened, onHint }: WakeOptions): RedisWake {
   const hints = new Map<string, (kind?: 'look') => void>()
   let stream: Stream | undefined
   let opening: Promise<void> | undefined
@@ -57,6 +58,7 @@ export function createWake({ url, token, channel, clock, random, onHint }: WakeO
     const next = await openStream({ url, token, channel, clock, onMessage: receive, onMissed: hintAll }).catch(
       () => null,
     )
+    if (next) onOpened()
     // They may all have gone meanwhile.
     if (hints.size === 0) return next?.close()
     const old = stream

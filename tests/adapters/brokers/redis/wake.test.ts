@@ -56,6 +56,7 @@ function setUp({ confirms = true }: { confirms?: boolean } = {}) {
     token: TOKEN,
     channel: CHANNEL,
     clock,
+    onOpened: () => {},
     random: () => 1,
     onHint: (waiter) => named.push(waiter),
   })
