@@ -1,6 +1,7 @@
 import { v7 } from 'uuid'
 import type { App } from '../src/app.ts'
 import type { Broker } from '../src/broker.ts'
+import { checkBroker } from '../src/check.ts'
 import { type Clock, sleep, systemClock } from '../src/clock.ts'
 import { InvalidOption, isTqError } from '../src/errors.ts'
 import { type OnEvent, withoutThrowing } from '../src/events.ts'
@@ -104,6 +105,8 @@ export function createBeat(options: BeatOptions): Beat {
       if (started) throw new InvalidOption('a beat', 'run once', 'run again')
       started = true
       onEvent?.({ kind: 'beat.started', schedules: app.schedules.length })
+      const unusable = await checkBroker(broker, onEvent)
+      if (unusable) throw unusable
       await deployOnce()
       await fireUntilStopped()
       onEvent?.({ kind: 'beat.stopped' })

@@ -61,6 +61,11 @@ export interface Broker {
   prune(limit?: number): Promise<number>
   /** Hints that something has changed; absent where the store has no means. Never relied on: a missed hint costs latency, not jobs. */
   readonly wake?: Wake
+  /**
+   * A look at the store itself, once, by whoever is about to use it for long: answers what is wrong with its settings, one sentence
+   * each. Throws `UnusableStore` where it cannot hold jobs. Absent where there is nothing to look at.
+   */
+  check?(): Promise<readonly string[]>
   /** How many commands this broker has had executed so far; absent where nobody bills them. */
   commandsSpent?(): number
   close(): Promise<void>

@@ -56,6 +56,8 @@ export type TqEvent =
   | { readonly kind: 'broker.retrying'; readonly call: string; readonly reason: string; readonly delayMs: number }
   /** A call to the broker failed for good. */
   | { readonly kind: 'broker.failed'; readonly call: string; readonly reason: string }
+  /** The broker's store works, but is set up in a way that may cost jobs. */
+  | { readonly kind: 'broker.warning'; readonly reason: string }
   | {
       readonly kind: 'http.request'
       readonly method: string

@@ -1,6 +1,7 @@
 import { v7 } from 'uuid'
 import type { App } from '../app.ts'
 import type { Broker, ExchangeReply, LeaseRef } from '../broker.ts'
+import { checkBroker } from '../check.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { InvalidOption, isTqError, toError } from '../errors.ts'
 import { type OnEvent, type WorkerTotals, withoutThrowing } from '../events.ts'
@@ -312,7 +313,9 @@ export function createWorker(options: WorkerOptions): Worker {
         finish = resolve
         failRun = reject
       })
-      await listen()
+      // Both before the first exchange, and at once. One that only drains its queues is gone before it would matter.
+      const [unusable] = await Promise.all([burst ? undefined : checkBroker(broker, onEvent), listen()])
+      if (unusable) abandon(unusable)
       pump()
       return done
     },

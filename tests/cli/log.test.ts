@@ -35,6 +35,10 @@ const LINES: [TqEvent, string][] = [
     'stopped                         2 succeeded, 1 late in 1 exchange, 41 commands',
   ],
   [
+    { kind: 'broker.warning', reason: 'expected this, got that' },
+    'broker                          expected this, got that',
+  ],
+  [
     { kind: 'http.request', method: 'GET', path: '/healthz', status: 200, durationMs: 0.4 },
     'http        GET                 /healthz  200 in 0 ms',
   ],
@@ -50,6 +54,12 @@ test('a long result is cut', () => {
   const line = plain(toLine({ kind: 'job.succeeded', ...JOB, durationMs: 1, result: `"${'x'.repeat(5_000)}"` }))
   expect(line).toEndWith('x…')
   expect(line.length).toBeLessThan(180)
+})
+
+test('a warning is said once, be it found by a worker and a beat', () => {
+  const isNews = createNewsFilter()
+  const warnings = ['this', 'this', 'that'].map((reason) => isNews({ kind: 'broker.warning', reason }))
+  expect(warnings).toEqual([true, false, true])
 })
 
 test('an unknown task is said once, not again for each job that is put back, until it is known', () => {

@@ -16,6 +16,7 @@ import { type Clock, systemClock } from '../../../src/clock.ts'
 import { InvalidOption, StaleExchange } from '../../../src/errors.ts'
 import type { Job, JobRecord } from '../../../src/job.ts'
 import { isFinished } from '../../../src/words.ts'
+import { checkInfo } from './check.ts'
 import { ENQUEUE, enqueueArguments, toEnqueueOutcomes } from './enqueue.ts'
 import { EXCHANGE } from './exchange.ts'
 import {
@@ -311,6 +312,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
       return pruned
     },
 
+    check: async () => checkInfo(await rest.info()),
     // A stream is a SUBSCRIBE.
     commandsSpent: () => rest.spent() + streams,
 

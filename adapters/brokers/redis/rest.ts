@@ -1,5 +1,6 @@
 import { Redis } from '@upstash/redis/cloudflare'
 import { BrokerRefused, BrokerUnavailable, StorageFull, TooLarge, toError } from '../../../src/errors.ts'
+import { UPDATE_REDIS } from './check.ts'
 import { requireFormat } from './format.ts'
 
 export type Command = readonly [string, ...(string | number)[]]
@@ -20,6 +21,8 @@ export interface Rest {
   command(command: Command): Promise<unknown>
   /** The same for one that answers an array. */
   list(command: Command): Promise<readonly unknown[]>
+  /** What the server says of itself; it touches no key. */
+  info(): Promise<string>
   /** How many commands the server has run for us so far, those inside scripts included. A call without an answer counts as one. */
   spent(): number
 }
@@ -126,6 +129,7 @@ export function createRest({ url, token, prefix, metaKey, callTimeoutMs }: RestO
     },
     command: (words) => command(words, (reply) => reply),
     list: (words) => command(words, (reply) => toRows(reply)),
+    info: async () => String(await bare(['INFO'])),
     spent: () => spent,
   }
 }
@@ -172,6 +176,7 @@ function unreachable(error: Error): string {
 
 function adviceFor(said: string): string {
   if (DENIED.test(said)) return 'check UPSTASH_REDIS_REST_TOKEN'
+  if (/unknown (redis )?command/i.test(said)) return UPDATE_REDIS
   if (/NOPERM|READONLY|read.?only/i.test(said)) return 'use a token that may write'
   if (/max (daily )?requests? limit/i.test(said))
     return 'the quota of the database is used up: raise it, or wait for the next period'

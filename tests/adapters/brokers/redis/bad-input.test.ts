@@ -53,6 +53,13 @@ const ANSWERS: readonly (readonly [what: string, status: number, body: string, n
     'BrokerRefused',
     'use a token that may write',
   ],
+  [
+    'a Redis that lacks a command',
+    400,
+    '{"error":"ERR Error running script (call to f_1): @user_script:9: @user_script: 9: Unknown Redis command called from Lua script"}',
+    'BrokerRefused',
+    'Redis 7.0 or newer, or Valkey, is needed',
+  ],
   ['a full database', 400, '{"error":"ERR DB capacity quota exceeded"}', 'StorageFull', 'room'],
   ['no memory', 400, '{"error":"OOM command not allowed when used memory > \'maxmemory\'."}', 'StorageFull', 'room'],
   [
