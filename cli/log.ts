@@ -26,12 +26,14 @@ export function createLog({ json, now = Date.now }: { json: boolean; now?: () =>
   }
 }
 
-/** An unknown task is said once, and not again for each of its jobs that is put back. */
+/** An unknown task is said once, and not again for each of its jobs that is put back; a warning once, and not by worker and beat. */
 export function createNewsFilter(): (event: TqEvent) => boolean {
   const unknown = new Set<string>()
+  const warned = new Set<string>()
   return (event) => {
     if (event.kind === 'task.unknown') unknown.add(event.task)
     if (event.kind === 'job.started') unknown.delete(event.task) // A reload has brought it.
+    if (event.kind === 'broker.warning') return warned.size < warned.add(event.reason).size
     return event.kind !== 'job.released' || !unknown.has(event.task)
   }
 }
@@ -89,6 +91,8 @@ function describeEvent(event: TqEvent): Line {
       return { what: 'broker', more: `${event.call} again in ${toDuration(event.delayMs)}: ${event.reason}` }
     case 'broker.failed':
       return { what: 'broker', more: `${event.call} failed: ${event.reason}` }
+    case 'broker.warning':
+      return { what: 'broker', more: event.reason }
     case 'http.request':
       return {
         what: 'http',
@@ -107,9 +111,10 @@ function lateness({ lateMs }: { lateMs: number }): string {
 }
 
 export function toTotals(totals: WorkerTotals): string {
-  const { exchanges, ...jobs } = totals
+  const { exchanges, commands, ...jobs } = totals
   const counts = Object.entries(jobs).filter(([name, count]) => count > 0 || name === 'succeeded')
-  return `${counts.map(([name, count]) => `${count} ${name}`).join(', ')} in ${exchanges} ${exchanges === 1 ? 'exchange' : 'exchanges'}`
+  const spent = commands === undefined ? '' : `, ${commands} commands`
+  return `${counts.map(([name, count]) => `${count} ${name}`).join(', ')} in ${exchanges} ${exchanges === 1 ? 'exchange' : 'exchanges'}${spent}`
 }
 
 /** One line, however long the text is and whatever it holds: also no control characters to play with the terminal. */
@@ -121,7 +126,7 @@ function shorten(text: string): string {
 function colorOf({ kind }: TqEvent): (text: string) => string {
   if (kind === 'job.succeeded') return pc.green
   if (kind === 'job.failed' || kind === 'broker.failed') return pc.red
-  if (/retrying|unknown|late|released/.test(kind)) return pc.yellow
+  if (/retrying|warning|unknown|late|released/.test(kind)) return pc.yellow
   return kind === 'http.request' ? pc.dim : pc.cyan
 }
 

@@ -1,8 +1,9 @@
 import { v7 } from 'uuid'
 import type { App } from '../src/app.ts'
 import type { Broker } from '../src/broker.ts'
+import { checkBroker } from '../src/check.ts'
 import { type Clock, sleep, systemClock } from '../src/clock.ts'
-import { InvalidOption } from '../src/errors.ts'
+import { InvalidOption, isTqError } from '../src/errors.ts'
 import { type OnEvent, withoutThrowing } from '../src/events.ts'
 import { createCalls } from './calls.ts'
 import { checkStamp, deploy } from './deploy.ts'
@@ -20,7 +21,10 @@ export interface BeatOptions {
 }
 
 export interface Beat {
-  /** Stores the app's schedules, then fires what falls due until it is stopped. */
+  /**
+   * Stores the app's schedules, then fires what falls due until it is stopped. Rejects with `UnusableStore` when its broker's store
+   * cannot be used.
+   */
   run(): Promise<void>
   /** Ends `run` once the call that is under way has ended. */
   stop(): void
@@ -77,7 +81,8 @@ export function createBeat(options: BeatOptions): Beat {
     try {
       return await run()
     } catch (error) {
-      if (!calls.caused(error)) throw error
+      // No waiting mends a store that cannot be used.
+      if (!calls.caused(error) || isTqError(error, 'UnusableStore')) throw error
       return null
     }
   }
@@ -100,6 +105,8 @@ export function createBeat(options: BeatOptions): Beat {
       if (started) throw new InvalidOption('a beat', 'run once', 'run again')
       started = true
       onEvent?.({ kind: 'beat.started', schedules: app.schedules.length })
+      const unusable = await checkBroker(broker, onEvent)
+      if (unusable) throw unusable
       await deployOnce()
       await fireUntilStopped()
       onEvent?.({ kind: 'beat.stopped' })

@@ -9,6 +9,7 @@
  * @module
  */
 import type { Job, JobError, JobRecord, JobTick } from './job.ts'
+import type { Spent } from './spent.ts'
 import type { JobState } from './words.ts'
 
 export const MAX_BATCH_JOBS = 1_000
@@ -62,6 +63,13 @@ export interface Broker {
   prune(limit?: number): Promise<number>
   /** Hints that something has changed; absent where the store has no means. Never relied on: a missed hint costs latency, not jobs. */
   readonly wake?: Wake
+  /**
+   * A look at the store itself, once, by whoever is about to use it for long: answers what is wrong with its settings, one sentence
+   * each. Throws `UnusableStore` where it cannot hold jobs. Absent where there is nothing to look at.
+   */
+  check?(): Promise<readonly string[]>
+  /** How many commands this broker has had executed so far; absent where nobody bills them. */
+  commandsSpent?(): number
   close(): Promise<void>
 }
 
@@ -165,7 +173,7 @@ export interface Peek {
 }
 
 /** What a worker says of itself now and then, with an exchange it makes anyway. */
-export interface WorkerPresence {
+export interface WorkerPresence extends Spent {
   readonly worker: string
   readonly queues: readonly string[]
   readonly concurrency: number

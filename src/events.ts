@@ -1,4 +1,5 @@
 import type { JobError } from './job.ts'
+import type { Spent } from './spent.ts'
 
 /** Everything that tq tells while it runs. Logic emits these; one place turns them into lines. */
 export type TqEvent =
@@ -55,6 +56,8 @@ export type TqEvent =
   | { readonly kind: 'broker.retrying'; readonly call: string; readonly reason: string; readonly delayMs: number }
   /** A call to the broker failed for good. */
   | { readonly kind: 'broker.failed'; readonly call: string; readonly reason: string }
+  /** The broker's store works, but is set up in a way that may cost jobs. */
+  | { readonly kind: 'broker.warning'; readonly reason: string }
   | {
       readonly kind: 'http.request'
       readonly method: string
@@ -70,7 +73,7 @@ interface JobFacts {
   readonly task: string
 }
 
-export interface WorkerTotals {
+export interface WorkerTotals extends Spent {
   readonly succeeded: number
   readonly retried: number
   readonly failed: number

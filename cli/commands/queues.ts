@@ -1,4 +1,5 @@
 import type { Broker, BrokerStats } from '../../src/broker.ts'
+import { spentOn } from '../../src/spent.ts'
 import { JOB_STATES, type JobState } from '../../src/words.ts'
 import { commonArgs } from '../args.ts'
 import { withBroker } from '../broker.ts'
@@ -13,7 +14,10 @@ const list = command({
   examples: ['tq queues', 'tq queues --json | jq ".queues[].counts.failed"'],
   args: commonArgs,
   async run({ db, json }) {
-    const stats = await withBroker({ db, mustExist: true }, (broker) => broker.stats())
+    const stats = await withBroker({ db, mustExist: true }, async (broker) => ({
+      ...(await broker.stats()),
+      ...spentOn(broker),
+    }))
     if (json) printJson(stats)
     else printStats(stats)
     return OK
@@ -59,16 +63,18 @@ function printStats({ queues, workers, nowMs }: BrokerStats): void {
     paused ? 'paused' : '',
   ])
   printLine(toTable(['QUEUE', ...states.map((state) => state.toUpperCase()), ''], rows))
-  const seen = workers.map(({ worker, queues: served, concurrency, running, runtime, seenAtMs }) => [
+  const isBilled = workers.some(({ commands }) => commands !== undefined)
+  const seen = workers.map(({ worker, queues: served, concurrency, running, runtime, seenAtMs, commands = '' }) => [
     worker,
     served.join(','),
     `${running}/${concurrency}`,
     runtime,
+    ...(isBilled ? [String(commands)] : []),
     `${toDuration(Math.max(0, nowMs - seenAtMs))} ago`,
   ])
   printLine(
     seen.length === 0
       ? '\nno workers seen lately'
-      : `\n${toTable(['WORKER', 'QUEUES', 'RUNNING', 'RUNTIME', 'SEEN'], seen)}`,
+      : `\n${toTable(['WORKER', 'QUEUES', 'RUNNING', 'RUNTIME', ...(isBilled ? ['COMMANDS'] : []), 'SEEN'], seen)}`,
   )
 }

@@ -1,10 +1,12 @@
 import { v7 } from 'uuid'
 import type { App } from '../app.ts'
 import type { Broker, ExchangeReply, LeaseRef } from '../broker.ts'
+import { checkBroker } from '../check.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { InvalidOption, isTqError, toError } from '../errors.ts'
 import { type OnEvent, type WorkerTotals, withoutThrowing } from '../events.ts'
 import { resend } from '../resend.ts'
+import { spentOn } from '../spent.ts'
 import { DEFAULT_QUEUE } from '../words.ts'
 import { createAhead } from './ahead.ts'
 import { createDurations, type Durations } from './durations.ts'
@@ -43,7 +45,7 @@ export interface WorkerOptions {
 }
 
 export interface Worker {
-  /** Works until it is stopped; resolves with what it has done. Rejects with `UnusableStore` when its broker's data is broken. */
+  /** Works until it is stopped; resolves with what it has done. Rejects with `UnusableStore` when its broker's store cannot be used. */
   run(): Promise<WorkerTotals>
   /**
    * Claims nothing more, lets running jobs finish for `graceMs` (default 10,000), then aborts what still runs and returns
@@ -265,8 +267,8 @@ export function createWorker(options: WorkerOptions, limits: WorkerLimits = {}):
     if (nowMs + aheadMs < nextPresenceMs) return {}
     nextPresenceMs = nowMs + presenceMs
     const p95Ms = durations.all()
-    const presence = { worker, queues, concurrency, running: holdings.running, runtime, startedAtMs }
-    return { presence: p95Ms ? { ...presence, p95Ms } : presence }
+    const said = { worker, queues, concurrency, running: holdings.running, runtime, startedAtMs, ...spentOn(broker) }
+    return { presence: p95Ms ? { ...said, p95Ms } : said }
   }
 
   function receive(lane: Lane, want: number, sent: readonly LeaseRef[], reply: ExchangeReply): void {
@@ -332,8 +334,9 @@ export function createWorker(options: WorkerOptions, limits: WorkerLimits = {}):
 
   function stopped(): void {
     close()
-    onEvent?.({ kind: 'worker.stopped', worker, totals: { ...totals } })
-    finish({ ...totals })
+    const all = { ...totals, ...spentOn(broker) }
+    onEvent?.({ kind: 'worker.stopped', worker, totals: all })
+    finish(all)
   }
 
   function hinted(kind?: 'look'): void {
@@ -369,7 +372,9 @@ export function createWorker(options: WorkerOptions, limits: WorkerLimits = {}):
         finish = resolve
         failRun = reject
       })
-      await listen()
+      // Both before the first exchange, and at once. One that only drains its queues is gone before it would matter.
+      const [unusable] = await Promise.all([burst ? undefined : checkBroker(broker, onEvent), listen()])
+      if (unusable) abandon(unusable)
       pump()
       return done
     },

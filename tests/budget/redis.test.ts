@@ -61,10 +61,27 @@ counts('enqueueing one job', async (redis) => {
 counts('the first job of a queue, and one on an empty queue, cost one or two more', async (redis) => {
   const { broker } = redis.open()
   await warm(redis.open())
+  await broker.stats()
   const first = await redis.count(() => broker.enqueue([job('one')]))
   expectAtMost(STEP_COMMANDS.enqueueOne + 2, first)
   await lane(broker).claimOne()
   expectAtMost(STEP_COMMANDS.enqueueOne + 1, await redis.count(() => broker.enqueue([job('two')])))
+})
+
+counts('the first script of a process costs one more, two on a fresh database', async (redis) => {
+  const { broker } = redis.open({ prefix: 'fresh' })
+  await redis.open().broker.stats()
+  const fresh = await redis.count(() => broker.stats())
+  const usual = await redis.count(() => broker.stats())
+  const another = redis.open({ prefix: 'fresh' })
+  expect([fresh.by.get, fresh.by.set, fresh.total]).toEqual([1, 1, usual.total + 2])
+  expect((await redis.count(() => another.broker.stats())).total).toBe(usual.total + 1)
+})
+
+counts('the first bare read of a process costs one more', async (redis) => {
+  const { broker } = redis.open()
+  const read = () => redis.count(() => broker.get(['job']))
+  expect([(await read()).total, (await read()).total]).toEqual([STEP_COMMANDS.get + 1, STEP_COMMANDS.get])
 })
 
 for (const size of [100, 1_000])
@@ -191,8 +208,11 @@ counts('an idle worker, by the minute, with its presence and its streams', async
     }
   })
   expectAtMost(minutes * STEP_COMMANDS.idleWorkerMinute, counted, marks)
-  // It is still there, and it still works.
-  expect((await broker.stats()).workers).toHaveLength(1)
+  // It is still there, says what it has spent by then, and still works.
+  const { workers } = await broker.stats()
+  expect(workers.map(({ commands = 0 }) => commands > minutes && commands <= (broker.commandsSpent?.() ?? 0))).toEqual([
+    true,
+  ])
   await broker.enqueue([job('late')])
   await rest()
   await rest()

@@ -96,6 +96,8 @@ test('a paused queue is not worked; resumed, it is', async () => {
   expect((await folder.tq(['work', '--burst'])).stdout).toContain('1 succeeded')
   const stats = JSON.parse((await folder.tq(['queues', '--json'])).stdout)
   expect(stats.queues).toMatchObject([{ queue: 'default', paused: false, counts: { succeeded: 1 } }])
+  // A file bills nothing.
+  expect(Object.keys(stats)).toEqual(['nowMs', 'queues', 'workers'])
   expect(stats.workers[0].runtime).toMatch(/^bun /)
 })
 

@@ -5,6 +5,8 @@ import type { TqEvent } from '../../src/events.ts'
 const JOB = { id: 'one', task: 'greet' }
 const ERROR = { name: 'Error', message: 'first line\nsecond \u001b[31mline' }
 
+const TOTALS = { succeeded: 2, retried: 0, failed: 0, released: 0, cancelled: 0, late: 1, exchanges: 3 }
+
 const LINES: [TqEvent, string][] = [
   [
     { kind: 'job.succeeded', ...JOB, durationMs: 1_234, result: '"hi"' },
@@ -25,6 +27,18 @@ const LINES: [TqEvent, string][] = [
     'fired       s                   one  due 1970-01-01T00:00:00Z, 3 s late',
   ],
   [
+    { kind: 'worker.stopped', worker: 'w', totals: TOTALS },
+    'stopped                         2 succeeded, 1 late in 3 exchanges',
+  ],
+  [
+    { kind: 'worker.stopped', worker: 'w', totals: { ...TOTALS, exchanges: 1, commands: 41 } },
+    'stopped                         2 succeeded, 1 late in 1 exchange, 41 commands',
+  ],
+  [
+    { kind: 'broker.warning', reason: 'expected this, got that' },
+    'broker                          expected this, got that',
+  ],
+  [
     { kind: 'http.request', method: 'GET', path: '/healthz', status: 200, durationMs: 0.4 },
     'http        GET                 /healthz  200 in 0 ms',
   ],
@@ -40,6 +54,12 @@ test('a long result is cut', () => {
   const line = plain(toLine({ kind: 'job.succeeded', ...JOB, durationMs: 1, result: `"${'x'.repeat(5_000)}"` }))
   expect(line).toEndWith('x…')
   expect(line.length).toBeLessThan(180)
+})
+
+test('a warning is said once, be it found by a worker and a beat', () => {
+  const isNews = createNewsFilter()
+  const warnings = ['this', 'this', 'that'].map((reason) => isNews({ kind: 'broker.warning', reason }))
+  expect(warnings).toEqual([true, false, true])
 })
 
 test('an unknown task is said once, not again for each job that is put back, until it is known', () => {

@@ -17,6 +17,7 @@ import { type Clock, systemClock } from '../../../src/clock.ts'
 import { InvalidOption, StaleExchange } from '../../../src/errors.ts'
 import type { Job, JobRecord } from '../../../src/job.ts'
 import { isFinished } from '../../../src/words.ts'
+import { checkInfo } from './check.ts'
 import { ENQUEUE, enqueueArguments, toEnqueueOutcomes } from './enqueue.ts'
 import { EXCHANGE } from './exchange.ts'
 import {
@@ -82,7 +83,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
 
   const address = url.replace(/\/+$/, '')
   const keys = createKeys(prefix)
-  const rest = createRest({ url: address, token, prefix: keys.prefix, routeKey: keys.named('meta'), callTimeoutMs })
+  const rest = createRest({ url: address, token, prefix: keys.prefix, metaKey: keys.named('meta'), callTimeoutMs })
   const knownQueues = new Set<string>()
   const registered = new Set<string>()
   const woken = new Set<string>()
@@ -93,6 +94,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
   let workers = 1
   /** Whether the last look found what nobody has told us of. */
   let hintsMissed = false
+  let streams = 0
   let settledSinceSweep = 0
   let sweptAtMs = clock.monotonic()
   /** The server's time less our monotonic clock, from the last reply that told it. */
@@ -105,6 +107,9 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
         channel: keys.named('wake'),
         clock,
         random,
+        onOpened: () => {
+          streams++
+        },
         onHint: (waiter) => {
           registered.delete(waiter)
           woken.add(waiter)
@@ -201,13 +206,10 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
 
   async function peek({ queues, presence }: PeekRequest): Promise<Peek> {
     const nowMs = estimatedNowMs()
-    const said =
-      presence && rest.command(['HSET', keys.named('workers'), presence.worker, `${nowMs}|${JSON.stringify(presence)}`])
-    const [{ ready, nextAtMs }] = await Promise.all([
-      lookAtQueues({ rest, keys }, queues),
-      said,
-      countWorkers(presence),
-    ])
+    const [{ ready, nextAtMs }] = await Promise.all([lookAtQueues({ rest, keys }, queues), countWorkers(presence)])
+    // After the look, which may be the first to see whose keys these are.
+    if (presence)
+      await rest.command(['HSET', keys.named('workers'), presence.worker, `${nowMs}|${JSON.stringify(presence)}`])
     // Who was named and has not heard of it stands in no list any more: its next exchange registers it again.
     if (ready && !hintsMissed) registered.clear()
     hintsMissed = ready
@@ -327,6 +329,10 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
       if (!(pruned >= 0)) throw notOurs()
       return pruned
     },
+
+    check: async () => checkInfo(await rest.info()),
+    // A stream is a SUBSCRIBE.
+    commandsSpent: () => rest.spent() + streams,
 
     async close() {
       wake?.close()

@@ -1,6 +1,6 @@
 import type { EnqueueOutcome } from '../../../src/broker.ts'
 import type { Job } from '../../../src/job.ts'
-import { PRELUDE } from './lua.ts'
+import { script } from './lua.ts'
 import { notOurs } from './rest.ts'
 import { STORE } from './store.ts'
 
@@ -13,14 +13,14 @@ import { STORE } from './store.ts'
  * Commands: EVALSHA, RPUSH, MSETNX for new jobs of one queue that are due; TIME, ZADD and ZRANGE instead of RPUSH for timed
  * ones; RPOP and PUBLISH when a queue turns non-empty and somebody waits; SADD the first time.
  */
-export const ENQUEUE = `${PRELUDE}
+export const ENQUEUE = script(`
 local given, maxReady, maxTimed, newQueues = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
 ${STORE}
 readJobs(6)
 local out = storeJobs()
 flushHints()
 return out
-`
+`)
 
 /** Jobs that follow each other and differ in id and input alone, as a batch's do, name the rest once. */
 export function enqueueArguments(jobs: readonly Job[]): string[] {

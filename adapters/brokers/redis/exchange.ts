@@ -1,5 +1,5 @@
 import { MAX_BATCH_BYTES, MAX_LOST_LEASES } from '../../../src/broker.ts'
-import { PRELUDE } from './lua.ts'
+import { script } from './lua.ts'
 
 const LOST_ERROR = JSON.stringify({
   name: 'LeaseLost',
@@ -19,7 +19,7 @@ const REPLAY_KEPT_MS = 120_000
  * Commands, on one queue: EVALSHA, TIME, MGET, ZMSCORE, ZREM, MSET, RPUSH, ZRANGE, ZRANGE, LPOP, MGET, ZADD, SET; four more to
  * sweep, which is asked for now and then; none of those that have nothing to do.
  */
-export const EXCHANGE = `${PRELUDE}
+export const EXCHANGE = script(`
 local now = clock(ARGV[2])
 local lane, seq, want, ahead = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local takeLost, leaseMs, waitMs = ARGV[7] == '1', tonumber(ARGV[8]), tonumber(ARGV[9])
@@ -354,4 +354,4 @@ end
 redis.call('SET', laneKey, int(seq) .. '\\n' .. table.concat(late, '\\t') .. '\\n' .. table.concat(cancelled, '\\t') .. '\\n' .. table.concat(given, '\\t'), 'PX', ${REPLAY_KEPT_MS})
 flushHints()
 return { int(now), nextAt and int(nextAt) or '', '', late, cancelled, jobs }
-`
+`)

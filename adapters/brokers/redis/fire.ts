@@ -1,6 +1,6 @@
 import type { ScheduleChange, StoredSchedule, Tick } from '../../../src/broker.ts'
 import { enqueueArguments } from './enqueue.ts'
-import { PRELUDE } from './lua.ts'
+import { script } from './lua.ts'
 import { STORE } from './store.ts'
 
 /**
@@ -30,7 +30,7 @@ end
  * job as `STORE` reads it.
  * Returns fired, existing, moved or full.
  */
-export const FIRE = `${PRELUDE}
+export const FIRE = script(`
 local given, maxReady, maxTimed, newQueues = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
 ${STORE}
 ${SCHEDULES}
@@ -47,7 +47,7 @@ if storeJobs() == 'F' then return 'full' end
 writeSchedule(name, s)
 flushHints()
 return 'fired'
-`
+`)
 
 export function fireArguments({ schedule, revision, dueAtMs, nextDueAtMs, job }: Tick): string[] {
   const next = nextDueAtMs === null ? '' : String(nextDueAtMs)
@@ -57,7 +57,7 @@ export function fireArguments({ schedule, revision, dueAtMs, nextDueAtMs, job }:
 }
 
 /** ARGV: prefix, now, kind, name, app, stamp, definition, due, incarnation. Returns set, existing or moved. */
-export const SET_SCHEDULE = `${PRELUDE}
+export const SET_SCHEDULE = script(`
 ${SCHEDULES}
 local kind, name, app, stamp, definition, due, incarnation = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[7], ARGV[8], ARGV[9]
 local s = readSchedule(name)
@@ -84,7 +84,7 @@ if not same then
 end
 writeSchedule(name, s)
 return same and 'existing' or 'set'
-`
+`)
 
 export function setScheduleArguments(change: ScheduleChange): string[] {
   const { kind, name, app, stampMs } = change
@@ -94,7 +94,7 @@ export function setScheduleArguments(change: ScheduleChange): string[] {
 }
 
 /** The schedules of one app that are due. ARGV: prefix, now, app. Returns { now, the earliest due time or '', name and text each }. */
-export const READ_DUE = `${PRELUDE}
+export const READ_DUE = script(`
 local now, key, rows = clock(ARGV[2]), prefix .. 'due:' .. ARGV[3], {}
 local head = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
 local names = redis.call('ZRANGE', key, '-inf', int(now), 'BYSCORE', 'LIMIT', 0, 1000)
@@ -103,12 +103,12 @@ if #names > 0 then
   for i, name in ipairs(names) do if texts[i] then rows[#rows + 1] = name; rows[#rows + 1] = texts[i] end end
 end
 return { int(now), head[2] and int(tonumber(head[2])) or '', rows }
-`
+`)
 
 /** All schedules. ARGV: prefix, now. Returns { now, name and text each }. */
-export const READ_ALL = `${PRELUDE}
+export const READ_ALL = script(`
 return { int(clock(ARGV[2])), redis.call('HGETALL', prefix .. 'schedules') }
-`
+`)
 
 /** Without those that were removed; by due time, those that have come to their end last. */
 export function toStoredSchedules(rows: readonly string[]): StoredSchedule[] {

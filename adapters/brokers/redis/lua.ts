@@ -1,4 +1,5 @@
 import { STUB_MS } from '../../../src/broker.ts'
+import { CHECK_FORMAT } from './format.ts'
 
 /**
  * What all scripts share. Lua is Redis 7.0's, Valkey's and Upstash's common part: no cjson, numbers by `string.format`.
@@ -22,9 +23,16 @@ import { STUB_MS } from '../../../src/broker.ts'
  * never brings it back; with another tab and the size in KiB if the job is large, so that a claim is bounded before it reads; with a third and the
  * priority if it has one.
  */
-export const PRELUDE = `
+const PRELUDE = `
 local prefix = ARGV[1]
-${'' /* Remembered: the jobs of a batch share most of their numbers. */}
+${'' /* Counted where they run: all of them are billed. */}
+local inner, calls = redis, 0
+local redis = {
+  sha1hex = inner.sha1hex,
+  call = function(...) calls = calls + 1 return inner.call(...) end,
+  pcall = function(...) calls = calls + 1 return inner.pcall(...) end,
+}
+${CHECK_FORMAT}${'' /* Remembered: the jobs of a batch share most of their numbers. */}
 local ints = {}
 local function int(n)
   local text = ints[n]
@@ -157,3 +165,15 @@ local function sweepWindow(now, limit)
   return #dead
 end
 `
+
+/**
+ * A script: what all share, and its own part.
+ *
+ * KEYS: what routes it in a cluster, and has the format checked: see `CHECK_FORMAT`. ARGV: prefix, then the script's own.
+ * Returns { what its own part returns, how many commands it has run, and only for a format that is not ours what is noted of it }.
+ */
+export function script(own: string): string {
+  return `${PRELUDE}local function run()${own}end
+return { run(), calls }
+`
+}

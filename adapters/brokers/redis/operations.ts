@@ -1,5 +1,5 @@
 import { STUB_MS } from '../../../src/broker.ts'
-import { PRELUDE } from './lua.ts'
+import { script } from './lua.ts'
 
 /** Whether a lease is a holder's, or parks a job that has lost several. */
 const LEASES = `
@@ -23,7 +23,7 @@ local function write(id, r) redis.call('SET', jobKey(id), format(r)) end
 `
 
 /** ARGV: prefix, now, ids. Returns a word per id: cancelled, asked, finished, unknown. */
-export const CANCEL = `${PRELUDE}${LEASES}
+export const CANCEL = script(`${LEASES}
 local now, out = clock(ARGV[2]), {}
 for at = 3, #ARGV do
   local id = ARGV[at]
@@ -42,10 +42,10 @@ for at = 3, #ARGV do
 end
 flushWindows(); flushHints()
 return out
-`
+`)
 
 /** ARGV: prefix, now, then id and epoch per job. Returns a word per job: queued, moved, unknown. */
-export const RETRY = `${PRELUDE}${LEASES}
+export const RETRY = script(`${LEASES}
 local now, out = clock(ARGV[2]), {}
 for at = 3, #ARGV, 2 do
   local id, epoch = ARGV[at], tonumber(ARGV[at + 1])
@@ -63,10 +63,10 @@ for at = 3, #ARGV, 2 do
 end
 flushHints()
 return out
-`
+`)
 
 /** What is removed leaves its id, so that a late copy of its enqueue creates nothing. ARGV: prefix, now, ids. */
-export const REMOVE = `${PRELUDE}${LEASES}
+export const REMOVE = script(`${LEASES}
 local now, out = clock(ARGV[2]), {}
 for at = 3, #ARGV do
   local id = ARGV[at]
@@ -83,10 +83,10 @@ for at = 3, #ARGV do
 end
 flushWindows(); flushHints()
 return out
-`
+`)
 
 /** ARGV: prefix, queue, paused, revision. Returns set, existing or moved. */
-export const SET_PAUSED = `${PRELUDE}
+export const SET_PAUSED = script(`
 local key, paused, revision = queueKey(ARGV[2], 's'), ARGV[3], tonumber(ARGV[4])
 local was, current, p = string.match(redis.call('GET', key) or '||', '^(%d*)|(%d*)|(p?)$')
 current = tonumber(current) or 0
@@ -97,10 +97,10 @@ redis.call('SET', key, paused .. '|' .. int(revision + 1) .. '|' .. p)
 redis.call('SADD', prefix .. 'queues', ARGV[2])
 if paused == '0' then nameWaiting(ARGV[2]); flushHints() end
 return 'set'
-`
+`)
 
 /** Reads jobs and has the waiter hinted by whoever finishes one of them. ARGV: prefix, waiter, ids. */
-export const GET_AND_WAIT = `${PRELUDE}
+export const GET_AND_WAIT = script(`
 local waiter, keys = ARGV[2], {}
 for at = 3, #ARGV do keys[#keys + 1] = jobKey(ARGV[at]) end
 local got, mset = redis.call('MGET', unpack(keys)), {}
@@ -113,10 +113,10 @@ for i, text in ipairs(got) do
 end
 if #mset > 0 then redis.call('MSET', unpack(mset)) end
 return got
-`
+`)
 
 /** Counts the places of every queue. ARGV: prefix, now. Returns { now, [queue, settings, r, p, l, t, f]..., workers }. */
-export const STATS = `${PRELUDE}
+export const STATS = script(`
 local queues = redis.call('SMEMBERS', prefix .. 'queues')
 local rows = {}
 for _, q in ipairs(queues) do
@@ -124,10 +124,10 @@ for _, q in ipairs(queues) do
     redis.call('ZCARD', queueKey(q, 'l')), redis.call('ZCARD', queueKey(q, 't')), redis.call('ZCARD', queueKey(q, 'f')) }
 end
 return { int(clock(ARGV[2])), rows, redis.call('HGETALL', prefix .. 'workers') }
-`
+`)
 
 /** Deletes records whose time is over. ARGV: prefix, now, limit, how long a worker is remembered. Returns how many. */
-export const PRUNE = `${PRELUDE}
+export const PRUNE = script(`
 local now, limit, pruned = clock(ARGV[2]), tonumber(ARGV[3]), 0
 while pruned < limit do
   local swept = sweepWindow(now, math.min(500, limit - pruned))
@@ -139,4 +139,4 @@ for i = 1, #workers, 2 do
   if tonumber(string.match(workers[i + 1], '^%d+')) + tonumber(ARGV[4]) <= now then redis.call('HDEL', prefix .. 'workers', workers[i]) end
 end
 return pruned
-`
+`)

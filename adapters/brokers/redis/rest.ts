@@ -1,9 +1,15 @@
 import { Redis } from '@upstash/redis/cloudflare'
 import { BrokerRefused, BrokerUnavailable, StorageFull, TooLarge, toError } from '../../../src/errors.ts'
+import { UPDATE_REDIS } from './check.ts'
+import { requireFormat } from './format.ts'
 
 export type Command = readonly [string, ...(string | number)[]]
 
-/** The only file that talks HTTP for commands. Sends each call once: resending is the caller's, who knows its deadline. */
+/**
+ * The only file that talks HTTP for commands. Sends each call once: resending is the caller's, who knows its deadline.
+ *
+ * The first calls look at the format of the keys as well, and throw `UnusableStore` where it is not ours.
+ */
 export interface Rest {
   /** Runs a script: EVALSHA, and EVAL where the server does not know it. */
   run(script: string, args: readonly string[]): Promise<unknown>
@@ -15,20 +21,24 @@ export interface Rest {
   command(command: Command): Promise<unknown>
   /** The same for one that answers an array. */
   list(command: Command): Promise<readonly unknown[]>
+  /** What the server says of itself; it touches no key. */
+  info(): Promise<string>
+  /** How many commands the server has run for us so far, those inside scripts included. A call without an answer counts as one. */
+  spent(): number
 }
 
 export interface RestOptions {
   readonly url: string
   readonly token: string
-  /** A key of the broker's: what routes scripts in a cluster. */
-  readonly routeKey: string
-  /** The prefix that every script gets first. */
+  /** The prefix that every script gets first, and is routed by in a cluster. */
   readonly prefix: string
+  /** Where the format of the keys is noted. */
+  readonly metaKey: string
   /** How long one call may take. */
   readonly callTimeoutMs: number
 }
 
-export function createRest({ url, token, routeKey, prefix, callTimeoutMs }: RestOptions): Rest {
+export function createRest({ url, token, prefix, metaKey, callTimeoutMs }: RestOptions): Rest {
   const redis = new Redis({
     url,
     token,
@@ -41,6 +51,9 @@ export function createRest({ url, token, routeKey, prefix, callTimeoutMs }: Rest
     signal: () => AbortSignal.timeout(callTimeoutMs),
   })
   const scripts = new Map<string, ReturnType<typeof redis.createScript<unknown>>>()
+  let spent = 0
+  /** What is known of the keys' format. A bare command asks for it once; only a script notes it where it is absent. */
+  let format: 'unknown' | 'absent' | 'ours' = 'unknown'
 
   function scriptOf(text: string) {
     const known = scripts.get(text)
@@ -58,9 +71,52 @@ export function createRest({ url, token, routeKey, prefix, callTimeoutMs }: Rest
     }
   }
 
-  const run = (text: string, args: readonly string[]) => typed(() => scriptOf(text).exec([routeKey], [prefix, ...args]))
+  async function send(text: string, args: readonly string[]): Promise<unknown> {
+    const script = scriptOf(text)
+    const keys = [format === 'ours' ? prefix : metaKey]
+    const allArgs = [prefix, ...args]
+    spent++
+    try {
+      return await script.evalsha(keys, allArgs)
+    } catch (thrown) {
+      if (!toError(thrown).message.includes('NOSCRIPT')) throw thrown
+      spent++
+      return script.eval(keys, allArgs)
+    }
+  }
 
-  const command = (words: Command) => typed(() => redis.exec(words.map(String) as [string, ...string[]]))
+  async function run(text: string, args: readonly string[]): Promise<unknown> {
+    const [reply, commands, found] = toRows(await typed(() => send(text, args)))
+    if (typeof commands !== 'number') throw notOurs()
+    spent += commands
+    if (found !== undefined) requireFormat(prefix, found)
+    format = 'ours'
+    return reply
+  }
+
+  function bare(words: Command): Promise<unknown> {
+    spent++
+    return typed(() => redis.exec(words.map(String) as [string, ...string[]]))
+  }
+
+  /** What is noted of the keys' format: null for nothing yet, and no text for what is no text. */
+  async function readFormat(): Promise<string | null> {
+    const found = await bare(['GET', metaKey]).catch((error: BrokerRefused) => {
+      if (error.said?.startsWith('WRONGTYPE')) return ''
+      throw error
+    })
+    if (found !== null && typeof found !== 'string') throw notOurs()
+    return found
+  }
+
+  /** The first one has the format read beside it, not before it: a read of keys that are not ours does no harm. */
+  async function command<T>(words: Command, toAnswer: (reply: unknown) => T): Promise<T> {
+    const [reply, found] = await Promise.all([bare(words), format === 'unknown' ? readFormat() : undefined])
+    const answer = toAnswer(reply)
+    if (typeof found === 'string') requireFormat(prefix, found)
+    if (format === 'unknown') format = found === null ? 'absent' : 'ours'
+    return answer
+  }
 
   return {
     run,
@@ -71,8 +127,10 @@ export function createRest({ url, token, routeKey, prefix, callTimeoutMs }: Rest
       if (word === undefined) throw notOurs()
       return word
     },
-    command,
-    list: async (words) => toRows(await command(words)),
+    command: (words) => command(words, (reply) => reply),
+    list: (words) => command(words, (reply) => toRows(reply)),
+    info: async () => String(await bare(['INFO'])),
+    spent: () => spent,
   }
 }
 
@@ -118,6 +176,7 @@ function unreachable(error: Error): string {
 
 function adviceFor(said: string): string {
   if (DENIED.test(said)) return 'check UPSTASH_REDIS_REST_TOKEN'
+  if (/unknown (redis )?command/i.test(said)) return UPDATE_REDIS
   if (/NOPERM|READONLY|read.?only/i.test(said)) return 'use a token that may write'
   if (/max (daily )?requests? limit/i.test(said))
     return 'the quota of the database is used up: raise it, or wait for the next period'

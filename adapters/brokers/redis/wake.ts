@@ -21,6 +21,7 @@ export interface WakeOptions {
   readonly channel: string
   readonly clock: Clock
   readonly random: () => number
+  readonly onOpened: () => void
   readonly onHint: (waiter: string) => void
   /** How many workers there are, as far as known. */
   readonly workers: () => number
@@ -35,7 +36,7 @@ const RETRY_FIRST_MS = 250
 const RETRY_LAST_MS = 5_000
 const RETRY_MOST_MS = 30_000
 
-export function createWake({ url, token, channel, clock, random, onHint, workers }: WakeOptions): RedisWake {
+export function createWake({ url, token, channel, clock, random, onOpened, onHint, workers }: WakeOptions): RedisWake {
   const hints = new Map<string, (kind?: 'look') => void>()
   let stream: Stream | undefined
   let opening: Promise<void> | undefined
@@ -65,6 +66,7 @@ export function createWake({ url, token, channel, clock, random, onHint, workers
     const next = await openStream({ url, token, channel, clock, onMessage: receive, onMissed: hintAll }).catch(
       () => null,
     )
+    if (next) onOpened()
     // They may all have gone meanwhile.
     if (hints.size === 0) return next?.close()
     const old = stream

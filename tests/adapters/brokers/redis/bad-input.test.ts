@@ -1,47 +1,8 @@
 /** What goes wrong says so: a typed error, in time, without a token or a payload in it. */
 import { afterEach, expect, test } from 'bun:test'
-import { type RedisBrokerOptions, redisBroker } from '../../../../adapters/brokers/redis/index.ts'
-import type { Broker, ExchangeRequest } from '../../../../src/broker.ts'
-import { createClient, isTqError, type TqError } from '../../../../src/index.ts'
-import type { Job } from '../../../../src/job.ts'
-import { startGatewayFor, startStore, TOKEN, withRedis } from './support.ts'
-
-const PAYLOAD = 'a-payload-nobody-may-see'
-const JOB: Job = { id: 'job', task: 'work', queue: 'default', input: `"${PAYLOAD}"`, priority: 0, createdAtMs: 1 }
-const EXCHANGE: ExchangeRequest = {
-  ...{
-    lane: 'worker.1.0',
-    seq: 1,
-    queues: ['default'],
-    want: 1,
-    takeLost: true,
-    leaseMs: 1_000,
-    extend: [],
-    waitMs: 0,
-  },
-  settle: [{ id: 'job', epoch: 1, kind: 'succeeded', result: `"${PAYLOAD}"`, keepMs: 1 }],
-}
-const TICK = { schedule: 'often', revision: 1, dueAtMs: 1, nextDueAtMs: 2, job: JOB }
-const CHANGE = { kind: 'remove', name: 'often', app: 'app', stampMs: 1 } as const
-
-/** Every call of the contract. */
-const CALLS: Readonly<Record<string, (broker: Broker) => Promise<unknown>>> = {
-  enqueue: (broker) => broker.enqueue([JOB]),
-  exchange: (broker) => broker.exchange(EXCHANGE),
-  fire: (broker) => broker.fire([TICK]),
-  get: (broker) => broker.get(['job']),
-  'get and wait': (broker) => broker.get(['job'], { waiter: 'me', waitMs: 1_000 }),
-  list: (broker) => broker.list({}),
-  stats: (broker) => broker.stats(),
-  cancel: (broker) => broker.cancel(['job']),
-  retry: (broker) => broker.retry([{ id: 'job', epoch: 1 }]),
-  remove: (broker) => broker.remove(['job']),
-  setPaused: (broker) => broker.setPaused('default', true, 0),
-  schedules: (broker) => broker.schedules(),
-  'schedules due': (broker) => broker.schedules({ due: true, app: 'app' }),
-  setSchedules: (broker) => broker.setSchedules([CHANGE]),
-  prune: (broker) => broker.prune(),
-}
+import { createClient } from '../../../../src/index.ts'
+import { CALLS, EXCHANGE, errorOf, errorsOfAll, everyCallIs, JOB, open, PAYLOAD } from './calls.ts'
+import { startGatewayFor, startStore, withRedis } from './support.ts'
 
 const stops: (() => unknown)[] = []
 afterEach(() => {
@@ -54,29 +15,6 @@ function serve(answer: (request: Request) => Response | Promise<Response>): stri
   stops.push(() => server.stop(true))
   return `http://127.0.0.1:${server.port}`
 }
-
-const open = (url: string, options: Partial<RedisBrokerOptions> = {}) =>
-  redisBroker({ url, token: TOKEN, subscribe: false, ...options })
-
-/** The error that a call ends with; it has to be ours, and to keep secrets. */
-async function errorOf(call: Promise<unknown>): Promise<TqError> {
-  const error = await call.then(
-    (value) => new Error(`expected an error, got ${JSON.stringify(value)}`),
-    (thrown: unknown) => thrown,
-  )
-  if (!isTqError(error)) throw error
-  const everything = Bun.inspect(error) + JSON.stringify(error) + error.stack
-  expect(everything).not.toContain(TOKEN)
-  expect(everything).not.toContain(PAYLOAD)
-  return error
-}
-
-async function errorsOfAll(broker: Broker): Promise<Record<string, string>> {
-  const found = Object.entries(CALLS).map(async ([name, call]) => [name, (await errorOf(call(broker))).name])
-  return Object.fromEntries(await Promise.all(found)) as Record<string, string>
-}
-
-const everyCallIs = (name: string) => Object.fromEntries(Object.keys(CALLS).map((call) => [call, name]))
 
 const ANSWERS: readonly (readonly [what: string, status: number, body: string, name: string, says: string])[] = [
   [
@@ -114,6 +52,13 @@ const ANSWERS: readonly (readonly [what: string, status: number, body: string, n
     '{"error":"READONLY You can\'t write against a read only replica."}',
     'BrokerRefused',
     'use a token that may write',
+  ],
+  [
+    'a Redis that lacks a command',
+    400,
+    '{"error":"ERR Error running script (call to f_1): @user_script:9: @user_script: 9: Unknown Redis command called from Lua script"}',
+    'BrokerRefused',
+    'Redis 7.0 or newer, or Valkey, is needed',
   ],
   ['a full database', 400, '{"error":"ERR DB capacity quota exceeded"}', 'StorageFull', 'room'],
   ['no memory', 400, '{"error":"OOM command not allowed when used memory > \'maxmemory\'."}', 'StorageFull', 'room'],

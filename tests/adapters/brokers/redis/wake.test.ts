@@ -56,6 +56,7 @@ function setUp({ confirms = true, workers = 1 }: { confirms?: boolean; workers?:
     token: TOKEN,
     channel: CHANNEL,
     clock,
+    onOpened: () => {},
     random: () => 1,
     onHint: (waiter) => named.push(waiter),
     workers: () => workers,
