@@ -58,11 +58,11 @@ counts('enqueueing one job', async (redis) => {
   expectAtMost(STEP_COMMANDS.enqueueOne, await redis.count(() => bench.broker.enqueue([job('one')])))
 })
 
-counts('the first job of a queue, and one on an empty queue, cost one or two more', async (redis) => {
+counts('the first job of a queue, and one on an empty queue, cost up to three more', async (redis) => {
   const { broker } = redis.open()
   await warm(redis.open())
   const first = await redis.count(() => broker.enqueue([job('one')]))
-  expectAtMost(STEP_COMMANDS.enqueueOne + 2, first)
+  expectAtMost(STEP_COMMANDS.enqueueOne + 3, first)
   await lane(broker).claimOne()
   expectAtMost(STEP_COMMANDS.enqueueOne + 1, await redis.count(() => broker.enqueue([job('two')])))
 })

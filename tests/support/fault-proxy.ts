@@ -42,6 +42,8 @@ export interface FaultProxyOptions {
   readonly streamShares?: StreamFaultsOptions['shares']
   /** Changes what is sent, for rules to be switched off: gets the body, and answers another one, or a reply at once. */
   readonly rewrite?: (body: string) => string | Reply
+  /** Sees every request as it is sent on, and its reply. */
+  readonly observe?: (body: string, reply: Reply) => void
   readonly clock?: Clock
 }
 
@@ -72,6 +74,7 @@ export async function startFaultProxy({
   shares = FAULT_SHARES,
   streamShares = {},
   rewrite = (body) => body,
+  observe = () => {},
   clock = systemClock,
 }: FaultProxyOptions): Promise<FaultProxy> {
   const streams = createStreamFaults({ random, clock, shares: streamShares })
@@ -151,7 +154,9 @@ export async function startFaultProxy({
       const body = rewrite(await readBody(request))
       const send = async () => {
         const reply = await fetch(`${target}${url}`, { method, headers: sent, body: body as string })
-        return { status: reply.status, text: await reply.text() }
+        const answered = { status: reply.status, text: await reply.text() }
+        observe(body as string, answered)
+        return answered
       }
       finish(response, typeof body === 'string' ? await meet(send) : body)
     } catch {
