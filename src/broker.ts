@@ -41,7 +41,7 @@ export interface Broker {
   fire(ticks: readonly Tick[]): Promise<readonly FireOutcome[]>
   /** Reads jobs, null for an unknown id; with `waiter`, names it by a hint once one of the unfinished ones finishes. */
   get(ids: readonly string[], options?: GetOptions): Promise<readonly (JobRecord | null)[]>
-  /** Lists jobs a page at a time, newest first as far as the store knows. */
+  /** Lists jobs a page at a time, newest first as far as the store knows. A page may be short; its cursor says whether there is more. */
   list(filter: JobFilter): Promise<JobPage>
   /** Counts per queue of the jobs that wait, run or have failed, and the workers that were here lately. */
   stats(): Promise<BrokerStats>

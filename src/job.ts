@@ -109,15 +109,21 @@ function reasonOf(error: Error): string {
 
 const MAX_MESSAGE_CHARS = 2_000
 const MAX_STACK_CHARS = 8_000
+/** Of an error as JSON. Texts that take more bytes than characters are cut shorter. */
+export const MAX_ERROR_BYTES = 11_000
+/** The most that one character takes in JSON: `\u0007`. */
+const MAX_CHAR_BYTES = 6
 
 /** What is stored of an error: bounded, so that no error outgrows its job, and texts, whatever was set on it. */
 export function toJobError(error: Error): JobError {
   const { name, message, stack } = error
-  return {
-    name: String(name).slice(0, 200),
-    message: String(message).slice(0, MAX_MESSAGE_CHARS),
-    ...(stack ? { stack: String(stack).slice(0, MAX_STACK_CHARS) } : {}),
-  }
+  const cut = (share: number): JobError => ({
+    name: String(name).slice(0, 200 / share),
+    message: String(message).slice(0, MAX_MESSAGE_CHARS / share),
+    ...(stack ? { stack: String(stack).slice(0, MAX_STACK_CHARS / share) } : {}),
+  })
+  const whole = cut(1)
+  return utf8Bytes(JSON.stringify(whole)) <= MAX_ERROR_BYTES ? whole : cut(MAX_CHAR_BYTES)
 }
 
 /** UTF-8 bytes of a text, without making them. */

@@ -1,7 +1,7 @@
 /** So many of a task's last runs are looked at. */
 const KEPT = 64
 /** A presence record stays small, however many tasks an app has. */
-const MAX_TOLD = 100
+const MAX_TOLD = 20
 
 /** How long the handlers of each task take, by what was seen of them. */
 export interface Durations {

@@ -1,7 +1,10 @@
-import type { Extension } from '../broker.ts'
+import { type Extension, MAX_BATCH_BYTES } from '../broker.ts'
+import { utf8Bytes } from '../job.ts'
 import type { Run } from './run.ts'
 
 const MAX_EXTENSIONS = 300
+/** The rest of an exchange is for settlements. */
+const MAX_EXTENSION_BYTES = MAX_BATCH_BYTES / 2
 /** Progress goes with an exchange that is made anyway, or with one of its own after so long. */
 const PROGRESS_MS = 500
 
@@ -29,6 +32,8 @@ export interface Holdings {
   holdsLost(lane: string): boolean
   /** What the next exchange has to extend: leases of which a third has passed, and those with new progress. */
   takeExtensions(nowMs: number): readonly Extension[]
+  /** What these weigh in an exchange, with the records that the broker reads for them. */
+  bytesOf(extensions: readonly Extension[]): number
   /** Takes back what an exchange has failed to deliver: progress, unless there is newer. */
   giveBack(extensions: readonly Extension[], nowMs: number): void
   progressed(nowMs: number): void
@@ -108,9 +113,17 @@ export function createHoldings(leaseMs: number): Holdings {
     takeExtensions(nowMs) {
       if (nextLeaseMs() > nowMs && progressAtMs === Number.POSITIVE_INFINITY) return []
       const due = [...runs.values()].filter((run) => run.extendAtMs <= nowMs || run.freshProgress !== undefined)
-      progressAtMs = due.length > MAX_EXTENSIONS ? nowMs : Number.POSITIVE_INFINITY
-      return due.slice(0, MAX_EXTENSIONS).map((run) => extend(run, nowMs))
+      let count = 0
+      for (let bytes = 0; count < Math.min(due.length, MAX_EXTENSIONS); count++) {
+        const run = due[count] as Run
+        bytes += extensionBytes(run, run.freshProgress)
+        if (count > 0 && bytes > MAX_EXTENSION_BYTES) break
+      }
+      progressAtMs = due.length > count ? nowMs : Number.POSITIVE_INFINITY
+      return due.slice(0, count).map((run) => extend(run, nowMs))
     },
+    bytesOf: (extensions) =>
+      extensions.reduce((sum, { id, progress }) => sum + extensionBytes(runs.get(id), progress), 0),
     giveBack(extensions, nowMs) {
       for (const { id, epoch, progress } of extensions) {
         const run = runs.get(id)
@@ -121,4 +134,8 @@ export function createHoldings(leaseMs: number): Holdings {
     },
     progressed,
   }
+}
+
+function extensionBytes(run: Run | undefined, progress: string | undefined): number {
+  return (run?.recordBytes ?? 0) + utf8Bytes(progress ?? '')
 }

@@ -3,15 +3,16 @@ import { isTqError } from '../errors.ts'
 import { toJobError, utf8Bytes } from '../job.ts'
 
 const MAX_SETTLEMENTS = 500
-/** What a settlement weighs besides its texts: an id, names, numbers. */
-const SETTLEMENT_BYTES = 300
+/** What a settlement weighs besides its texts: numbers, punctuation. */
+const SETTLEMENT_BYTES = 100
 
 /** What has finished and waits for the next exchange. */
 export interface Outbox {
   readonly length: number
-  add(settlement: Settlement): void
+  /** With the size of the record that the broker has to read to settle it. */
+  add(settlement: Settlement, recordBytes?: number): void
   /** Takes what one exchange may carry, oldest first. */
-  take(): readonly Settlement[]
+  take(maxBytes?: number): readonly Settlement[]
   /**
    * Puts back, in front, what an exchange has failed to deliver. What was too large goes in smaller parts; one that is too
    * large by itself is settled as failed, or it would be sent again for ever and nothing behind it would ever be settled.
@@ -22,18 +23,23 @@ export interface Outbox {
 
 export function createOutbox(): Outbox {
   const waiting: Settlement[] = []
+  const recordBytes = new WeakMap<Settlement, number>()
   let limit = MAX_SETTLEMENTS
   return {
     get length() {
       return waiting.length
     },
-    add: (settlement) => void waiting.push(settlement),
-    take() {
+    add(settlement, bytes = 0) {
+      recordBytes.set(settlement, bytes)
+      waiting.push(settlement)
+    },
+    take(maxBytes = MAX_BATCH_BYTES) {
       let count = 0
       // Bounded in bytes as well, but the first one always goes: none may be too large to be settled at all.
       for (let bytes = 0; count < Math.min(waiting.length, limit); count++) {
-        bytes += settlementBytes(waiting[count] as Settlement)
-        if (count > 0 && bytes > MAX_BATCH_BYTES) break
+        const settlement = waiting[count] as Settlement
+        bytes += settlementBytes(settlement) + (recordBytes.get(settlement) ?? 0)
+        if (count > 0 && bytes > maxBytes) break
       }
       limit = MAX_SETTLEMENTS
       return waiting.splice(0, count)

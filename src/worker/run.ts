@@ -1,11 +1,13 @@
 import type { ClaimedJob } from '../broker.ts'
 import { InvalidOption, JobAborted, TooLarge } from '../errors.ts'
 import type { OnEvent } from '../events.ts'
-import { type JobTick, toJson, utf8Bytes } from '../job.ts'
+import { type JobTick, MAX_ERROR_BYTES, toJson, utf8Bytes } from '../job.ts'
 import type { JobContext, Task } from '../task.ts'
 
 const MAX_PROGRESS_BYTES = 4_096
 const MAX_LOG_CHARS = 4_000
+/** What a record holds besides texts: names, numbers, who waits for it. */
+const RECORD_BYTES = 300
 
 /** By the monotonic clock. */
 interface RunTimes {
@@ -68,6 +70,13 @@ export class Run implements JobContext {
   }
   get tick(): JobTick | null {
     return this.job.tick
+  }
+
+  /** What a broker reads to settle or extend it, at most as far as can be known here. */
+  get recordBytes(): number {
+    const { id, queue, input, attempt, lost } = this.job
+    const errorBytes = attempt > 1 || lost > 0 ? MAX_ERROR_BYTES : 0
+    return RECORD_BYTES + 3 * (id.length + queue.length) + utf8Bytes(input) + errorBytes
   }
 
   /** Made when a handler asks for it: most never do, and a controller costs more than an empty job. */

@@ -101,7 +101,10 @@ export function createRunner(options: RunnerOptions): Runner {
     if (run.released) return
     holdings.remove(run)
     totals[TOTAL_OF[settlement.kind]]++
-    outbox.add(run.freshProgress === undefined ? settlement : { ...settlement, progress: run.freshProgress })
+    outbox.add(
+      run.freshProgress === undefined ? settlement : { ...settlement, progress: run.freshProgress },
+      run.recordBytes,
+    )
     onChange()
   }
 

@@ -1,6 +1,6 @@
 import { v7 } from 'uuid'
 import type { App } from '../app.ts'
-import type { Broker, ExchangeReply, LeaseRef } from '../broker.ts'
+import { type Broker, type ExchangeReply, type LeaseRef, MAX_BATCH_BYTES } from '../broker.ts'
 import { checkBroker } from '../check.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { InvalidOption, isTqError, toError } from '../errors.ts'
@@ -218,8 +218,8 @@ export function createWorker(options: WorkerOptions, limits: WorkerLimits = {}):
   }
 
   async function send(lane: Lane, nowMs: number): Promise<void> {
-    const settle = outbox.take()
     const extend = holdings.takeExtensions(nowMs)
+    const settle = outbox.take(MAX_BATCH_BYTES - holdings.bytesOf(extend))
     const free = freeSlots()
     const want = search.wanted(free)
     const startable = Math.max(0, concurrency - holdings.size - asked())

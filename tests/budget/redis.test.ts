@@ -58,24 +58,24 @@ counts('enqueueing one job', async (redis) => {
   expectAtMost(STEP_COMMANDS.enqueueOne, await redis.count(() => bench.broker.enqueue([job('one')])))
 })
 
-counts('the first job of a queue, and one on an empty queue, cost one or two more', async (redis) => {
+counts('the first job of a queue, and one on an empty queue, cost up to three more', async (redis) => {
   const { broker } = redis.open()
   await warm(redis.open())
   await broker.stats()
   const first = await redis.count(() => broker.enqueue([job('one')]))
-  expectAtMost(STEP_COMMANDS.enqueueOne + 2, first)
+  expectAtMost(STEP_COMMANDS.enqueueOne + 3, first)
   await lane(broker).claimOne()
   expectAtMost(STEP_COMMANDS.enqueueOne + 1, await redis.count(() => broker.enqueue([job('two')])))
 })
 
 counts('the first script of a process costs one more, two on a fresh database', async (redis) => {
   const { broker } = redis.open({ prefix: 'fresh' })
-  await redis.open().broker.stats()
-  const fresh = await redis.count(() => broker.stats())
-  const usual = await redis.count(() => broker.stats())
+  await redis.open().broker.prune()
+  const fresh = await redis.count(() => broker.prune())
+  const usual = await redis.count(() => broker.prune())
   const another = redis.open({ prefix: 'fresh' })
   expect([fresh.by.get, fresh.by.set, fresh.total]).toEqual([1, 1, usual.total + 2])
-  expect((await redis.count(() => another.broker.stats())).total).toBe(usual.total + 1)
+  expect((await redis.count(() => another.broker.prune())).total).toBe(usual.total + 1)
 })
 
 counts('the first bare read of a process costs one more', async (redis) => {

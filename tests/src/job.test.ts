@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { NonError, toError } from '../../src/errors.ts'
-import { fromJson, toJobError, toJson, utf8Bytes } from '../../src/job.ts'
+import { fromJson, MAX_ERROR_BYTES, toJobError, toJson, utf8Bytes } from '../../src/job.ts'
 
 test('undefined is the empty text, and back', () => {
   expect(toJson('it', undefined)).toBe('')
@@ -78,4 +78,14 @@ test.each([
 test('an error that was thrown stays itself', () => {
   const error = new TypeError('mine')
   expect(toError(error)).toBe(error)
+})
+
+test('an error is bounded in bytes, whatever its characters take as JSON', () => {
+  for (const character of ['x', 'ø', '日', '"', '\u0007', '🦜']) {
+    const error = Object.assign(new Error(character.repeat(9_000)), { name: character.repeat(900) })
+    error.stack = character.repeat(90_000)
+    const kept = toJobError(error)
+    expect(utf8Bytes(JSON.stringify(kept))).toBeLessThanOrEqual(MAX_ERROR_BYTES)
+    expect(kept.stack?.length).toBeGreaterThan(1_000)
+  }
 })

@@ -23,6 +23,17 @@ test('what one exchange carries is bounded in bytes, whatever the errors and the
   expect(taken).toBe(500)
 })
 
+test('the records that the broker reads to settle them count as well, also once an exchange has failed', () => {
+  const outbox = createOutbox()
+  for (let job = 0; job < 10; job++) outbox.add(failed(`job-${job}`, ''), MAX_BATCH_BYTES / 4 - 1_000)
+  const taken = outbox.take()
+  expect(taken.length).toBe(4)
+  outbox.giveBack(taken, new Error('away'))
+  expect(outbox.take().length).toBe(4)
+  expect(outbox.take(MAX_BATCH_BYTES / 2).length).toBe(2)
+  expect(outbox.take(0).length).toBe(1)
+})
+
 test('what could not be delivered goes first the next time', () => {
   const outbox = createOutbox()
   outbox.add(failed('a', ''))

@@ -1,18 +1,20 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type Clock, sleep, systemClock } from '../../src/clock.ts'
+import { createStreamFaults, type StreamFaults, type StreamFaultsOptions } from './stream-faults.ts'
 
 /**
  * What may happen to a request, and how many of a hundred it happens to. `dropRequest`: it never arrives; `dropReply`: it is executed and
- * the connection breaks; `repeat`: two copies at once; `late`: a copy of it arrives again, later; `overdue`: it is
- * refused, and arrives later after all; `delay`: others overtake it; `refuse`: 500, 502, 429 and the like without having
- * been executed; `answerBadly`: the same after it was; `cut`: half of the reply's body.
+ * the connection breaks; `repeat`: two copies at once; `late`: a copy of it arrives again, later; `held`: the same, once the
+ * test lets it; `overdue`: it is refused, and arrives later after all; `delay`: others overtake it; `refuse`: 500, 502, 429
+ * and the like without having been executed; `answerBadly`: the same after it was; `cut`: half of the reply's body.
  */
 export const FAULT_SHARES = {
   dropRequest: 3,
   dropReply: 4,
   repeat: 4,
   late: 5,
+  held: 2,
   overdue: 2,
   delay: 8,
   refuse: 4,
@@ -36,8 +38,12 @@ export interface FaultProxyOptions {
   /** How late a late copy is at most; what is on its way longer than the test arrives by `deliverLate`. */
   readonly maxLateMs: number
   readonly shares?: Readonly<Partial<Record<Fault, number>>>
+  /** The same for streams of events. Default none. */
+  readonly streamShares?: StreamFaultsOptions['shares']
   /** Changes what is sent, for rules to be switched off: gets the body, and answers another one, or a reply at once. */
   readonly rewrite?: (body: string) => string | Reply
+  /** Sees every request as it is sent on, and its reply. */
+  readonly observe?: (body: string, reply: Reply) => void
   readonly clock?: Clock
 }
 
@@ -45,14 +51,20 @@ export interface FaultProxy {
   readonly url: string
   /** How often each has happened so far, so that a test can tell that anything did. */
   readonly faults: Readonly<Record<Fault, number>>
-  /** Lets requests through without faults from now on. */
+  readonly streams: StreamFaults
+  /** How late each late copy came. */
+  readonly lateByMs: readonly number[]
+  /** Lets everything through without faults from now on. */
   calm(): void
-  /** Delivers every copy that is still on its way. */
+  /** Delivers every late copy that is still on its way. */
   deliverLate(): Promise<void>
+  /** Delivers the copies that are held, and says how many. */
+  deliverHeld(): Promise<number>
   stop(): Promise<void>
 }
 
-const MAX_DELAY_MS = 40
+const MAX_DELAY_MS = 500
+const MAX_HELD = 200
 
 /** A bad network between an HTTP client and its server: everything that a request may meet on its way, over real sockets. */
 export async function startFaultProxy({
@@ -60,11 +72,16 @@ export async function startFaultProxy({
   random,
   maxLateMs,
   shares = FAULT_SHARES,
+  streamShares = {},
   rewrite = (body) => body,
+  observe = () => {},
   clock = systemClock,
 }: FaultProxyOptions): Promise<FaultProxy> {
+  const streams = createStreamFaults({ random, clock, shares: streamShares })
   const faults = Object.fromEntries(Object.keys(FAULT_SHARES).map((name) => [name, 0])) as Record<Fault, number>
   const onTheWay = new Map<() => Promise<unknown>, () => void>()
+  const held: (() => Promise<unknown>)[] = []
+  const lateByMs: number[] = []
   let isCalm = false
 
   function pick(): Fault | undefined {
@@ -81,8 +98,10 @@ export async function startFaultProxy({
   }
 
   function later(send: () => Promise<unknown>): void {
+    const sentMs = clock.monotonic()
     const deliver = () => {
       onTheWay.delete(deliver)
+      lateByMs.push(clock.monotonic() - sentMs)
       return send().catch(() => {})
     }
     onTheWay.set(
@@ -102,6 +121,9 @@ export async function startFaultProxy({
         return (await Promise.all([send(), send()]))[random() < 0.5 ? 0 : 1]
       case 'late':
         later(send)
+        return send()
+      case 'held':
+        if (held.length < MAX_HELD) held.push(send)
         return send()
       case 'overdue':
         later(send)
@@ -128,12 +150,13 @@ export async function startFaultProxy({
     const { url = '/', method = 'GET', headers } = request
     const sent = { authorization: String(headers.authorization), 'content-type': 'application/json' }
     try {
-      // A stream passes: whether a hint comes is no matter of correctness.
-      if (url.startsWith('/subscribe/')) return await pass(response, `${target}${url}`, sent)
+      if (url.startsWith('/subscribe/')) return await streams.pass(request, response, `${target}${url}`)
       const body = rewrite(await readBody(request))
       const send = async () => {
         const reply = await fetch(`${target}${url}`, { method, headers: sent, body: body as string })
-        return { status: reply.status, text: await reply.text() }
+        const answered = { status: reply.status, text: await reply.text() }
+        observe(body as string, answered)
+        return answered
       }
       finish(response, typeof body === 'string' ? await meet(send) : body)
     } catch {
@@ -144,13 +167,21 @@ export async function startFaultProxy({
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     faults,
+    streams,
+    lateByMs,
     calm() {
       isCalm = true
+      streams.always(undefined)
     },
     async deliverLate() {
       const copies = [...onTheWay]
       for (const [, cancel] of copies) cancel()
       await Promise.all(copies.map(([deliver]) => deliver()))
+    },
+    async deliverHeld() {
+      const copies = held.splice(0)
+      await Promise.all(copies.map((send) => send().catch(() => {})))
+      return copies.length
     },
     async stop() {
       for (const cancel of onTheWay.values()) cancel()
@@ -172,15 +203,6 @@ function finish(response: ServerResponse, { status, text, broken = false }: Repl
   response.writeHead(status, { 'content-length': Buffer.byteLength(text) + (broken ? 1 : 0) })
   if (!broken) return void response.end(text)
   response.write(text, () => response.destroy())
-}
-
-async function pass(response: ServerResponse, url: string, headers: Record<string, string>): Promise<void> {
-  const leaving = new AbortController()
-  response.on('close', () => leaving.abort())
-  const reply = await fetch(url, { headers, signal: leaving.signal })
-  response.writeHead(reply.status, { 'content-type': 'text/event-stream' })
-  for await (const chunk of reply.body as ReadableStream<Uint8Array>) response.write(chunk)
-  response.end()
 }
 
 async function readBody(request: IncomingMessage): Promise<string> {

@@ -23,20 +23,22 @@ import { EXCHANGE } from './exchange.ts'
 import {
   FIRE,
   fireArguments,
-  READ_ALL,
   READ_DUE,
+  READ_NAMES,
   SET_SCHEDULE,
   setScheduleArguments,
   toStoredSchedules,
 } from './fire.ts'
 import { createKeys } from './keys.ts'
 import { listJobs } from './list.ts'
+import { WORKER_SEEN_MS } from './lua.ts'
 import { CANCEL, GET_AND_WAIT, PRUNE, REMOVE, RETRY, SET_PAUSED, STATS } from './operations.ts'
 import { lookAtQueues } from './peek.ts'
+import { readTexts, type Texts } from './read.ts'
 import { toActive, toRecord } from './record.ts'
 import { createRest, notOurs } from './rest.ts'
 import { createWake } from './wake.ts'
-import { exchangeArguments, toExchangeReply } from './wire.ts'
+import { exchangeArguments, toExchangeReply, toPresenceText } from './wire.ts'
 
 export interface RedisBrokerOptions {
   /** Of the database's REST API: Upstash, or `tq gateway`. */
@@ -62,7 +64,6 @@ const CHANGE_OUTCOMES = ['set', 'existing', 'moved'] as const
 /** Jobs whose records expire are swept in passing, once so many have been settled. */
 const SWEEP_EVERY = 450
 const SWEEP_EVERY_MS = 10_000
-const WORKER_SEEN_MS = 120_000
 /** A tick is asked for a little before it is due by our own count; the server's clock decides. */
 const DUE_SLACK_MS = 1_000
 
@@ -129,15 +130,16 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     const fresh = queues.some((queue) => !knownQueues.has(queue))
     return {
       args: [String(maxReady), String(maxTimed), fresh ? '1' : '0'],
-      done: () => queues.forEach((queue) => void knownQueues.add(queue)),
+      done: (stored = queues) => stored.forEach((queue) => void knownQueues.add(queue)),
     }
   }
 
   async function enqueue(jobs: readonly Job[]): Promise<readonly EnqueueOutcome[]> {
     const { args, done } = limits(jobs.map(({ queue }) => queue))
     const letters = await rest.run(ENQUEUE, [nowArgument(), ...args, ...enqueueArguments(jobs)])
-    done()
-    return toEnqueueOutcomes(letters, jobs.length)
+    const outcomes = toEnqueueOutcomes(letters, jobs.length)
+    done(jobs.flatMap(({ queue }, at) => (outcomes[at] === 'full' ? [] : queue)))
+    return outcomes
   }
 
   function sweepDue(settling: number): boolean {
@@ -209,7 +211,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     const [{ ready, nextAtMs }] = await Promise.all([lookAtQueues({ rest, keys }, queues), countWorkers(presence)])
     // After the look, which may be the first to see whose keys these are.
     if (presence)
-      await rest.command(['HSET', keys.named('workers'), presence.worker, `${nowMs}|${JSON.stringify(presence)}`])
+      await rest.command(['HSET', keys.named('workers'), presence.worker, `${nowMs}|${toPresenceText(presence)}`])
     // Who was named and has not heard of it stands in no list any more: its next exchange registers it again.
     if (ready && !hintsMissed) registered.clear()
     hintsMissed = ready
@@ -219,18 +221,22 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
   async function fireOne(tick: Tick) {
     const { args, done } = limits([tick.job.queue])
     const outcome = await rest.word(FIRE, [nowArgument(), ...args, ...fireArguments(tick)], FIRE_OUTCOMES)
-    done()
+    if (outcome !== 'full') done()
     return outcome
   }
 
   /** One command for jobs that have finished; a second one tells the queued from the active. */
   async function get(
     ids: readonly string[],
-    texts?: readonly (string | null)[],
+    read: (some: readonly string[]) => Promise<Texts> = readRecords,
   ): Promise<readonly (JobRecord | null)[]> {
     if (ids.length === 0) return []
-    const found = texts ?? ((await rest.list(['MGET', ...ids.map(keys.job)])) as (string | null)[])
-    if (found.length !== ids.length) throw notOurs()
+    return toRecords(ids, await readTexts(ids, read))
+  }
+
+  const readRecords = async (ids: readonly string[]) => (await rest.list(['MGET', ...ids.map(keys.job)])) as Texts
+
+  async function toRecords(ids: readonly string[], found: Texts): Promise<readonly (JobRecord | null)[]> {
     const records = ids.map((id, at) => (found[at] ? toRecord(id, found[at]) : null))
     const open = records.filter((record) => record !== null).filter(({ state }) => !isFinished(state))
     const leases = await leasesOf(open)
@@ -275,13 +281,15 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
 
     async get(ids, { waiter } = {}) {
       if (waiter === undefined) return get(ids)
-      return get(ids, (await rest.rows(GET_AND_WAIT, [waiter, ...ids], ids.length)) as (string | null)[])
+      return get(ids, async (some) => (await rest.rows(GET_AND_WAIT, [waiter, ...some], some.length)) as Texts)
     },
 
-    list: (filter) => listJobs({ rest, keys, get }, filter),
+    list: (filter) => listJobs({ rest, keys, readRecords, toRecords }, filter),
 
     async stats() {
-      return toStats(await rest.rows(STATS, [nowArgument()], 3))
+      const workers = rest.list(['HGETALL', keys.named('workers')])
+      const [counted, present] = await Promise.all([rest.rows(STATS, [nowArgument()], 2), workers])
+      return toStats(counted, present as string[])
     },
 
     async workers() {
@@ -310,8 +318,11 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
 
     async schedules({ due = false, app } = {}) {
       if (due && app !== undefined) return (await nothingDue(app)) ?? readDue(app)
-      const [now, rows] = (await rest.rows(READ_ALL, [nowArgument()], 2)) as [string, string[]]
+      const [now, names] = (await rest.rows(READ_NAMES, [nowArgument()], 2)) as [string, string[]]
       const nowMs = learnTime(Number(now))
+      const key = keys.named('schedules')
+      const texts = await readTexts(names, async (some) => (await rest.list(['HMGET', key, ...some])) as Texts)
+      const rows = names.flatMap((name, at) => (texts[at] ? [name, texts[at]] : []))
       const own = toStoredSchedules(rows).filter((schedule) => app === undefined || schedule.app === app)
       const schedules = due ? own.filter(({ dueAtMs }) => dueAtMs !== null && dueAtMs <= nowMs) : own
       return { nowMs, schedules, nextDueAtMs: own[0]?.dueAtMs ?? null }
@@ -325,7 +336,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     },
 
     async prune(limit = 1_000) {
-      const pruned = Number(await rest.run(PRUNE, [nowArgument(), String(limit), String(WORKER_SEEN_MS)]))
+      const pruned = Number(await rest.run(PRUNE, [nowArgument(), String(limit)]))
       if (!(pruned >= 0)) throw notOurs()
       return pruned
     },
@@ -357,8 +368,8 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
   }
 }
 
-function toStats(raw: unknown): BrokerStats {
-  const [now, rows, workers] = raw as [string, [string, string, ...number[]][], string[]]
+function toStats(raw: unknown, workers: readonly string[]): BrokerStats {
+  const [now, rows] = raw as [string, [string, string, ...number[]][]]
   const nowMs = Number(now)
   return {
     nowMs,

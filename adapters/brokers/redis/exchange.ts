@@ -96,11 +96,15 @@ if last then
 end
 
 ${'' /* Fence: the lease has to be there, at the ref's epoch. One ZMSCORE for all refs of a queue. */}
-local late, cancelled, mset = {}, {}, {}
-local function put(id, r) mset[#mset + 1] = jobKey(id); mset[#mset + 1] = format(r) end
+local late, cancelled, mset, msetBytes = {}, {}, {}, 0
 local function flushPuts()
   if #mset > 0 then redis.call('MSET', unpack(mset)) end
-  mset = {}
+  mset, msetBytes = {}, 0
+end
+local function put(id, r)
+  msetBytes = msetBytes + sizeOf(r)
+  if msetBytes > ${MAX_BATCH_BYTES} then flushPuts(); msetBytes = sizeOf(r) end
+  mset[#mset + 1] = jobKey(id); mset[#mset + 1] = format(r)
 end
 local byQueue, order = {}, {}
 for i = 1, refs do
@@ -125,7 +129,7 @@ local function succeed(i, h, body)
   end
   local n = #mset
   mset[n + 1], mset[n + 2] = keys[base + i], head .. fingerprint(body) .. '\\t' .. refTexts[i]
-  expire(refIds[i], now + a.ms, now)
+  expire(refIds[i], now + a.ms, now, #mset[n + 2])
 end
 
 local seenInStep, givenBack, emptied = {}, {}, {}
@@ -159,15 +163,15 @@ for _, q in ipairs(order) do
         if tonumber(s) % 2 == 1 and (kind == 'retry' or kind == 'released') then kind = 'cancelled'; ms = 3600000 end
         if kind == 'retry' then
           r.state = 'y'; r.attempts = r.attempts + 1; r.err = text; r.at = now + ms
-          timed[#timed + 1] = int(r.at); timed[#timed + 1] = entry(id, epoch, #r.body, r.pri)
+          timed[#timed + 1] = int(r.at); timed[#timed + 1] = entry(id, epoch, sizeOf(r), r.pri)
         elseif kind == 'released' then
-          if ms > 0 then r.state = 't'; r.at = now + ms; timed[#timed + 1] = int(r.at); timed[#timed + 1] = entry(id, epoch, #r.body, r.pri)
-          else r.state = 'q'; r.at = 0; back[#back + 1] = entry(id, epoch, #r.body, r.pri) end
+          if ms > 0 then r.state = 't'; r.at = now + ms; timed[#timed + 1] = int(r.at); timed[#timed + 1] = entry(id, epoch, sizeOf(r), r.pri)
+          else r.state = 'q'; r.at = 0; back[#back + 1] = entry(id, epoch, sizeOf(r), r.pri) end
         else
           r.at = now + ms; r.fin = now
           if kind == 'failed' then r.state = 'f'; r.attempts = r.attempts + 1; r.err = text; failed[#failed + 1] = int(now); failed[#failed + 1] = id
           else r.state = 'c' end
-          expire(id, r.at, r.fin)
+          expire(id, r.at, r.fin, sizeOf(r))
           hintWaiters(r.waiters); r.waiters = ''
         end
         put(id, r)
@@ -177,7 +181,7 @@ for _, q in ipairs(order) do
   if #ended > 0 then redis.call('ZREM', queueKey(q, 'l'), unpack(ended)) end
   if #extended > 0 then redis.call('ZADD', queueKey(q, 'l'), 'XX', unpack(extended)) end
   if #timed > 0 then redis.call('ZADD', queueKey(q, 't'), unpack(timed)) end
-  if #failed > 0 then redis.call('ZADD', queueKey(q, 'f'), unpack(failed)) end
+  if #failed > 0 then addFailed(q, failed) end
   if #back > 0 then makeReady(q, back, now, true); givenBack[#givenBack + 1] = q end
 end
 
@@ -222,14 +226,16 @@ ${
 }
 local function takeOver(q)
   if not (q.leases[2] and leaseEnds(q.leases[2]) <= now) then return end
-  local ids, scores, jkeys, back = {}, {}, {}, {}
-  if q.leases[16] and leaseEnds(q.leases[16]) <= now then q.leases = redis.call('ZRANGE', queueKey(q.name, 'l'), 0, 499, 'WITHSCORES') end
+  local ids, scores, back, backBytes = {}, {}, {}, 0
+  if q.leases[16] and leaseEnds(q.leases[16]) <= now then q.leases = redis.call('ZRANGE', queueKey(q.name, 'l'), 0, 199, 'WITHSCORES') end
   for i = 1, #q.leases, 2 do
-    if leaseEnds(q.leases[i + 1]) <= now and (i < 16 or isAhead(q.leases[i + 1])) then ids[#ids + 1] = q.leases[i]; scores[#ids] = q.leases[i + 1]; jkeys[#ids] = jobKey(q.leases[i]) end
+    if leaseEnds(q.leases[i + 1]) <= now and (i < 16 or isAhead(q.leases[i + 1])) then ids[#ids + 1] = q.leases[i]; scores[#ids] = q.leases[i + 1] end
   end
-  local records, gone, left = redis.call('MGET', unpack(jkeys)), {}, false
+  local gone, left = {}, false
   for i, id in ipairs(ids) do
-    local r = records[i] and parse(records[i])
+    ${'' /* One at a time: a lease does not say how large its record is. */}
+    local text = redis.call('GET', jobKey(id))
+    local r = text and parse(text)
     if not r or isFinished(r.state) then gone[#gone + 1] = id
     else
       local parked = leaseEpoch(scores[i]) == r.epoch % 256
@@ -237,12 +243,14 @@ local function takeOver(q)
       if asked or (not parked and r.lost + 1 >= ${MAX_LOST_LEASES}) then
         r.epoch = r.epoch + 2; r.lost = r.lost + 1; r.fin = now; r.at = now + ${FAILED_KEEP_MS}
         r.state = asked and 'c' or 'f'
-        if not asked then r.err = '${LOST_ERROR}'; redis.call('ZADD', queueKey(q.name, 'f'), int(now), id) end
+        if not asked then r.err = '${LOST_ERROR}'; addFailed(q.name, { int(now), id }) end
         gone[#gone + 1] = id
-        expire(id, r.at, r.fin); hintWaiters(r.waiters); r.waiters = ''; put(id, r)
+        expire(id, r.at, r.fin, sizeOf(r)); hintWaiters(r.waiters); r.waiters = ''; put(id, r)
       elseif not parked and isAhead(scores[i]) then
+        backBytes = backBytes + sizeOf(r)
+        if #back > 0 and backBytes > ${MAX_BATCH_BYTES} then break end
         r.epoch = r.epoch + 2; r.state = 'q'; r.at = 0; put(id, r)
-        gone[#gone + 1] = id; back[#back + 1] = entry(id, r.epoch, #r.body, r.pri)
+        gone[#gone + 1] = id; back[#back + 1] = entry(id, r.epoch, sizeOf(r), r.pri)
       elseif not parked and r.lost > 0 then
         local ms = math.floor(r.lost * leaseMs * (0.5 + jitter / 2))
         r.epoch = r.epoch + 2; r.lost = r.lost + 1; r.state = 'y'; r.at = now + ms
@@ -253,6 +261,7 @@ local function takeOver(q)
         if not parked then r.epoch = r.epoch + 2; r.lost = r.lost + 1; r.state = 'q'; r.at = 0; put(id, r) end
         takeLost = false
         redis.call('ZADD', queueKey(q.name, 'l'), score(now + leaseMs, r.epoch + 1, 0), id)
+        bytes = bytes + sizeOf(r)
         give(id, r.epoch + 1, format(r))
       else left = true end
     end
@@ -343,7 +352,13 @@ for _, name in ipairs(givenBack) do if not emptied[name] then nameWaiting(name) 
 flushPuts()
 flushWindows()
 if sweep then sweepWindow(now, 500) end
-if presence ~= '' then redis.call('HSET', prefix .. 'workers', string.match(presence, '^[^|]*'), int(now) .. string.match(presence, '|.*')) end
+${'' /* Whoever comes when there are too many makes room of those that have gone, or is not shown. */}
+if presence ~= '' then
+  local who, says = string.match(presence, '^([^|]*)(.*)$')
+  if redis.call('HSET', prefix .. 'workers', who, int(now) .. says) == 1 and redis.call('HLEN', prefix .. 'workers') > MAX_WORKERS then
+    if not pruneWorkers(now) then redis.call('HDEL', prefix .. 'workers', who) end
+  end
+end
 ${'' /* A lane that stands in the lists already stays there while it goes on waiting. */}
 local waits = taken < want - ahead and waitMs > 0 and not (nextAt and nextAt <= now)
 for _, name in ipairs(waits ~= registered and queueNames or {}) do

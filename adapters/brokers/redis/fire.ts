@@ -1,4 +1,4 @@
-import type { ScheduleChange, StoredSchedule, Tick } from '../../../src/broker.ts'
+import { MAX_BATCH_BYTES, type ScheduleChange, type StoredSchedule, type Tick } from '../../../src/broker.ts'
 import { enqueueArguments } from './enqueue.ts'
 import { script } from './lua.ts'
 import { STORE } from './store.ts'
@@ -99,15 +99,23 @@ local now, key, rows = clock(ARGV[2]), prefix .. 'due:' .. ARGV[3], {}
 local head = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
 local names = redis.call('ZRANGE', key, '-inf', int(now), 'BYSCORE', 'LIMIT', 0, 1000)
 if #names > 0 then
-  local texts = redis.call('HMGET', prefix .. 'schedules', unpack(names))
+  ${'' /* Of many, as many as a claim may bring: the others stay due. */}
+  local fit, bytes = #names, 0
+  if #names > 3 then
+    for i, name in ipairs(names) do
+      bytes = bytes + redis.call('HSTRLEN', prefix .. 'schedules', name)
+      if bytes > ${MAX_BATCH_BYTES} then fit = math.max(1, i - 1) break end
+    end
+  end
+  local texts = redis.call('HMGET', prefix .. 'schedules', unpack(names, 1, fit))
   for i, name in ipairs(names) do if texts[i] then rows[#rows + 1] = name; rows[#rows + 1] = texts[i] end end
 end
 return { int(now), head[2] and int(tonumber(head[2])) or '', rows }
 `)
 
-/** All schedules. ARGV: prefix, now. Returns { now, name and text each }. */
-export const READ_ALL = script(`
-return { int(clock(ARGV[2])), redis.call('HGETALL', prefix .. 'schedules') }
+/** The names of all schedules. ARGV: prefix, now. Returns { now, names }. */
+export const READ_NAMES = script(`
+return { int(clock(ARGV[2])), redis.call('HKEYS', prefix .. 'schedules') }
 `)
 
 /** Without those that were removed; by due time, those that have come to their end last. */

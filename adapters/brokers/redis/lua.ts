@@ -1,5 +1,10 @@
-import { STUB_MS } from '../../../src/broker.ts'
+import { MAX_BATCH_BYTES, MAX_BATCH_JOBS, STUB_MS } from '../../../src/broker.ts'
 import { CHECK_FORMAT } from './format.ts'
+
+/** A record from this size on is large: its entry says how large. As many as a claim may bring, each smaller, are within its bytes. */
+const LARGE_BYTES = MAX_BATCH_BYTES / MAX_BATCH_JOBS
+/** How long a worker is said to be there that says nothing more. */
+export const WORKER_SEEN_MS = 120_000
 
 /**
  * What all scripts share. Lua is Redis 7.0's, Valkey's and Upstash's common part: no cjson, numbers by `string.format`.
@@ -20,8 +25,9 @@ import { CHECK_FORMAT } from './format.ts'
  * ZMSCORE fences a whole batch. Below 2^53 until 2248.
  *
  * An entry of a ready list is the id; with a tab and the epoch once it has one, so that an entry that a job has left behind
- * never brings it back; with another tab and the size in KiB if the job is large, so that a claim is bounded before it reads; with a third and the
- * priority if it has one.
+ * never brings it back; with another tab and the size in KiB if the record is large, so that a claim is bounded before it reads; with a third and the
+ * priority if it has one. An entry of a window, where the ids of finished jobs wait for their end, has a tab behind it if the
+ * record is too large for hundreds of its kind to be read at once.
  */
 const PRELUDE = `
 local prefix = ARGV[1]
@@ -77,7 +83,8 @@ local function format(r)
     field(r.fin) .. '|' .. field(r.pri) .. '|' .. r.queue .. '\\n' .. r.meta .. '\\n' .. r.waiters .. '\\n' .. r.err .. '\\n' ..
     r.progress .. '\\n' .. r.body
 end
-local LARGE = 4096
+local LARGE = ${LARGE_BYTES}
+local function sizeOf(r) return #r.body + #r.err + #r.progress + #r.waiters + #r.meta + #r.queue + 120 end
 local function entry(id, epoch, bytes, pri)
   local kib = bytes >= LARGE and int(math.ceil(bytes / 1024)) or ''
   if pri ~= 0 then return id .. '\\t' .. int(epoch) .. '\\t' .. kib .. '\\t' .. int(pri) end
@@ -86,10 +93,10 @@ local function entry(id, epoch, bytes, pri)
   return id
 end
 local function parseEntry(text)
-  if not string.find(text, '\\t', 1, true) then return text, 0, 0, 0 end
+  if not string.find(text, '\\t', 1, true) then return text, 0, LARGE, 0 end
   local id, epoch, kib, pri = string.match(text, '^([^\\t]*)\\t(%d+)\\t?(%d*)\\t?(%-?%d*)$')
-  if not id then return text, 0, 0, 0 end
-  return id, tonumber(epoch), (tonumber(kib) or 0) * 1024, tonumber(pri) or 0
+  if not id then return text, 0, LARGE, 0 end
+  return id, tonumber(epoch), kib == '' and LARGE or tonumber(kib) * 1024, tonumber(pri) or 0
 end
 ${'' /* First in, first out within a priority: members of one score sort by their text. */}
 local function ranked(e, now, at) return string.format('%013.0f%04d', now, at) .. '\\t' .. e end
@@ -109,6 +116,12 @@ local function makeReady(q, entries, now, front)
   end
   if #ready > 0 then redis.call(front and 'LPUSH' or 'RPUSH', queueKey(q, 'r'), unpack(ready)) end
   if #prioritized > 0 then redis.call('ZADD', queueKey(q, 'p'), unpack(prioritized)) end
+end
+${'' /* The oldest give way: their records are kept, and found by id and by when they finished. */}
+local MAX_FAILED = 100000
+local function addFailed(q, args)
+  redis.call('ZADD', queueKey(q, 'f'), unpack(args))
+  redis.call('ZREMRANGEBYRANK', queueKey(q, 'f'), 0, -MAX_FAILED - 1)
 end
 local function score(ms, epoch, flags) return int((ms * 256 + epoch % 256) * 4 + flags) end
 local function leaseEnds(s) return math.floor(tonumber(s) / 1024) end
@@ -134,33 +147,48 @@ local windows = {}
 ${'' /* A record that is kept for less than a stub's time leaves its stub: a late copy of its enqueue is to find it. */}
 local STUB_MS = ${STUB_MS}
 local function isGone(r, now) return isFinished(r.state) and r.at <= now and r.fin + STUB_MS <= now end
-local function expire(id, at, fin)
+local ALONE = 16384
+local function expire(id, at, fin, size)
   local w = math.floor(math.max(at, fin + STUB_MS) / 10000)
   local ids = windows[w]
   if not ids then ids = {}; windows[w] = ids end
-  ids[#ids + 1] = id
+  ids[#ids + 1] = size < ALONE and id or id .. '\\t'
 end
 local function flushWindows()
   for w, ids in pairs(windows) do
     if redis.call('RPUSH', prefix .. 'x:' .. int(w), unpack(ids)) == #ids then redis.call('ZADD', prefix .. 'windows', w, int(w)) end
   end
 end
+local MAX_WORKERS = 2000
+${'' /* Forgets workers that have gone; true when there were any. */}
+local function pruneWorkers(now)
+  local workers, gone = redis.call('HGETALL', prefix .. 'workers'), {}
+  for i = 1, #workers, 2 do
+    if tonumber(string.match(workers[i + 1], '^%d+')) + ${WORKER_SEEN_MS} <= now then gone[#gone + 1] = workers[i] end
+  end
+  if #gone > 0 then redis.call('HDEL', prefix .. 'workers', unpack(gone, 1, math.min(#gone, 5000))) end
+  return #gone > 0
+end
 ${'' /* Deletes up to so many records whose time is over, from the oldest window on. */}
 local function sweepWindow(now, limit)
   local oldest = redis.call('ZRANGE', prefix .. 'windows', 0, 0)[1]
   if not oldest or tonumber(oldest) * 10000 + 10000 > now then return nil end
-  local ids = redis.call('LPOP', prefix .. 'x:' .. oldest, limit) or {}
-  if #ids < limit then redis.call('ZREM', prefix .. 'windows', oldest) end
-  local keys, dead = {}, {}
-  for i, id in ipairs(ids) do keys[i] = jobKey(id) end
-  local got = #ids > 0 and redis.call('MGET', unpack(keys)) or {}
-  for i = 1, #ids do
-    local r = got[i] and parse(got[i])
-    if r and isGone(r, now) then
-      dead[#dead + 1] = keys[i]
-      if r.state == 'f' then redis.call('ZREM', queueKey(r.queue, 'f'), ids[i]) end
-    end
+  local entries = redis.call('LPOP', prefix .. 'x:' .. oldest, limit) or {}
+  if #entries < limit then redis.call('ZREM', prefix .. 'windows', oldest) end
+  local ids, keys, dead = {}, {}, {}
+  local function judge(id, text)
+    local state, at, fin, q = string.match(text, '^(%a)|%d*|%d*|%d*|(%d*)|(%d*)|%-?%d*|([^\\n]*)\\n')
+    if not state or not isGone({ state = state, at = tonumber(at) or 0, fin = tonumber(fin) or 0 }, now) then return end
+    dead[#dead + 1] = jobKey(id)
+    if state == 'f' then redis.call('ZREM', queueKey(q, 'f'), id) end
   end
+  for _, e in ipairs(entries) do
+    local id, alone = string.match(e, '^([^\\t]*)(\\t?)')
+    if alone == '' then ids[#ids + 1] = id; keys[#keys + 1] = jobKey(id)
+    else judge(id, redis.call('GETRANGE', jobKey(id), 0, 1023)) end
+  end
+  local got = #ids > 0 and redis.call('MGET', unpack(keys)) or {}
+  for i, id in ipairs(ids) do if got[i] then judge(id, got[i]) end end
   if #dead > 0 then redis.call('DEL', unpack(dead)) end
   return #dead
 end

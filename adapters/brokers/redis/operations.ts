@@ -36,7 +36,7 @@ for at = 3, #ARGV do
   else
     if s then redis.call('ZREM', queueKey(r.queue, 'l'), id) end
     r.state = 'c'; r.fin = now; r.at = now + ${STUB_MS}
-    expire(id, r.at, r.fin); hintWaiters(r.waiters); r.waiters = ''; write(id, r)
+    expire(id, r.at, r.fin, sizeOf(r)); hintWaiters(r.waiters); r.waiters = ''; write(id, r)
     out[#out + 1] = 'cancelled'
   end
 end
@@ -55,7 +55,7 @@ for at = 3, #ARGV, 2 do
   else
     if r.state == 'f' then redis.call('ZREM', queueKey(r.queue, 'f'), id) end
     r.state = 'q'; r.epoch = epoch + 1; r.attempts = 0; r.lost = 0; r.at = 0; r.fin = 0
-    makeReady(r.queue, { entry(id, r.epoch, #r.body, r.pri) }, now, false)
+    makeReady(r.queue, { entry(id, r.epoch, sizeOf(r), r.pri) }, now, false)
     write(id, r)
     nameWaiting(r.queue)
     out[#out + 1] = 'queued'
@@ -77,7 +77,7 @@ for at = 3, #ARGV do
     if s then redis.call('ZREM', queueKey(r.queue, 'l'), id) end
     if r.state == 'f' then redis.call('ZREM', queueKey(r.queue, 'f'), id) end
     r.state = 'x'; r.body = ''; r.err = ''; r.progress = ''; r.fin = now; r.at = now + ${STUB_MS}
-    expire(id, r.at, r.fin); hintWaiters(r.waiters); r.waiters = ''; write(id, r)
+    expire(id, r.at, r.fin, 0); hintWaiters(r.waiters); r.waiters = ''; write(id, r)
     out[#out + 1] = 'removed'
   end
 end
@@ -99,14 +99,17 @@ if paused == '0' then nameWaiting(ARGV[2]); flushHints() end
 return 'set'
 `)
 
-/** Reads jobs and has the waiter hinted by whoever finishes one of them. ARGV: prefix, waiter, ids. */
+/**
+ * Reads jobs and has the waiter hinted by whoever finishes one of them; beyond so many waiters of one job, further ones look
+ * by themselves. ARGV: prefix, waiter, ids.
+ */
 export const GET_AND_WAIT = script(`
-local waiter, keys = ARGV[2], {}
+local waiter, keys, MAX_WAITERS_BYTES = ARGV[2], {}, 4000
 for at = 3, #ARGV do keys[#keys + 1] = jobKey(ARGV[at]) end
 local got, mset = redis.call('MGET', unpack(keys)), {}
 for i, text in ipairs(got) do
   local r = text and parse(text)
-  if r and not isFinished(r.state) and not string.find(' ' .. r.waiters .. ' ', ' ' .. waiter .. ' ', 1, true) then
+  if r and not isFinished(r.state) and #r.waiters < MAX_WAITERS_BYTES and not string.find(' ' .. r.waiters .. ' ', ' ' .. waiter .. ' ', 1, true) then
     r.waiters = (r.waiters == '' and '' or r.waiters .. ' ') .. waiter
     mset[#mset + 1] = keys[i]; mset[#mset + 1] = format(r)
   end
@@ -115,7 +118,7 @@ if #mset > 0 then redis.call('MSET', unpack(mset)) end
 return got
 `)
 
-/** Counts the places of every queue. ARGV: prefix, now. Returns { now, [queue, settings, r, p, l, t, f]..., workers }. */
+/** Counts the places of every queue. ARGV: prefix, now. Returns { now, [queue, settings, r, p, l, t, f]... }. */
 export const STATS = script(`
 local queues = redis.call('SMEMBERS', prefix .. 'queues')
 local rows = {}
@@ -123,10 +126,10 @@ for _, q in ipairs(queues) do
   rows[#rows + 1] = { q, redis.call('GET', queueKey(q, 's')) or '||', redis.call('LLEN', queueKey(q, 'r')), redis.call('ZCARD', queueKey(q, 'p')),
     redis.call('ZCARD', queueKey(q, 'l')), redis.call('ZCARD', queueKey(q, 't')), redis.call('ZCARD', queueKey(q, 'f')) }
 end
-return { int(clock(ARGV[2])), rows, redis.call('HGETALL', prefix .. 'workers') }
+return { int(clock(ARGV[2])), rows }
 `)
 
-/** Deletes records whose time is over. ARGV: prefix, now, limit, how long a worker is remembered. Returns how many. */
+/** Deletes records whose time is over. ARGV: prefix, now, limit. Returns how many. */
 export const PRUNE = script(`
 local now, limit, pruned = clock(ARGV[2]), tonumber(ARGV[3]), 0
 while pruned < limit do
@@ -134,9 +137,6 @@ while pruned < limit do
   if not swept then break end
   pruned = pruned + swept
 end
-local workers = redis.call('HGETALL', prefix .. 'workers')
-for i = 1, #workers, 2 do
-  if tonumber(string.match(workers[i + 1], '^%d+')) + tonumber(ARGV[4]) <= now then redis.call('HDEL', prefix .. 'workers', workers[i]) end
-end
+pruneWorkers(now)
 return pruned
 `)

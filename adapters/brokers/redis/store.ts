@@ -1,3 +1,5 @@
+import { MAX_BATCH_BYTES } from '../../../src/broker.ts'
+
 /**
  * Storing jobs, inside a script of the broker: what `enqueue` and `fire` share.
  *
@@ -32,7 +34,7 @@ local function readJobs(from)
       local id, body = ARGV[i], ARGV[i + 1]
       n = n + 1
       ids[n], bodies[n], alikes[n], records[n] = id, body, a, a.head .. body
-      local e = (a.pri == 0 and #body < LARGE) and id or entry(id, 0, #body, a.pri)
+      local e = (a.pri == 0 and #records[n] < LARGE) and id or entry(id, 0, #records[n], a.pri)
       entries[n] = a.place == 'p' and ranked(e, now, n) or e
     end
     at = at + 2 * count
@@ -44,23 +46,27 @@ local function grouped(list)
   for _, at in ipairs(list) do
     local a = alikes[at]
     local g = groups[a.key]
-    if not g then g = { key = a.key, queue = a.queue, place = a.place, args = {}, entries = {}, n = 0 }; groups[a.key] = g; order[#order + 1] = g end
+    if not g then g = { key = a.key, queue = a.queue, place = a.place, args = {}, entries = {}, n = 0, longest = 0 }; groups[a.key] = g; order[#order + 1] = g end
     g.priorities = g.priorities or a.pri ~= 0
     if a.score then g.args[2 * g.n + 1] = a.score; g.args[2 * g.n + 2] = entries[at] end
     g.n = g.n + 1
     g.entries[g.n] = entries[at]
+    if #ids[at] > g.longest then g.longest = #ids[at] end
   end
   return order
 end
+${'' /* A key has room for the most with ids of the usual length; of longer ones there may be fewer, by the square, so that those of any length together stay within it. */}
+local USUAL = 48
+local function fits(g, length, most) return length * math.max(1, (g.longest / USUAL) ^ 2) <= most end
 ${'' /* A list takes a second entry of the same id and gives it back; a zset would lose the first one's: there the record comes first. */}
 local function pushReady(g)
   g.length = redis.call('RPUSH', g.key, unpack(g.entries))
-  return g.length <= maxReady
+  return fits(g, g.length, maxReady)
 end
 local function addTimed(g)
   local added = redis.pcall('ZADD', g.key, unpack(g.args))
   if type(added) == 'table' and added.err then return added end
-  return g.place ~= 't' or redis.call('ZCARD', g.key) <= maxTimed
+  return fits(g, redis.call('ZCARD', g.key), maxTimed)
 end
 local function undo(done, keys)
   for _, g in ipairs(done) do
@@ -77,10 +83,37 @@ local function nameFor(g)
     for _, e in ipairs(g.entries) do if e == head then nameWaiting(g.queue) break end end
   else nameWaiting(g.queue) end
 end
+${'' /* Names of queues are kept, and statistics look at each of them. */}
+local MAX_QUEUES = 10000
+local function admit(q)
+  if redis.call('SADD', prefix .. 'queues', q) == 0 or redis.call('SCARD', prefix .. 'queues') <= MAX_QUEUES then return true end
+  redis.call('SREM', prefix .. 'queues', q)
+  return false
+end
+${'' /* Records of sizes that nobody knows, together no more than a claim brings. */}
+local function readBounded(keys)
+  if #keys == 1 then return redis.call('MGET', keys[1]) end
+  local got, some, bytes = {}, {}, 0
+  local function flush()
+    for _, text in ipairs(#some > 0 and redis.call('MGET', unpack(some)) or {}) do got[#got + 1] = text end
+    some, bytes = {}, 0
+  end
+  for _, key in ipairs(keys) do
+    local size = redis.call('STRLEN', key)
+    if bytes + size > ${MAX_BATCH_BYTES} then flush() end
+    some[#some + 1] = key
+    bytes = bytes + size
+  end
+  flush()
+  return got
+end
 ${'' /* True when all were stored; else nothing was, and the queues' places that are full. */}
 local function store(list)
   if #list == 0 then return true, {} end
   local groups, done = grouped(list), {}
+  if newQueues then
+    for _, g in ipairs(groups) do if not admit(g.queue) then return false, { [g.key] = true } end end
+  end
   for _, g in ipairs(groups) do
     if g.place == 'r' then
       done[#done + 1] = g
@@ -109,7 +142,6 @@ local function store(list)
   for _, g in ipairs(groups) do
     if g.priorities then markPriorities(g.queue) end
     nameFor(g)
-    if newQueues then redis.call('SADD', prefix .. 'queues', g.queue) end
   end
   return true, {}
 end
@@ -128,7 +160,7 @@ local function storeEach(full)
   local keys, out, fresh, seen = {}, {}, {}, {}
   for at, id in ipairs(ids) do keys[at] = jobKey(id) end
   if now == 0 then now = clock(given) end
-  local got = redis.call('MGET', unpack(keys))
+  local got = readBounded(keys)
   for at, id in ipairs(ids) do
     local old = got[at] and parse(got[at]) or seen[id]
     if old and isGone(old, now) then

@@ -13,13 +13,20 @@ export interface StreamOptions {
   readonly token: string
   readonly channel: string
   readonly clock: Clock
+  /** What the streams of this server have shown so far: a new one may stall before it could show it. */
+  readonly heartbeat: Heartbeat
   readonly onMessage: (message: string) => void
   /** The server has confirmed once more: it was away meanwhile, and messages may be missing. */
   readonly onMissed: () => void
 }
 
+/** How often the server sends comments (`: ping`), once that is known. */
+export interface Heartbeat {
+  everyMs?: number
+}
+
 const CONFIRM_MS = 5_000
-/** A server that sends comments (`: ping`) every so often, and then nothing for so many times as long, is gone. */
+/** A server that sends comments every so often, and then nothing for so many times as long, is gone. */
 const SILENT_BEATS = 2.5
 
 /**
@@ -27,7 +34,15 @@ const SILENT_BEATS = 2.5
  *
  * Throws `BrokerUnavailable` when there is none in time.
  */
-export async function openStream({ url, token, channel, clock, onMessage, onMissed }: StreamOptions): Promise<Stream> {
+export async function openStream({
+  url,
+  token,
+  channel,
+  clock,
+  heartbeat,
+  onMessage,
+  onMissed,
+}: StreamOptions): Promise<Stream> {
   const abort = new AbortController()
   const close = () => abort.abort()
   const cancelTimeout = clock.after(CONFIRM_MS, close)
@@ -47,7 +62,7 @@ export async function openStream({ url, token, channel, clock, onMessage, onMiss
       isConfirmed = true
       confirm()
     }
-    const ended = readEvents(response.body, { onData, ...createPulse(clock, close) })
+    const ended = readEvents(response.body, { onData, ...createPulse(clock, heartbeat, close) })
     const early = ended.then(() => Promise.reject(new BrokerUnavailable('redis', 'a stream that ended')))
     await Promise.race([confirmed, early])
     return { ended, close }
@@ -66,23 +81,23 @@ interface Pulse {
 }
 
 /**
- * Notices a stream that has died without a word. Only two comments say how often they come; before that, and from a server
- * that sends none, silence means nothing.
+ * Notices a stream that has died without a word. Only two comments of one stream say how often they come; before that, and
+ * from a server that sends none, silence means nothing.
  */
-function createPulse(clock: Clock, onSilent: () => void): Pulse {
+function createPulse(clock: Clock, heartbeat: Heartbeat, onSilent: () => void): Pulse {
   let lastCommentMs: number | undefined
-  let beatMs: number | undefined
+  let longestMs = 0
   let cancel: (() => void) | undefined
   return {
     onComment() {
       const nowMs = clock.monotonic()
       // The longest pause so far: a proxy may hand over two comments at once.
-      if (lastCommentMs !== undefined) beatMs = Math.max(beatMs ?? 0, nowMs - lastCommentMs)
+      if (lastCommentMs !== undefined) heartbeat.everyMs = longestMs = Math.max(longestMs, nowMs - lastCommentMs)
       lastCommentMs = nowMs
     },
     onBytes() {
       cancel?.()
-      if (beatMs) cancel = clock.after(SILENT_BEATS * beatMs, onSilent)
+      if (heartbeat.everyMs) cancel = clock.after(SILENT_BEATS * heartbeat.everyMs, onSilent)
     },
     onEnd: () => cancel?.(),
   }

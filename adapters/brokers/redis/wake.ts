@@ -1,6 +1,6 @@
 import type { Wake } from '../../../src/broker.ts'
 import type { Clock } from '../../../src/clock.ts'
-import { openStream, type Stream } from './stream.ts'
+import { type Heartbeat, openStream, type Stream } from './stream.ts'
 
 /**
  * Hints by server-sent events: one stream per broker, on one channel, whose messages name who is meant.
@@ -44,6 +44,9 @@ export function createWake({ url, token, channel, clock, random, onOpened, onHin
   let retryMs = RETRY_FIRST_MS
   /** Whether there has been a stream, or a try to open one, that somebody may have relied on. */
   let opened = false
+  /** Whether the last try to open one has failed: then nobody waits for the next. */
+  let failing = false
+  const heartbeat: Heartbeat = {}
 
   function hint(waiter: string): void {
     const listener = hints.get(waiter)
@@ -63,10 +66,10 @@ export function createWake({ url, token, channel, clock, random, onOpened, onHin
 
   /** Opens a stream in the place of the one there is; without success nobody is told anything any more. */
   async function open(): Promise<void> {
-    const next = await openStream({ url, token, channel, clock, onMessage: receive, onMissed: hintAll }).catch(
-      () => null,
-    )
+    const server = { url, token, channel, clock, heartbeat }
+    const next = await openStream({ ...server, onMessage: receive, onMissed: hintAll }).catch(() => null)
     if (next) onOpened()
+    failing = next === null
     // They may all have gone meanwhile.
     if (hints.size === 0) return next?.close()
     const old = stream
@@ -112,7 +115,8 @@ export function createWake({ url, token, channel, clock, random, onOpened, onHin
     async listen(waiter, onNamed) {
       hints.set(waiter, onNamed)
       opening ??= open()
-      await opening
+      if (failing) opened = true
+      else await opening
       return () => {
         hints.delete(waiter)
         if (hints.size === 0) stop()

@@ -1,5 +1,6 @@
 /** What goes to the script of an exchange and what comes back, as flat lists of texts. */
-import type { ClaimedJob, ExchangeReply, ExchangeRequest, Settlement } from '../../../src/broker.ts'
+import type { ClaimedJob, ExchangeReply, ExchangeRequest, Settlement, WorkerPresence } from '../../../src/broker.ts'
+import { utf8Bytes } from '../../../src/job.ts'
 import { bodyStart, fromMeta, parseRecord } from './record.ts'
 
 export interface LaneFlags {
@@ -25,7 +26,7 @@ export function exchangeArguments(request: ExchangeRequest, { registered, woken,
     flag(woken),
     flag(sweep),
     String(jitter),
-    presence ? `${presence.worker}|${JSON.stringify(presence)}` : '',
+    presence ? `${presence.worker}|${toPresenceText(presence)}` : '',
     String(queues.length),
     ...queues,
     ...refArguments(request),
@@ -52,6 +53,15 @@ function refArguments({ settle, extend }: ExchangeRequest): string[] {
   }
   for (const { id, epoch, progress = '' } of extend) add(id, '', 'extend', epoch, 0, progress)
   return args
+}
+
+const MAX_PRESENCE_BYTES = 4_000
+
+/** As JSON; of very many queues only the first ones are told, so that all workers together fit in one reply. */
+export function toPresenceText(presence: WorkerPresence): string {
+  const text = JSON.stringify(presence)
+  if (utf8Bytes(text) <= MAX_PRESENCE_BYTES || presence.queues.length <= 1) return text
+  return toPresenceText({ ...presence, queues: presence.queues.slice(0, presence.queues.length / 2) })
 }
 
 const increased = (text: string | undefined) => String(Number(text) + 1)

@@ -1,7 +1,7 @@
 import { afterAll, test } from 'bun:test'
 import { copyFileSync } from 'node:fs'
 import { createClient } from '@redis/client'
-import { createGateway } from '../../../../adapters/gateway/index.ts'
+import { createGateway, type GatewayOptions } from '../../../../adapters/gateway/index.ts'
 import { listen } from '../../../../adapters/runtimes/listen.ts'
 import type { Broker } from '../../../../src/broker.ts'
 import { sleep, systemClock } from '../../../../src/clock.ts'
@@ -81,8 +81,8 @@ export async function startStore(...args: readonly string[]): Promise<Store> {
 }
 
 /** A gateway of its own; answers its address. */
-export async function startGatewayFor(redisUrl: string): Promise<string> {
-  const gateway = await createGateway({ redis: redisUrl, tokens: [TOKEN] })
+export async function startGatewayFor(redisUrl: string, options: Partial<GatewayOptions> = {}): Promise<string> {
+  const gateway = await createGateway({ redis: redisUrl, tokens: [TOKEN], ...options })
   const server = await listen(gateway.fetch, { port: 0 })
   endsWithTheTests(async () => {
     await gateway.close()

@@ -202,6 +202,39 @@ test('a stream that is not confirmed in time is none', async () => {
   await eventually(() => heard.a === 1)
 })
 
+test('where no stream could be opened the next one who listens waits for none, and looks once there is one', async () => {
+  const { clock, server, streams, heard, listen } = setUp()
+  server.refuses = true
+  ;(await listen('a'))()
+  server.refuses = false
+  const { asked } = server
+  const before = heard.a as number
+  await listen('a')
+  expect([server.asked, streams.length]).toEqual([asked, 0])
+  await eventually(() => heard.a === before + 1)
+  expect(streams.length).toBe(1)
+  await clock.advance(1_000)
+  expect(heard.a).toBe(before + 1)
+})
+
+test('a stream that dies before it could show a heartbeat is given up by the heartbeat of the one before', async () => {
+  const { clock, streams, heard, listen, say } = setUp()
+  await listen('a')
+  await say(0, PING)
+  await clock.advance(15_000)
+  await say(0, PING)
+  streams[0]?.end()
+  await eventually(() => heard.a === 3)
+  await clock.advance(250)
+  await eventually(() => streams.length === 2 && heard.a === 4)
+  await clock.advance(37_499)
+  expect([streams.length, heard.a]).toEqual([2, 4])
+  await clock.advance(1)
+  await eventually(() => heard.a === 5)
+  await clock.advance(250)
+  await eventually(() => streams.length === 3)
+})
+
 test('the last one to leave takes the stream with it', async () => {
   const { clock, server, streams, listen } = setUp()
   const [leaveA, leaveB] = [await listen('a'), await listen('b')]
