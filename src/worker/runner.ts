@@ -1,4 +1,5 @@
 import { type App, unknownTask } from '../app.ts'
+import type { BlobStore } from '../blobs.ts'
 import type { ClaimedJob, LeaseRef, Settlement } from '../broker.ts'
 import type { Clock } from '../clock.ts'
 import type { OnEvent, WorkerTotals } from '../events.ts'
@@ -32,6 +33,7 @@ export interface RunnerOptions {
   readonly outbox: Outbox
   readonly leaseMs: number
   readonly maxResultBytes: number
+  readonly blobs: BlobStore | undefined
   readonly clock: Clock
   readonly random: () => number
   readonly totals: { -readonly [Total in keyof WorkerTotals]: WorkerTotals[Total] }
@@ -60,7 +62,7 @@ export function createRunner(options: RunnerOptions): Runner {
 
   function start(job: ClaimedJob, lane: string): void {
     const run = take(job, lane)
-    const reason = refusal(run)
+    const reason = refusal(run, options.blobs)
     if (reason !== null || !run.definition) putBack(run, reason ?? '')
     else void execute(run, run.definition, options).then((settlement) => settle(run, settlement))
   }

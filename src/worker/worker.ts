@@ -1,5 +1,6 @@
 import { v7 } from 'uuid'
 import type { App } from '../app.ts'
+import { type Blobs, createBlobStore } from '../blobs.ts'
 import type { Broker, ExchangeReply, LeaseRef } from '../broker.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { InvalidOption, isTqError, toError } from '../errors.ts'
@@ -31,8 +32,10 @@ export interface WorkerOptions {
   readonly burst?: boolean
   /** Stops by itself after so many jobs. */
   readonly maxJobs?: number
-  /** The largest result as JSON text. Default 1 MiB. */
+  /** The largest result, as JSON text, that goes to the broker. Default 1 MiB. */
   readonly maxResultBytes?: number
+  /** Where larger results go, and larger inputs come from. Default the app's. Without, such a result fails its job. */
+  readonly blobs?: Blobs | undefined
   readonly clock?: Clock
   readonly random?: () => number
   readonly newId?: () => string
@@ -338,6 +341,7 @@ function withDefaults({
   burst = false,
   maxJobs = Number.POSITIVE_INFINITY,
   maxResultBytes = 1_048_576,
+  blobs = app.blobs,
   clock = systemClock,
   random = Math.random,
   newId = v7,
@@ -355,6 +359,7 @@ function withDefaults({
     ...{ app, broker, queues, concurrency, leaseMs, runtime, burst, maxJobs, maxResultBytes, clock, random },
     laneCount: Math.min(concurrency, lanes),
     worker: `${name}.${newId()}`,
+    blobs: createBlobStore(blobs, { clock, random }),
     onEvent: withoutThrowing(onEvent),
   }
 }

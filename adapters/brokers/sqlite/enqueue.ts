@@ -1,5 +1,5 @@
 import type { EnqueueOutcome } from '../../../src/broker.ts'
-import { ENVELOPE_VERSION, type Job } from '../../../src/job.ts'
+import type { Job } from '../../../src/job.ts'
 import type { Driver, SqlValue } from './driver.ts'
 import { nameWaiting, queueTopic } from './waiting.ts'
 
@@ -54,18 +54,7 @@ function valuesOf(job: Job, nowMs: number): SqlValue[] {
   const atMs = dueAtMs(job, nowMs)
   const state = atMs === null ? 'queued' : 'scheduled'
   const tick = job.tick ? JSON.stringify(job.tick) : null
-  return [
-    job.id,
-    job.task,
-    job.queue,
-    state,
-    job.priority,
-    job.createdAtMs,
-    atMs,
-    job.v ?? ENVELOPE_VERSION,
-    tick,
-    job.input,
-  ]
+  return [job.id, job.task, job.queue, state, job.priority, job.createdAtMs, atMs, job.v ?? 1, tick, job.input]
 }
 
 /** Null when the job is due by now. */
