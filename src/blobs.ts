@@ -129,23 +129,27 @@ function toBlobError(call: string, error: Error): Error {
 }
 
 export interface LargeText {
-  /** For the error. */
-  readonly what: string
   readonly kind: 'input' | 'result'
-  /** The job's. */
+  /** Of the job that it belongs to. */
   readonly id: string
+  readonly task: string
   readonly text: string
   readonly maxBytes: number
 }
 
 /** The text as the job carries it: itself, or a reference once it is stored. Throws `TooLarge` where it can be neither. */
 export function toCarried(store: BlobStore | undefined, large: LargeText): string | Promise<string> {
-  const { what, kind, id, text, maxBytes } = large
+  const { kind, id, task, text, maxBytes } = large
   // A unit of the text is three bytes at most.
   const bytes = text.length * 3 > maxBytes ? utf8Bytes(text) : 0
   if (bytes <= maxBytes) return text
   if (!store)
-    throw new TooLarge(what, maxBytes, bytes, 'store it elsewhere and pass a reference, or have blobs do that')
+    throw new TooLarge(
+      `the ${kind} of "${task}"`,
+      maxBytes,
+      bytes,
+      'store it elsewhere and pass a reference, or have blobs do that',
+    )
   return store.put(kind, id, text)
 }
 

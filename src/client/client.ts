@@ -1,6 +1,6 @@
 import { v7 } from 'uuid'
 import { type App, type TasksOf, unknownTask } from '../app.ts'
-import { type Blobs, createBlobStore, fromCarried, type LargeText, toCarried } from '../blobs.ts'
+import { type BlobStore, type Blobs, createBlobStore, fromCarried, toCarried } from '../blobs.ts'
 import type { Broker, CancelOutcome, EnqueueOutcome } from '../broker.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { InvalidOption, JobConflict, JobFailed, JobNotFound, QueueFull, ResultTimeout } from '../errors.ts'
@@ -143,13 +143,12 @@ export function createClient<A extends App = App>(options: ClientOptions): Clien
     return { id, task, queue, input: text, priority, createdAtMs: clock.now(), delayMs, dueAtMs }
   }
 
-  function inputOf({ id, task, input: text }: Job): LargeText {
-    return { what: `the input of "${task}"`, kind: 'input', id, text, maxBytes: maxInputBytes }
-  }
+  const carry = (store: BlobStore | undefined, { id, task, input: text }: Job) =>
+    toCarried(store, { kind: 'input', id, task, text, maxBytes: maxInputBytes })
 
   /** The job as it is sent. One whose input is too large for that is a promise: the input is stored before the job is. */
   function toSent(job: Job): Job | Promise<Job> {
-    const input = toCarried(blobs, inputOf(job))
+    const input = carry(blobs, job)
     if (typeof input === 'string') return job
     return input.then((reference) => ({ ...job, v: BLOB_ENVELOPE_VERSION, input: reference }))
   }
@@ -187,7 +186,7 @@ export function createClient<A extends App = App>(options: ClientOptions): Clien
 
   /** Has written by the time it returns: there is no waiting for blobs. */
   async function enqueueWithin(job: Job, within: unknown): Promise<JobHandle<never>> {
-    void toCarried(undefined, inputOf(job))
+    void carry(undefined, job)
     const [outcome] = await broker.enqueue([job], { within })
     return toHandle(job.id, accept(job, outcome as EnqueueOutcome))
   }

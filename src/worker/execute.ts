@@ -70,9 +70,9 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 function encodeResult(run: Run, value: unknown, options: ExecuteOptions): string | Promise<string> {
-  const what = `the result of "${run.task}"`
-  const text = toJson(what, value)
-  return toCarried(options.blobs, { what, kind: 'result', id: run.id, text, maxBytes: options.maxResultBytes })
+  const { id, task } = run
+  const text = toJson(`the result of "${task}"`, value)
+  return toCarried(options.blobs, { kind: 'result', id, task, text, maxBytes: options.maxResultBytes })
 }
 
 /** Of a job that has been given back nothing more is told: its outcome here does not count. */

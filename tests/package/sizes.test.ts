@@ -9,9 +9,9 @@ const MAX_GZIP_BYTES: Record<string, number> = {
   './client': 5_300,
   './http': 10_200, // 5.2 kB of it are the client, its errors and the job's code
   './scheduler': 5_500,
-  './brokers/redis': 17_500, // 12 kB of it are Lua
+  './brokers/redis': 17_900, // 12.5 kB of it are Lua
   './gateway': 12_000,
-  './brokers/sqlite': 10_500,
+  './brokers/sqlite': 11_600,
 }
 
 async function gzipBytes(file: string): Promise<number> {
