@@ -55,11 +55,16 @@ export interface Stored {
 
 function groupsOf({ jobs, places, outcomes }: Stored): Iterable<Group> {
   const groups = new Map<string, Group>()
+  let group: Group | undefined
   for (const [at, { id, queue }] of jobs.entries()) {
     if (outcomes[at] !== 'created') continue
     const place = places[at] as Place
-    const group = groups.get(`${place} ${queue}`) ?? { place, queue, created: [] }
-    groups.set(`${place} ${queue}`, group)
+    // The jobs of a batch are mostly of one queue.
+    if (group?.queue !== queue || group.place !== place) {
+      const key = `${place} ${queue}`
+      group = groups.get(key) ?? { place, queue, created: [] }
+      groups.set(key, group)
+    }
     group.created.push(id)
   }
   return groups.values()
