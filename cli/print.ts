@@ -2,13 +2,20 @@
 import Table from 'cli-table3'
 import pc from 'picocolors'
 
+/** Of each stream the last write, which is done when all before it are. */
+const written = new Map<NodeJS.WriteStream, Promise<void>>()
+
+function write(stream: NodeJS.WriteStream, text: string): void {
+  written.set(stream, new Promise((resolve) => stream.write(text, () => resolve())))
+}
+
 export function printLine(line: string): void {
-  process.stdout.write(`${line}\n`)
+  write(process.stdout, `${line}\n`)
 }
 
 /** For what is not data: hints, warnings. Data on stdout stays clean for the next program. */
 export function printNote(line: string): void {
-  process.stderr.write(`${line}\n`)
+  write(process.stderr, `${line}\n`)
 }
 
 export function printJson(value: unknown): void {
@@ -42,7 +49,7 @@ export function toTable(head: readonly string[], rows: readonly (readonly string
     .join('\n')
 }
 
-/** Resolves once what was printed has left: a pipe takes it later than `write` returns. */
-export function flushed(): Promise<void> {
-  return new Promise((resolve) => process.stdout.write('', () => process.stderr.write('', () => resolve())))
+/** Resolves once what was printed has left: a pipe takes it later than `write` returns. (An empty write does not wait its turn on Bun.) */
+export async function flushed(): Promise<void> {
+  await Promise.all(written.values())
 }

@@ -1,4 +1,5 @@
 import leven from 'leven'
+import type { Blobs } from './blobs.ts'
 import { DuplicateName, UnknownTask } from './errors.ts'
 import type { Schedule } from './schedule.ts'
 import type { Task } from './task.ts'
@@ -9,6 +10,8 @@ export interface App<Tasks extends readonly Task[] = readonly Task[]> {
   readonly name: string
   readonly tasks: ReadonlyMap<string, Task>
   readonly schedules: readonly Schedule[]
+  /** Where inputs and results go that are too large for the broker. */
+  readonly blobs?: Blobs
   readonly '~tasks'?: Tasks
 }
 
@@ -33,17 +36,20 @@ export function defineApp<const Tasks extends readonly Task[]>({
   name = 'app',
   tasks,
   schedules = [],
+  blobs,
 }: {
   /** Give each app its own where several share a broker: a deploy removes the schedules that its app no longer has. */
   name?: string
   tasks: Tasks
   schedules?: readonly Schedule[]
+  /** Where inputs and results go that are too large for the broker: its workers and `tq` use it. Clients are given their own. */
+  blobs?: Blobs | undefined
 }): App<Tasks> {
   const byName = new Map(tasks.map((task) => [task.name, task]))
   requireDistinct('task', tasks)
   requireDistinct('schedule', schedules)
   for (const { task } of schedules) if (!byName.has(task)) throw unknownTask(task, byName.keys())
-  return { name, tasks: byName, schedules }
+  return { name, tasks: byName, schedules, ...(blobs && { blobs }) }
 }
 
 function requireDistinct(kind: 'task' | 'schedule', named: readonly { readonly name: string }[]): void {

@@ -108,11 +108,38 @@ export class TooLarge extends TqError {
   readonly what: string
   readonly maxBytes: number
   readonly gotBytes: number
-  constructor(what: string, maxBytes: number, gotBytes: number) {
-    super(`expected ${what} of at most ${maxBytes} bytes, got ${gotBytes}: store it elsewhere and pass a reference`)
+  constructor(what: string, maxBytes: number, gotBytes: number, advice = 'store it elsewhere and pass a reference') {
+    super(`expected ${what} of at most ${maxBytes} bytes, got ${gotBytes}: ${advice}`)
     this.what = what
     this.maxBytes = maxBytes
     this.gotBytes = gotBytes
+  }
+}
+
+/** The store for blobs did not answer. Making the same call again is safe. */
+export class BlobsUnavailable extends TqError {
+  override name = 'BlobsUnavailable' as const
+  override readonly retryable = true
+  readonly call: string
+  readonly reason: string
+  constructor(call: string, reason: string, options?: ErrorOptions) {
+    super(`expected an answer of the blobs to a ${call}, got ${reason}`, options)
+    this.call = call
+    this.reason = reason
+  }
+}
+
+/** What was kept under a key is there no more, or is not what was put there for this job. */
+export class BlobGone extends TqError {
+  override name = 'BlobGone' as const
+  readonly key: string
+  readonly found: string
+  constructor(key: string, found: string) {
+    super(
+      `expected the blob "${key}" as it was put, got ${found}: keep blobs longer than jobs, and pass the same ones everywhere`,
+    )
+    this.key = key
+    this.found = found
   }
 }
 
@@ -308,7 +335,7 @@ export class UnusableStore extends TqError {
   }
 }
 
-/** This runtime lacks something that the call needs. */
+/** This runtime, or what it was given, lacks something that the call needs. */
 export class Unsupported extends TqError {
   override name = 'Unsupported' as const
   readonly what: string

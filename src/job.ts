@@ -9,8 +9,11 @@
 import { NotSerializable, toError } from './errors.ts'
 import type { JobState } from './words.ts'
 
-/** The newest envelope that this version of tq reads and the one it writes. */
-export const ENVELOPE_VERSION = 1
+/** The newest envelope that this version of tq reads. It writes the oldest one that says what a job needs. */
+export const ENVELOPE_VERSION = 2
+
+/** From this one on an input may be a reference to a blob. */
+export const BLOB_ENVELOPE_VERSION = 2
 
 /** The tick that a job was enqueued for. */
 export interface JobTick {
@@ -30,7 +33,7 @@ export interface Job {
   readonly id: string
   readonly task: string
   readonly queue: string
-  /** The input as JSON text; empty when there is none. */
+  /** The input as JSON text, or a reference to it (`blobOf`); empty when there is none. */
   readonly input: string
   /** Higher is claimed first; 0 is normal. */
   readonly priority: number
@@ -57,7 +60,7 @@ export interface JobRecord {
   readonly queue: string
   readonly state: JobState
   readonly priority: number
-  /** JSON text; empty when there is none, null when it is no longer kept. */
+  /** JSON text, or a reference to it (`blobOf`); empty when there is none, null when it is no longer kept. */
   readonly input: string | null
   readonly createdAtMs: number
   /** When it is due (scheduled, retrying), its lease ends (active) or its record expires (finished). */
@@ -68,7 +71,7 @@ export interface JobRecord {
   /** Leases that ended without a word of the worker. */
   readonly lost: number
   readonly epoch: number
-  /** JSON text; empty when the handler returned nothing, null while there is none. */
+  /** JSON text, or a reference to it (`blobOf`); empty when the handler returned nothing, null while there is none. */
   readonly result: string | null
   /** The last error, also of an attempt that is tried again. */
   readonly error: JobError | null

@@ -19,7 +19,7 @@ const backoff = exponential({ baseMs: 50, maxMs: 2_000 })
 /**
  * Sends the same call again, with growing pauses, while it fails in a way that a resend may mend.
  *
- * Only for calls of the broker contract: each of them may have been executed although its reply was lost.
+ * Only for calls of the broker contract and for blobs: each of them may have been executed although its reply was lost.
  * Throws the last error once the deadline has passed, and any other error at once.
  */
 export async function resend<T>(send: () => Promise<T>, options: ResendOptions): Promise<T> {

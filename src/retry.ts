@@ -111,9 +111,11 @@ export function decideRetry(error: Error, attempt: number, policy: RetryPolicy, 
   return { kind: 'retry', delayMs: wholeDelay(delayMs) }
 }
 
-/** Errors that another attempt cannot mend: the input stays wrong, the effect has happened. */
+/** Errors that another attempt cannot mend: the input stays wrong or away, the effect has happened. */
+const FOR_GOOD: ReadonlySet<string> = new Set(['InvalidInput', 'NotSerializable', 'TooLarge', 'BlobGone'])
+
 function isForGood(error: Error): boolean {
-  return isTqError(error, 'InvalidInput') || isTqError(error, 'NotSerializable') || isTqError(error, 'TooLarge')
+  return isTqError(error) && FOR_GOOD.has(error.name)
 }
 
 /** A custom backoff may return anything; a job must not be lost to it. */

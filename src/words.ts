@@ -12,6 +12,7 @@
  * - exchange: the one call a worker makes to the broker
  * - beat: the loop or invocation that fires schedules
  * - schedule: a named rule of when to enqueue a job of a task; one due time of it is a tick
+ * - blob: an input or a result that is too large for the broker, kept elsewhere; the job carries a reference to it
  * - app: the set of tasks, schedules and routes that a project defines with `defineApp`
  *
  * @module

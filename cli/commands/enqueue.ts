@@ -39,9 +39,10 @@ export default command({
     const waitMs = secondsAsMs('wait', wait)
     const value = await readInput(input)
     const file = findAppIfAny(app)
-    const known = file ? { tasks: (await loadApp(file)).app.tasks } : {}
+    const { tasks, blobs } = file ? (await loadApp(file)).app : {}
     return withBroker({ db }, async (broker) => {
-      const job = await createClient({ broker, ...known }).enqueue(task as never, value as never, options)
+      const client = createClient({ broker, blobs, ...given({ tasks }) })
+      const job = await client.enqueue(task as never, value as never, options)
       if (waitMs !== undefined) return printResult(job, { json, waitMs })
       if (json) printJson({ id: job.id, created: job.created, state: (await job.get())?.state ?? null })
       else printLine(job.id)

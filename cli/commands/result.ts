@@ -1,5 +1,6 @@
 import { createClient } from '../../src/client/client.ts'
-import { commonArgs, secondsAsMs } from '../args.ts'
+import { appArg, commonArgs, secondsAsMs } from '../args.ts'
+import { blobsOfApp } from '../blobs.ts'
 import { withBroker } from '../broker.ts'
 import { command } from '../command.ts'
 import { printResult } from '../result.ts'
@@ -14,12 +15,13 @@ export default command({
   args: {
     id: { type: 'positional', required: true, description: "The job's id" },
     wait: { type: 'string', description: 'Wait so long for it to finish (default 0)', valueHint: 's' },
+    ...appArg,
     ...commonArgs,
   },
-  async run({ id, wait, db, json = false }) {
+  async run({ id, wait, app, db, json = false }) {
     const waitMs = secondsAsMs('wait', wait) ?? 0
     return withBroker({ db, mustExist: true }, (broker) =>
-      printResult(createClient({ broker }).job(id), { json, waitMs }),
+      printResult(createClient({ broker, blobs: blobsOfApp(app) }).job(id), { json, waitMs }),
     )
   },
 })

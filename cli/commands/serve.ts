@@ -49,7 +49,12 @@ export default command({
     if (!loaded) printNote('no tq.config.ts here: names of tasks and inputs are not checked')
     return withBroker({ db }, async (broker) => {
       const onEvent = createLog({ json })
-      const api = createApi({ broker, tokens, onEvent, ...(loaded ? { tasks: loaded.app.tasks } : {}) })
+      const api = createApi({
+        broker,
+        tokens,
+        onEvent,
+        ...(loaded ? { tasks: loaded.app.tasks, blobs: loaded.app.blobs } : {}),
+      })
       const server = await listen((request) => api.fetch(request), options)
       if (json) printJson({ kind: 'http.listening', url: server.url })
       else printLine(`listening on ${server.url}`)

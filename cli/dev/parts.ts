@@ -26,7 +26,7 @@ export interface Parts {
 
 export function startParts({ app, stampMs }: LoadedApp, options: PartsOptions): Parts {
   const { broker, onEvent, queues = queuesOf({ app }), concurrency } = options
-  const api = createApi({ broker, tokens: 'none', tasks: app.tasks, onEvent })
+  const api = createApi({ broker, tokens: 'none', tasks: app.tasks, blobs: app.blobs, onEvent })
   const own = { app, broker, onEvent }
   const worker = createWorker({ ...own, name: 'dev', runtime: runtimeName(), queues, ...given({ concurrency }) })
   const beat = createBeat({ ...own, stampMs })

@@ -1,10 +1,11 @@
 import { v7 } from 'uuid'
 import { type App, type TasksOf, unknownTask } from '../app.ts'
+import { type BlobStore, type Blobs, createBlobStore, fromCarried, toCarried } from '../blobs.ts'
 import type { Broker, CancelOutcome, EnqueueOutcome } from '../broker.ts'
 import { type Clock, systemClock } from '../clock.ts'
-import { InvalidOption, JobConflict, JobFailed, JobNotFound, QueueFull, ResultTimeout, TooLarge } from '../errors.ts'
+import { InvalidOption, JobConflict, JobFailed, JobNotFound, QueueFull, ResultTimeout } from '../errors.ts'
 import { type OnEvent, withoutThrowing } from '../events.ts'
-import { fromJson, type Job, type JobRecord, toJson, utf8Bytes } from '../job.ts'
+import { BLOB_ENVELOPE_VERSION, fromJson, type Job, type JobRecord, toJson } from '../job.ts'
 import { resend } from '../resend.ts'
 import { checkTaskName, type Task, validateInput } from '../task.ts'
 import { DEFAULT_QUEUE, NAME, NAME_FORM } from '../words.ts'
@@ -15,8 +16,10 @@ export interface ClientOptions {
   readonly broker: Broker
   /** The app's tasks, where the producer has them: names and inputs are then checked before anything is sent. */
   readonly tasks?: ReadonlyMap<string, Task>
-  /** The largest input as JSON text. Default 1 MiB. */
+  /** The largest input, as JSON text, that goes to the broker. Default 1 MiB. */
   readonly maxInputBytes?: number
+  /** Where larger inputs go, and larger results come from. Without, such an input is refused with `TooLarge`. */
+  readonly blobs?: Blobs | undefined
   readonly clock?: Clock
   readonly random?: () => number
   readonly newId?: () => string
@@ -56,7 +59,7 @@ export interface JobHandle<Result = unknown> {
    * The handler's return value, once the job has succeeded.
    *
    * Throws `JobFailed` when it ended otherwise, `ResultTimeout` after `timeoutMs` (default 30,000), `JobNotFound` for an
-   * unknown id or a record that has expired.
+   * unknown id or a record that has expired; for a blob `BlobGone`, `BlobsUnavailable`, and `Unsupported` without `blobs`.
    */
   result(options?: { timeoutMs?: number; signal?: AbortSignal }): Promise<Result>
   /** The job as it is now; null when it is not known. */
@@ -80,7 +83,7 @@ export interface Client<A extends App = App> {
    * Enqueues one job. Calls made in the same turn travel as one batch.
    *
    * Throws `UnknownTask` and `InvalidInput` (where the client has the tasks), `TooLarge`, `NotSerializable`, `JobConflict`,
-   * `QueueFull`, and what the broker throws when it cannot be reached.
+   * `QueueFull`, `BlobsUnavailable`, and what the broker throws when it cannot be reached.
    */
   enqueue<N extends keyof TasksOf<A> & string>(
     task: N,
@@ -121,6 +124,7 @@ export function createClient<A extends App = App>(options: ClientOptions): Clien
   const { broker, tasks, maxInputBytes = MEBIBYTE, clock = systemClock, random = Math.random, newId = v7 } = options
   const onEvent = withoutThrowing(options.onEvent)
   const resending = { clock, random, deadlineMs: RESEND_DEADLINE_MS, onEvent }
+  const blobs = createBlobStore(options.blobs, { clock, random })
   const results = createResults(broker, () => `result.${newId()}`, resending)
   const send = (jobs: readonly Job[]) => resend(() => broker.enqueue(jobs), { call: 'enqueue', ...resending })
   const sendWithOthers = createBatch(send)
@@ -136,8 +140,17 @@ export function createClient<A extends App = App>(options: ClientOptions): Clien
     checkOptions(task, given)
     const { id = newId(), queue = DEFAULT_QUEUE, priority = 0, delayMs, dueAtMs } = given
     const text = toJson(`the input of "${task}"`, input)
-    if (text.length * 3 > maxInputBytes) checkBytes(`the input of "${task}"`, text, maxInputBytes)
     return { id, task, queue, input: text, priority, createdAtMs: clock.now(), delayMs, dueAtMs }
+  }
+
+  const carry = (store: BlobStore | undefined, { id, task, input: text }: Job) =>
+    toCarried(store, { kind: 'input', id, task, text, maxBytes: maxInputBytes })
+
+  /** The job as it is sent. One whose input is too large for that is a promise: the input is stored before the job is. */
+  function toSent(job: Job): Job | Promise<Job> {
+    const input = carry(blobs, job)
+    if (typeof input === 'string') return job
+    return input.then((reference) => ({ ...job, v: BLOB_ENVELOPE_VERSION, input: reference }))
   }
 
   function toHandle(id: string, created: boolean): JobHandle<never> {
@@ -145,7 +158,9 @@ export function createClient<A extends App = App>(options: ClientOptions): Clien
       id,
       created,
       result: ({ timeoutMs = DEFAULT_RESULT_TIMEOUT_MS, signal } = {}) =>
-        results.wait(id, timeoutMs, signal).then((record) => resultOf(id, record, timeoutMs) as never),
+        results
+          .wait(id, timeoutMs, signal)
+          .then(async (record) => fromJson(await fromCarried(blobs, id, resultOf(id, record, timeoutMs))) as never),
       get: () => broker.get([id]).then(([record]) => record ?? null),
       cancel: () => broker.cancel([id]).then(([outcome]) => outcome ?? 'unknown'),
     }
@@ -162,14 +177,24 @@ export function createClient<A extends App = App>(options: ClientOptions): Clien
       if (within !== undefined) throw asynchronousSchema(task, checked)
       await checked
     }
-    const job = toJob(task, input, given)
-    const outcome = within === undefined ? await sendWithOthers(job) : (await broker.enqueue([job], { within }))[0]
+    const made = toJob(task, input, given)
+    if (within !== undefined) return enqueueWithin(made, within)
+    const sent = toSent(made)
+    const job = sent instanceof Promise ? await sent : sent
+    return toHandle(job.id, accept(job, await sendWithOthers(job)))
+  }
+
+  /** Has written by the time it returns: there is no waiting for blobs. */
+  async function enqueueWithin(job: Job, within: unknown): Promise<JobHandle<never>> {
+    void carry(undefined, job)
+    const [outcome] = await broker.enqueue([job], { within })
     return toHandle(job.id, accept(job, outcome as EnqueueOutcome))
   }
 
   async function enqueueMany(requests: readonly EnqueueRequest[]): Promise<readonly JobHandle[]> {
     if (tasks) await Promise.all(requests.map(({ task, input }) => checkInput(task, input)))
-    const jobs = requests.map(({ task, input, options: given }) => toJob(task, input, given ?? NO_OPTIONS))
+    const made = requests.map(({ task, input, options: given }) => toJob(task, input, given ?? NO_OPTIONS))
+    const jobs = await Promise.all(made.map((job) => toSent(job)))
     const outcomes = await sendAll(jobs, send)
     return jobs.map((job, at) => toHandle(job.id, accept(job, outcomes[at] as EnqueueOutcome)))
   }
@@ -186,17 +211,12 @@ function accept(job: Job, outcome: EnqueueOutcome): boolean {
   return outcome === 'created'
 }
 
-function resultOf(id: string, record: JobRecord | null, timeoutMs: number): unknown {
+function resultOf(id: string, record: JobRecord | null, timeoutMs: number): string {
   if (!record) throw new JobNotFound(id)
-  if (record.state === 'succeeded') return fromJson(record.result ?? '')
+  if (record.state === 'succeeded') return record.result ?? ''
   if (record.state === 'failed' || record.state === 'cancelled' || record.state === 'expired')
     throw new JobFailed(id, record.task, record.state, record.attempts, record.error)
   throw new ResultTimeout(id, timeoutMs, record.state)
-}
-
-function checkBytes(what: string, text: string, maxBytes: number): void {
-  const gotBytes = utf8Bytes(text)
-  if (gotBytes > maxBytes) throw new TooLarge(what, maxBytes, gotBytes)
 }
 
 function asynchronousSchema(task: string, checked: Promise<unknown>): InvalidOption {

@@ -1,6 +1,7 @@
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { methodNotAllowed } from 'hono/method-not-allowed'
 import { v7 } from 'uuid'
+import type { Blobs } from '../blobs.ts'
 import type { Broker } from '../broker.ts'
 import { createClient } from '../client/client.ts'
 import { type Clock, systemClock } from '../clock.ts'
@@ -20,8 +21,10 @@ export interface ApiOptions {
   readonly tokens: Tokens
   /** The app's tasks, where the API has them: names and inputs are then checked before anything is stored. */
   readonly tasks?: ReadonlyMap<string, Task>
-  /** The largest body. Default 1 MiB. */
+  /** The largest body. Default 1 MiB, and 10 MiB with `blobs`. */
   readonly maxBodyBytes?: number
+  /** Where inputs of more than 1 MiB go, and larger results come from. */
+  readonly blobs?: Blobs | undefined
   readonly clock?: Clock
   readonly random?: () => number
   readonly newId?: () => string
@@ -57,13 +60,14 @@ const MEBIBYTE = 1_048_576
  */
 // Its type is inferred: it carries the routes, from which `hc` types a client.
 export function createApi(options: ApiOptions) {
-  const { broker, tokens, tasks, maxBodyBytes = MEBIBYTE, clock = systemClock, newId = v7 } = options
-  const { random = Math.random } = options
+  const { broker, tokens, tasks, blobs, clock = systemClock, random = Math.random, newId = v7 } = options
+  const { maxBodyBytes = blobs ? 10 * MEBIBYTE : MEBIBYTE } = options
   const onEvent = withoutThrowing(options.onEvent)
   const limit = limitBody(maxBodyBytes)
   const client = createClient({
     broker,
-    maxInputBytes: maxBodyBytes,
+    maxInputBytes: blobs ? Math.min(MEBIBYTE, maxBodyBytes) : maxBodyBytes,
+    blobs,
     clock,
     random,
     newId,

@@ -1,3 +1,4 @@
+import { blobOf } from '../blobs.ts'
 import type { JobHandle } from '../client/client.ts'
 import { JobFailed, ResultTimeout } from '../errors.ts'
 import { fromJson, type JobError, type JobRecord, type JobTick } from '../job.ts'
@@ -73,8 +74,9 @@ export async function resultOf(job: JobHandle, timeoutMs: number, signal: AbortS
   }
 }
 
+/** Of what is kept elsewhere the reference: it is too large to be shown by the way. */
 function toValue(text: string | null): unknown {
-  return text === null ? null : (fromJson(text) ?? null)
+  return text === null ? null : (blobOf(text) ?? fromJson(text) ?? null)
 }
 
 function toErrorView(error: ErrorView | null): ErrorView | null {

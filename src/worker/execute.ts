@@ -1,13 +1,15 @@
 /**
- * The execution pipeline: decode, validate, run with a time limit, decide. In goes a claimed job, out comes its settlement.
+ * The execution pipeline: fetch, decode, validate, run with a time limit, decide. In goes a claimed job, out comes its
+ * settlement.
  *
  * @module
  */
+import { type BlobStore, fromCarried, hasBlob, toCarried } from '../blobs.ts'
 import type { Settlement } from '../broker.ts'
 import type { Clock } from '../clock.ts'
-import { JobTimeout, NewerEnvelope, TooLarge, toError } from '../errors.ts'
+import { JobTimeout, NewerEnvelope, toError } from '../errors.ts'
 import type { OnEvent, TqEvent } from '../events.ts'
-import { ENVELOPE_VERSION, fromJson, toJobError, toJson, utf8Bytes } from '../job.ts'
+import { ENVELOPE_VERSION, fromJson, toJobError, toJson } from '../job.ts'
 import { decideRetry } from '../retry.ts'
 import { type Task, validateInput } from '../task.ts'
 import type { Run } from './run.ts'
@@ -16,6 +18,7 @@ export interface ExecuteOptions {
   readonly clock: Clock
   readonly random: () => number
   readonly maxResultBytes: number
+  readonly blobs: BlobStore | undefined
   readonly onEvent: OnEvent | undefined
 }
 
@@ -23,18 +26,28 @@ export interface ExecuteOptions {
 export async function execute(run: Run, task: Task, options: ExecuteOptions): Promise<Settlement> {
   tell(run, options, { kind: 'job.started', id: run.id, task: run.task, attempt: run.attempt })
   try {
-    const input = validateInput(task, fromJson(run.job.input))
+    const text = hasBlob(run.job) ? await fetchInput(run, options.blobs) : run.job.input
+    const input = validateInput(task, fromJson(text))
     const value = await withinTimeLimit(run, task, input, options.clock)
-    return succeed(run, task, encodeResult(task, value, options.maxResultBytes), options)
+    const result = encodeResult(run, value, options)
+    return succeed(run, task, typeof result === 'string' ? result : await result, options)
   } catch (thrown) {
     return fail(run, task, toError(thrown), options)
   }
 }
 
 /** Why this worker cannot run the job although another one may; null when it can. */
-export function refusal(run: Run): string | null {
+export function refusal(run: Run, blobs: BlobStore | undefined): string | null {
   if (run.job.v > ENVELOPE_VERSION) return new NewerEnvelope(ENVELOPE_VERSION, run.job.v).message
-  return run.definition ? null : `no task "${run.task}" in this worker's app`
+  if (!run.definition) return `no task "${run.task}" in this worker's app`
+  return hasBlob(run.job) && !blobs ? 'its input is a blob, and this worker has no blobs' : null
+}
+
+/** The job may have gone back to its queue meanwhile: then its handler does not start here any more. */
+async function fetchInput(run: Run, blobs: BlobStore | undefined): Promise<string> {
+  const text = await fromCarried(blobs, run.id, run.job.input, run.signal)
+  run.signal.throwIfAborted()
+  return text
 }
 
 /** Handlers that answer at once need no timer; one that takes longer than its limit is left behind with its signal aborted. */
@@ -56,11 +69,10 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 
-function encodeResult(task: Task, value: unknown, maxBytes: number): string {
-  const what = `the result of "${task.name}"`
-  const text = toJson(what, value)
-  if (text.length * 3 > maxBytes && utf8Bytes(text) > maxBytes) throw new TooLarge(what, maxBytes, utf8Bytes(text))
-  return text
+function encodeResult(run: Run, value: unknown, options: ExecuteOptions): string | Promise<string> {
+  const { id, task } = run
+  const text = toJson(`the result of "${task}"`, value)
+  return toCarried(options.blobs, { kind: 'result', id, task, text, maxBytes: options.maxResultBytes })
 }
 
 /** Of a job that has been given back nothing more is told: its outcome here does not count. */

@@ -1,4 +1,5 @@
 import { type App, unknownTask } from '../app.ts'
+import type { BlobStore } from '../blobs.ts'
 import type { ClaimedJob, LeaseRef, Settlement } from '../broker.ts'
 import type { Clock } from '../clock.ts'
 import type { OnEvent, WorkerTotals } from '../events.ts'
@@ -37,6 +38,7 @@ export interface RunnerOptions {
   readonly concurrency: number
   readonly leaseMs: number
   readonly maxResultBytes: number
+  readonly blobs: BlobStore | undefined
   readonly clock: Clock
   readonly random: () => number
   readonly totals: { -readonly [Total in keyof WorkerTotals]: WorkerTotals[Total] }
@@ -73,7 +75,7 @@ export function createRunner(options: RunnerOptions): Runner {
 
   function start(job: ClaimedJob, lane: string): void {
     const run = take(job, lane)
-    const reason = refusal(run) ?? admit?.(run) ?? null
+    const reason = refusal(run, options.blobs) ?? admit?.(run) ?? null
     if (reason === null) startNext()
     else putBack(run, reason)
   }

@@ -1,5 +1,6 @@
 import { v7 } from 'uuid'
 import type { App } from '../app.ts'
+import { type Blobs, createBlobStore } from '../blobs.ts'
 import { type Broker, type ExchangeReply, type LeaseRef, MAX_BATCH_BYTES } from '../broker.ts'
 import { checkBroker } from '../check.ts'
 import { type Clock, systemClock } from '../clock.ts'
@@ -36,8 +37,10 @@ export interface WorkerOptions {
   readonly burst?: boolean
   /** Stops by itself after so many jobs. */
   readonly maxJobs?: number
-  /** The largest result as JSON text. Default 1 MiB. */
+  /** The largest result, as JSON text, that goes to the broker. Default 1 MiB. */
   readonly maxResultBytes?: number
+  /** Where larger results go, and larger inputs come from. Default the app's. Without, such a result fails its job. */
+  readonly blobs?: Blobs | undefined
   readonly clock?: Clock
   readonly random?: () => number
   readonly newId?: () => string
@@ -405,6 +408,7 @@ function withDefaults({
   burst = false,
   maxJobs = Number.POSITIVE_INFINITY,
   maxResultBytes = 1_048_576,
+  blobs = app.blobs,
   clock = systemClock,
   random = Math.random,
   newId = v7,
@@ -422,6 +426,7 @@ function withDefaults({
     ...{ app, broker, queues, concurrency, leaseMs, runtime, burst, maxJobs, maxResultBytes, clock, random },
     laneCount: Math.min(concurrency, lanes),
     worker: `${name}.${newId()}`,
+    blobs: createBlobStore(blobs, { clock, random }),
     onEvent: withoutThrowing(onEvent),
   }
 }

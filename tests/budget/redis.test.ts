@@ -91,6 +91,23 @@ for (const size of [100, 1_000])
     expectAtMost(STEP_COMMANDS.enqueueMany, await redis.count(() => bench.broker.enqueue(jobs(size))))
   })
 
+/** TIME, LRANGE, MGET, ZMSCORE, MSET, LTRIM, and RPUSH and ZADD for when the records end. */
+const DROP_COMMANDS = 8
+
+for (const [size, commands] of [
+  [1, STEP_COMMANDS.enqueueOne],
+  [100, STEP_COMMANDS.enqueueMany],
+] as const)
+  counts(`enqueueing ${size} where as many give way, and where none has to`, async (redis) => {
+    const bench = redis.open({ maxReady: 200, whenFull: 'drop-oldest' })
+    await warm(bench)
+    expectAtMost(commands, await redis.count(() => bench.broker.enqueue(jobs(size, 'fits'))))
+    await bench.broker.enqueue(jobs(200, 'fill'))
+    const dropping = await redis.count(() => bench.broker.enqueue(jobs(size, 'drop')))
+    expect(dropping.by.ltrim).toBe(1)
+    expectAtMost(commands + DROP_COMMANDS, dropping)
+  })
+
 for (const [size, commands] of [
   [1, STEP_COMMANDS.enqueueOne],
   [100, STEP_COMMANDS.enqueueMany],

@@ -109,3 +109,19 @@ test('a worker with --max-seconds ends by itself, and puts back what does not fi
   expect(stdout).toMatch(/released +linger +one +shutdown/)
   expect(exitCode).toBe(0)
 })
+
+test('the environment bounds a queue, and says whether the oldest job gives way', async () => {
+  await using folder = await createFolder(SOURCES, tmpdir())
+  const enqueue = (id: string, env: Record<string, string>) =>
+    folder.tq(['enqueue', 'anything', '--id', id], { env: { TQ_MAX_READY: '1', ...env } })
+  expect((await enqueue('a', {})).exitCode).toBe(0)
+  const full = await enqueue('b', {})
+  expect([full.exitCode, full.stderr]).toEqual([1, expect.stringContaining('expected room in queue "default"')])
+  expect((await enqueue('b', { TQ_WHEN_FULL: 'drop-oldest' })).exitCode).toBe(0)
+  const dropped = await folder.tq(['result', 'a'])
+  expect([dropped.exitCode, dropped.stderr]).toEqual([1, expect.stringContaining('the oldest was dropped')])
+  for (const env of [{ TQ_WHEN_FULL: 'drop' }, { TQ_MAX_READY: 'many' }]) {
+    const misuse = await enqueue('c', env)
+    expect([misuse.exitCode, misuse.stderr]).toEqual([2, expect.stringMatching(/expected (whenFull|maxReady) to be/)])
+  }
+})

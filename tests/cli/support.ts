@@ -67,7 +67,17 @@ export async function createFolder(
 type Child = Subprocess<Blob | 'ignore', 'pipe', 'pipe'>
 
 function spawnTq(command: string[], cwd: string, { stdin, env }: RunOptions): Child {
-  const { TQ_TOKENS, TQ_DEBUG, TQ_URL, npm_lifecycle_event, FORCE_COLOR, ...inherited } = process.env
+  const {
+    TQ_TOKENS,
+    TQ_DEBUG,
+    TQ_URL,
+    TQ_MAX_READY,
+    TQ_MAX_TIMED,
+    TQ_WHEN_FULL,
+    npm_lifecycle_event,
+    FORCE_COLOR,
+    ...inherited
+  } = process.env
   return spawn(command, {
     cwd,
     env: { ...inherited, NO_COLOR: '1', ...env },

@@ -11,6 +11,7 @@ import { claimCases } from './broker/claim.ts'
 import { enqueueCases } from './broker/enqueue.ts'
 import { faultCases } from './broker/faults.ts'
 import { fenceCases } from './broker/fence.ts'
+import { fullCases } from './broker/full.ts'
 import { leaseCases } from './broker/lease.ts'
 import { nextCases } from './broker/next.ts'
 import { operationCases } from './broker/operations.ts'
@@ -22,6 +23,7 @@ import type { Case } from './subject.ts'
 
 export const brokerCases: readonly Case[] = [
   ...enqueueCases,
+  ...fullCases,
   ...claimCases,
   ...settleCases,
   ...fenceCases,

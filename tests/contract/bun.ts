@@ -37,7 +37,7 @@ export function testBroker(
 
 /** A look at what the factory makes, on a clock that nobody moves. */
 function isStore(create: CreateSubject): boolean {
-  const subject = create(createVirtualClock())
+  const subject = create(createVirtualClock(), {})
   if ('open' in subject) return true
   void subject.close()
   return false

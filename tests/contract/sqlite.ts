@@ -4,15 +4,15 @@ import { createFolder, type TestFolder } from '../support/folder.ts'
 import { seededRandom } from '../support/random.ts'
 import type { CreateSubject } from './subject.ts'
 
-export const sqliteInMemory: CreateSubject = (clock) =>
-  sqliteBroker({ path: ':memory:', clock, random: seededRandom(1) })
+export const sqliteInMemory: CreateSubject = (clock, bounds) =>
+  sqliteBroker({ path: ':memory:', clock, random: seededRandom(1), ...bounds })
 
-export const sqliteInFile: CreateSubject = (clock) => {
+export const sqliteInFile: CreateSubject = (clock, bounds) => {
   let folder: TestFolder | undefined
   return {
     open() {
       folder ??= createFolder()
-      return sqliteBroker({ path: folder.file('tq.db'), clock, random: seededRandom(1) })
+      return sqliteBroker({ path: folder.file('tq.db'), clock, random: seededRandom(1), ...bounds })
     },
     remove: () => folder?.remove(),
   }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { QueueBounds } from '../../src/bounds.ts'
 import type { Broker } from '../../src/broker.ts'
 import { createVirtualClock, type VirtualClock } from '../support/clock.ts'
 
@@ -12,8 +13,8 @@ export interface Store {
   remove?(): void | Promise<void>
 }
 
-/** Makes what a case runs on: a broker of its own, or a store to open brokers on. */
-export type CreateSubject = (clock: VirtualClock) => Broker | Store
+/** Makes what a case runs on, with these bounds: a broker of its own, or a store to open brokers on. */
+export type CreateSubject = (clock: VirtualClock, bounds: QueueBounds) => Broker | Store
 
 export interface Context {
   readonly broker: Broker
@@ -26,14 +27,16 @@ export interface Case {
   readonly name: string
   /** What a broker must have for the case to say anything. */
   readonly needs?: 'a second broker' | 'wake'
+  /** The bounds of its queues, where it is about them. */
+  readonly bounds?: QueueBounds
   run(ctx: Context): Promise<void>
 }
 
 /** Runs one case on a subject of its own. Answers why it was skipped, null when it ran. */
-export async function runCase({ run, needs }: Case, create: CreateSubject): Promise<string | null> {
+export async function runCase({ run, needs, bounds = {} }: Case, create: CreateSubject): Promise<string | null> {
   const clock = createVirtualClock()
   const opened: Broker[] = []
-  const subject = create(clock)
+  const subject = create(clock, bounds)
   const isStore = 'open' in subject
   const open = async () => {
     const broker = await (isStore ? subject.open() : subject)

@@ -1,4 +1,4 @@
-import { defineApp, defineTask, type Job, type OnEvent, type Task, type TqEvent } from 'tq-edge'
+import { type Blobs, defineApp, defineTask, type Job, type OnEvent, type Task, type TqEvent } from 'tq-edge'
 import { sqliteBroker } from 'tq-edge/brokers/sqlite'
 import { createApi } from 'tq-edge/http'
 import * as v from 'valibot'
@@ -32,6 +32,7 @@ interface Setup {
   readonly tokens?: Tokens
   readonly tasks?: ReadonlyMap<string, Task>
   readonly maxBodyBytes?: number
+  readonly blobs?: Blobs
   readonly onEvent?: OnEvent
   /** Puts something between the API and its broker. */
   readonly wrap?: (broker: Broker) => Partial<Broker>

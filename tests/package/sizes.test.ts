@@ -5,13 +5,13 @@ import { entries, ROOT } from './entries.ts'
 
 /** Most bytes of our own code in each entry, minified and gzipped, without dependencies. */
 const MAX_GZIP_BYTES: Record<string, number> = {
-  '.': 12_800, // client, worker and drain together
-  './client': 4_400,
-  './http': 9_400, // 4.5 kB of it are the client, its errors and the job's code
+  '.': 14_000, // client, worker and drain together
+  './client': 5_300,
+  './http': 10_200, // 5.2 kB of it are the client, its errors and the job's code
   './scheduler': 5_500,
-  './brokers/redis': 19_500, // 14 kB of it are Lua
+  './brokers/redis': 20_500, // 14 kB of it are Lua
   './gateway': 12_000,
-  './brokers/sqlite': 10_800,
+  './brokers/sqlite': 11_800,
 }
 
 async function gzipBytes(file: string): Promise<number> {

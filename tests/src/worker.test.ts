@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test'
 import { createWorker, defineApp, defineTask, InvalidOption, TooLarge } from 'tq-edge'
 import type { Broker, ExchangeRequest } from '../../src/broker.ts'
 import { MAX_BATCH_BYTES } from '../../src/broker.ts'
+import { ENVELOPE_VERSION } from '../../src/job.ts'
 import { settled } from '../support/clock.ts'
 import { until } from '../support/until.ts'
 import { createBench, createGate, LEASE_MS, withExchange } from '../support/worker-bench.ts'
@@ -183,10 +184,10 @@ test('a job put back by a worker that lacks its task is done by one that knows i
 test('a job of a newer envelope is put back, not failed', async () => {
   const bench = createBench()
   const job = { id: 'new', task: 'nothing', queue: 'default', input: '', priority: 0, createdAtMs: 0 }
-  await bench.broker.enqueue([{ ...job, v: 2 }])
+  await bench.broker.enqueue([{ ...job, v: ENVELOPE_VERSION + 1 }])
   await bench.start([nothing], { burst: true }).done
   expect((await bench.read('new')).state).toBe('scheduled')
-  expect(bench.said('job.released')[0]?.reason).toContain('version 2')
+  expect(bench.said('job.released')[0]?.reason).toContain(`version ${ENVELOPE_VERSION + 1}`)
 })
 
 test('progress is stored within half a second, the last one counts', async () => {

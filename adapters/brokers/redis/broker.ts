@@ -1,3 +1,4 @@
+import { checkBounds, type QueueBounds } from '../../../src/bounds.ts'
 import type {
   Broker,
   BrokerStats,
@@ -40,7 +41,8 @@ import { createRest, notOurs } from './rest.ts'
 import { createWake } from './wake.ts'
 import { exchangeArguments, toExchangeReply, toPresenceText } from './wire.ts'
 
-export interface RedisBrokerOptions {
+/** Default bounds: 1,000,000 ready and 500,000 timed, for the sake of the size of a key. */
+export interface RedisBrokerOptions extends QueueBounds {
   /** Of the database's REST API: Upstash, or `tq gateway`. */
   readonly url: string
   readonly token: string
@@ -48,9 +50,6 @@ export interface RedisBrokerOptions {
   readonly prefix?: string
   /** How long one call may take. Default 10,000. */
   readonly callTimeoutMs?: number
-  /** The most jobs that may wait in a queue. Default 1,000,000 ready and 500,000 timed: bounded by the size of a key. */
-  readonly maxReady?: number
-  readonly maxTimed?: number
   /** Whether to be told of new jobs by server-sent events; without, workers poll. Default true. */
   readonly subscribe?: boolean
   readonly clock?: Clock
@@ -75,7 +74,8 @@ const DUE_SLACK_MS = 1_000
  */
 export function redisBroker(options: RedisBrokerOptions): Broker {
   const { url, token, prefix = 'tq', callTimeoutMs = 10_000, maxReady = 1_000_000, maxTimed = 500_000 } = options
-  const { subscribe = true, clock = systemClock, random = Math.random, ownTime = false } = options
+  const { whenFull = 'reject', subscribe = true, clock = systemClock, random = Math.random, ownTime = false } = options
+  checkBounds(options)
   if (!/^https?:\/\/.+/.test(url ?? ''))
     throw new InvalidOption('url', 'the address of a Redis REST API (https://...)', url ? 'another text' : 'none')
   if (!token) throw new InvalidOption('token', 'the token of the Redis REST API', 'none')
@@ -129,7 +129,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
   const limits = (queues: readonly string[]) => {
     const fresh = queues.some((queue) => !knownQueues.has(queue))
     return {
-      args: [String(maxReady), String(maxTimed), fresh ? '1' : '0'],
+      args: [String(maxReady), String(maxTimed), whenFull, fresh ? '1' : '0'],
       done: (stored = queues) => stored.forEach((queue) => void knownQueues.add(queue)),
     }
   }

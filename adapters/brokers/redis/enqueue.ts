@@ -7,18 +7,19 @@ import { STORE } from './store.ts'
 /**
  * Stores jobs.
  *
- * ARGV: prefix, now ('' asks the server), the most ready and the most timed jobs of a queue, whether the queues are new to
- * this process, then the jobs as `STORE` reads them.
+ * ARGV: prefix, now ('' asks the server), the most ready and the most timed jobs of a queue, what to do when it is full,
+ * whether the queues are new to this process, then the jobs as `STORE` reads them.
  * Returns one letter per job as `STORE` does.
  * Commands: EVALSHA, RPUSH, MSETNX for new jobs of one queue that are due; TIME, ZADD and ZRANGE instead of RPUSH for timed
- * ones; RPOP and PUBLISH when a queue turns non-empty and somebody waits; SADD the first time.
+ * ones, ZADD and ZCARD for those with a priority; RPOP and PUBLISH when a queue turns non-empty and somebody waits; SADD the first
+ * time. Where the oldest are dropped: TIME, LRANGE, MGET, ZMSCORE, MSET, LTRIM, RPUSH, ZADD, and PUBLISH when somebody waits for one.
  */
 export const ENQUEUE = script(`
-local given, maxReady, maxTimed, newQueues = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
+local given, maxReady, maxTimed, dropOldest, newQueues = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == 'drop-oldest', ARGV[6] == '1'
 ${STORE}
-readJobs(6)
+readJobs(7)
 local out = storeJobs()
-flushHints()
+flushWindows(); flushHints()
 return out
 `)
 

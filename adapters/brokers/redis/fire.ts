@@ -26,26 +26,26 @@ end
 /**
  * Fires one tick: compares and sets the schedule's (revision, due), and enqueues the tick's job in the same step.
  *
- * ARGV: prefix, now, the limits and flag of `ENQUEUE`, name, revision, due, next due ('' for none), the due time fired, then the
+ * ARGV: prefix, now, the bounds and flag of `ENQUEUE`, name, revision, due, next due ('' for none), the due time fired, then the
  * job as `STORE` reads it.
  * Returns fired, existing, moved or full.
  */
 export const FIRE = script(`
-local given, maxReady, maxTimed, newQueues = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
+local given, maxReady, maxTimed, dropOldest, newQueues = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == 'drop-oldest', ARGV[6] == '1'
 ${STORE}
 ${SCHEDULES}
-local name, revision, due, nextDue = ARGV[6], tonumber(ARGV[7]), ARGV[8], ARGV[9]
+local name, revision, due, nextDue = ARGV[7], tonumber(ARGV[8]), ARGV[9], ARGV[10]
 local s = readSchedule(name)
 if not s or s.definition == '' then return 'moved' end
 if s.revision ~= revision or s.due ~= due then
   if s.last ~= '' and tonumber(s.last) >= tonumber(due) then return 'existing' end
   return 'moved'
 end
-s.last, s.due = ARGV[10], nextDue
-readJobs(11)
+s.last, s.due = ARGV[11], nextDue
+readJobs(12)
 if storeJobs() == 'F' then return 'full' end
 writeSchedule(name, s)
-flushHints()
+flushWindows(); flushHints()
 return 'fired'
 `)
 

@@ -1,3 +1,4 @@
+import { DROPPED_ERROR } from '../../../src/bounds.ts'
 import { MAX_BATCH_BYTES } from '../../../src/broker.ts'
 
 /**
@@ -6,7 +7,8 @@ import { MAX_BATCH_BYTES } from '../../../src/broker.ts'
  * `readJobs(from)` reads jobs that have all but id and input in common at once: queue, priority, delayMs, dueAtMs ('' for none),
  * meta, their number, then id and input each. What is common is worked out once; jobs are numbers into parallel tables.
  * `storeJobs()` answers one letter per job: C created, E existing, X conflict, F full. Index before record, so that a script that
- * stops half-way leaves no record that no list names. It reads the upvalues `maxReady`, `maxTimed`, `newQueues`, `given`.
+ * stops half-way leaves no record that no list names. It reads the upvalues `maxReady`, `maxTimed`, `dropOldest`, `newQueues`,
+ * `given`.
  */
 export const STORE = `
 local now = 0
@@ -57,16 +59,57 @@ local function grouped(list)
 end
 ${'' /* A key has room for the most with ids of the usual length; of longer ones there may be fewer, by the square, so that those of any length together stay within it. */}
 local USUAL = 48
-local function fits(g, length, most) return length * math.max(1, (g.longest / USUAL) ^ 2) <= most end
+local MAX_PRIORITIZED = 500000
+local function most(g)
+  local n = g.place == 't' and maxTimed or g.place == 'p' and math.min(maxReady, MAX_PRIORITIZED) or maxReady
+  return math.floor(n / math.max(1, (g.longest / USUAL) ^ 2))
+end
 ${'' /* A list takes a second entry of the same id and gives it back; a zset would lose the first one's: there the record comes first. */}
 local function pushReady(g)
   g.length = redis.call('RPUSH', g.key, unpack(g.entries))
-  return fits(g, g.length, maxReady)
+  return dropOldest or g.length <= most(g)
 end
 local function addTimed(g)
   local added = redis.pcall('ZADD', g.key, unpack(g.args))
   if type(added) == 'table' and added.err then return added end
-  return fits(g, redis.call('ZCARD', g.key), maxTimed)
+  g.length = redis.call('ZCARD', g.key)
+  return (dropOldest and g.place == 'p') or g.length <= most(g)
+end
+${'' /* Beyond the bound the oldest go, of those with a priority the lowest. A job that has left its entry behind stays as it is, as with a claim. */}
+local function oldest(g, n)
+  if g.place == 'r' then return redis.call('LRANGE', g.key, 0, n - 1) end
+  local found = redis.call('ZRANGE', g.key, 0, n - 1)
+  for i, member in ipairs(found) do found[i] = unranked(member) end
+  return found
+end
+local function drop(g, some)
+  local old, epochs, keys, args = {}, {}, {}, {}
+  for i, e in ipairs(some) do old[i], epochs[i] = parseEntry(e); keys[i] = jobKey(old[i]) end
+  local texts, leases = redis.call('MGET', unpack(keys)), redis.call('ZMSCORE', queueKey(g.queue, 'l'), unpack(old))
+  for i, id in ipairs(old) do
+    local r = texts[i] and not leases[i] and parse(texts[i])
+    if r and r.epoch == epochs[i] and not isFinished(r.state) then
+      r.state = 'c'; r.fin = now; r.at = now + STUB_MS; r.err = '${DROPPED_ERROR}'
+      expire(id, r.at, r.fin, sizeOf(r)); hintWaiters(r.waiters); r.waiters = ''
+      args[#args + 1] = keys[i]; args[#args + 1] = format(r)
+    end
+  end
+  if #args > 0 then redis.call('MSET', unpack(args)) end
+end
+${'' /* Bounded in bytes before reading, as a claim is: large jobs may give way to small ones. Where the bound has been lowered, step by step. Record before index: half-way leaves entries that a claim passes over. */}
+local function dropBeyond(g)
+  local n = math.min(g.length - most(g), g.n + 500)
+  if g.place == 't' or n <= 0 then return end
+  if now == 0 then now = clock(given) end
+  local some, bytes = {}, 0
+  for _, e in ipairs(oldest(g, n)) do
+    local _, _, size = parseEntry(e)
+    bytes = bytes + size
+    if bytes > ${MAX_BATCH_BYTES} and #some > 0 then drop(g, some); some, bytes = {}, size end
+    some[#some + 1] = e
+  end
+  drop(g, some)
+  if g.place == 'r' then redis.call('LTRIM', g.key, n, -1) else redis.call('ZREMRANGEBYRANK', g.key, 0, n - 1) end
 end
 local function undo(done, keys)
   for _, g in ipairs(done) do
@@ -142,42 +185,57 @@ local function store(list)
   for _, g in ipairs(groups) do
     if g.priorities then markPriorities(g.queue) end
     nameFor(g)
+    dropBeyond(g)
   end
   return true, {}
 end
 
-${'' /* Of a job of which one with its id may be there already. */}
-local function outcomeOf(at, old, full)
-  local a = alikes[at]
-  if not old then return full[a.key] and 'F' or 'C' end
+${'' /* Of a job of which one with its id is there already. */}
+local function outcomeOf(at, old)
   if old.state == 'x' then return 'E' end
   local same
   if old.state == 's' then same = string.match(old.body, '^(%x*)\\t') == fingerprint(bodies[at]) else same = old.body == bodies[at] end
-  return same and task(old.meta) == task(a.meta) and 'E' or 'X'
+  return same and task(old.meta) == task(alikes[at].meta) and 'E' or 'X'
+end
+${'' /* Stores those that are new, but for places that are full. */}
+local function storeFresh(out)
+  local full = {}
+  repeat
+    local fresh = {}
+    for at, letter in ipairs(out) do
+      if letter == 'C' and full[alikes[at].key] then out[at] = 'F' elseif letter == 'C' then fresh[#fresh + 1] = at end
+    end
+    local stored, found = store(fresh)
+    for key in pairs(found) do full[key] = true end
+    ${'' /* Something stands in a record's place that is none. */}
+    if not stored and not next(found) then for _, at in ipairs(fresh) do out[at] = 'F' end end
+  until stored or not next(found)
 end
 ${'' /* One of them is there already, or a queue is full: looks at each. */}
-local function storeEach(full)
-  local keys, out, fresh, seen = {}, {}, {}, {}
+local function storeEach()
+  local keys, out, firsts = {}, {}, {}
   for at, id in ipairs(ids) do keys[at] = jobKey(id) end
   if now == 0 then now = clock(given) end
   local got = readBounded(keys)
   for at, id in ipairs(ids) do
-    local old = got[at] and parse(got[at]) or seen[id]
+    local old = got[at] and parse(got[at])
     if old and isGone(old, now) then
       redis.call('DEL', keys[at])
-      old = seen[id]
+      old = nil
     end
-    out[at] = outcomeOf(at, old, full)
-    if not old then seen[id] = parse(records[at]) end
-    if out[at] == 'C' then fresh[#fresh + 1] = at end
+    if not old and firsts[id] then old = parse(records[firsts[id]]) end
+    if old then out[at] = outcomeOf(at, old) else out[at] = 'C'; firsts[id] = at end
   end
-  if not store(fresh) then for at, letter in ipairs(out) do if letter == 'C' then out[at] = 'F' end end end
+  storeFresh(out)
+  ${'' /* The same job named twice was there already only by its first one. */}
+  for at, id in ipairs(ids) do
+    if out[at] == 'E' and firsts[id] and out[firsts[id]] == 'F' then out[at] = 'F' end
+  end
   return table.concat(out)
 end
 local function storeJobs()
   local all = {}
   for at = 1, #ids do all[at] = at end
-  local stored, full = store(all)
-  return stored and string.rep('C', #ids) or storeEach(full)
+  return store(all) and string.rep('C', #ids) or storeEach()
 end
 `

@@ -1,3 +1,4 @@
+import { checkBounds, type QueueBounds } from '../../../src/bounds.ts'
 import type { Broker } from '../../../src/broker.ts'
 import { type Clock, systemClock } from '../../../src/clock.ts'
 import { isFinished } from '../../../src/words.ts'
@@ -24,7 +25,8 @@ import { jobTopic, nameForFinished, nameWaiting, queueTopic, registerWaiting } f
 import { createWake } from './wake.ts'
 import { afterCommit, joinTransaction } from './within.ts'
 
-export interface SqliteBrokerOptions extends Partial<OpenOptions> {
+/** Without bounds a queue holds what the disk does. */
+export interface SqliteBrokerOptions extends Partial<OpenOptions>, QueueBounds {
   readonly clock?: Clock
   readonly random?: () => number
 }
@@ -54,8 +56,11 @@ export function sqliteBroker(options: SqliteBrokerOptions = {}): Broker {
     clock = systemClock,
     random = Math.random,
   } = options
+  checkBounds(options)
   const driver = openDatabase({ ...options, path, besideOtherTables, durability })
-  return createSqliteBroker(driver, clock, random)
+  const { maxReady, maxTimed } = options
+  const bounds = maxReady === undefined && maxTimed === undefined ? undefined : options
+  return createSqliteBroker(driver, clock, random, bounds)
 }
 
 interface Stepped {
@@ -65,7 +70,7 @@ interface Stepped {
 }
 
 /** The broker on an open database: what tests put a driver of their own under. */
-export function createSqliteBroker(driver: Driver, clock: Clock, random: () => number): Broker {
+export function createSqliteBroker(driver: Driver, clock: Clock, random: () => number, bounds?: QueueBounds): Broker {
   const wake = createWake(driver)
   const holdLeasesMs = createLeaseGuard(clock)
   const turn = createTurns()
@@ -88,7 +93,7 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
 
     async enqueue(jobs, { within } = {}) {
       if (within !== undefined) return enqueueWithin(jobs, within)
-      return (await step((nowMs) => enqueueStep(driver, jobs, nowMs))).outcomes
+      return (await step((nowMs) => enqueueStep(driver, jobs, nowMs, bounds))).outcomes
     },
 
     async exchange(request) {
@@ -99,7 +104,7 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
     },
 
     async fire(ticks) {
-      return (await step((nowMs) => fireStep(driver, ticks, nowMs))).outcomes
+      return (await step((nowMs) => fireStep(driver, ticks, nowMs, bounds))).outcomes
     },
 
     async get(ids, { waiter, waitMs = 0 } = {}) {
@@ -188,7 +193,7 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
   /** Has written by the time it returns: everything up to here runs in the caller's turn. */
   function enqueueWithin(jobs: Parameters<Broker['enqueue']>[0], within: unknown): Enqueued['outcomes'] {
     const joined = joinTransaction(driver, within)
-    const { outcomes, named } = enqueueStep(joined.driver, jobs, Math.round(clock.now()))
+    const { outcomes, named } = enqueueStep(joined.driver, jobs, Math.round(clock.now()), bounds)
     if (named.length > 0) afterCommit(joined, () => wake.named(named))
     return outcomes
   }

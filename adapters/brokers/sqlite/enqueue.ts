@@ -1,7 +1,9 @@
+import type { QueueBounds } from '../../../src/bounds.ts'
 import type { EnqueueOutcome } from '../../../src/broker.ts'
-import { ENVELOPE_VERSION, type Job } from '../../../src/job.ts'
+import type { Job } from '../../../src/job.ts'
+import { keepBounds, type Place } from './bounds.ts'
 import type { Driver, SqlValue } from './driver.ts'
-import { nameWaiting, queueTopic } from './waiting.ts'
+import { nameForFinished, nameWaiting, queueTopic } from './waiting.ts'
 
 const COLUMNS = 'id, task, queue, state, priority, createdAtMs, atMs, v, tick, input'
 const PLACES = '(?,?,?,?,?,?,?,?,?,?)'
@@ -20,13 +22,22 @@ export interface Enqueued {
 }
 
 /** Stores jobs, inside the caller's transaction. */
-export function enqueueStep(driver: Driver, jobs: readonly Job[], nowMs: number): Enqueued {
+export function enqueueStep(driver: Driver, jobs: readonly Job[], nowMs: number, bounds?: QueueBounds): Enqueued {
   const outcomes: EnqueueOutcome[] = []
   for (let from = 0; from < jobs.length; from += CHUNK) {
     const chunk = jobs.slice(from, from + CHUNK)
     outcomes.push(...(insertChunk(driver, chunk, nowMs) ?? chunk.map((job) => insertOne(driver, job, nowMs))))
   }
-  return { outcomes, named: nameForJobs(driver, jobs, nowMs) }
+  const named = nameForJobs(driver, jobs, nowMs)
+  if (!bounds) return { outcomes, named }
+  const places = jobs.map((job) => placeOf(job, nowMs))
+  const dropped = keepBounds(driver, { jobs, places, outcomes }, bounds, nowMs)
+  return { outcomes, named: [...named, ...nameForFinished(driver, dropped)] }
+}
+
+function placeOf(job: Job, nowMs: number): Place {
+  if (dueAtMs(job, nowMs) !== null) return 'timed'
+  return job.priority === 0 ? 'ready' : 'prioritized'
 }
 
 /** All of a full chunk as new jobs, or null (and nothing stored) when one of them is there already. */
@@ -54,18 +65,7 @@ function valuesOf(job: Job, nowMs: number): SqlValue[] {
   const atMs = dueAtMs(job, nowMs)
   const state = atMs === null ? 'queued' : 'scheduled'
   const tick = job.tick ? JSON.stringify(job.tick) : null
-  return [
-    job.id,
-    job.task,
-    job.queue,
-    state,
-    job.priority,
-    job.createdAtMs,
-    atMs,
-    job.v ?? ENVELOPE_VERSION,
-    tick,
-    job.input,
-  ]
+  return [job.id, job.task, job.queue, state, job.priority, job.createdAtMs, atMs, job.v ?? 1, tick, job.input]
 }
 
 /** Null when the job is due by now. */

@@ -1,3 +1,4 @@
+import type { QueueBounds } from '../../../src/bounds.ts'
 import type {
   FireOutcome,
   ScheduleChange,
@@ -7,7 +8,7 @@ import type {
   Tick,
 } from '../../../src/broker.ts'
 import type { Driver, Row } from './driver.ts'
-import { type Enqueued, enqueueStep } from './enqueue.ts'
+import { enqueueStep } from './enqueue.ts'
 
 export interface Fired {
   readonly outcomes: readonly FireOutcome[]
@@ -15,14 +16,26 @@ export interface Fired {
 }
 
 /** Fires ticks in order: compares and sets each schedule's (revision, due), and enqueues the job with it. */
-export function fireStep(driver: Driver, ticks: readonly Tick[], nowMs: number): Fired {
+export function fireStep(driver: Driver, ticks: readonly Tick[], nowMs: number, bounds?: QueueBounds): Fired {
   const named: string[] = []
   const outcomes = ticks.map((tick) => {
-    const outcome = advance(driver, tick)
-    if (outcome === 'fired') named.push(...enqueueTick(driver, tick, nowMs).named)
+    // One whose queue is full is as if it had not been tried: its schedule stays due.
+    if (bounds) driver.run('savepoint tq_tick')
+    const outcome = fire(tick)
+    if (outcome === 'full') driver.run('rollback to tq_tick')
+    if (bounds) driver.run('release tq_tick')
     return outcome
   })
   return { outcomes, named }
+
+  function fire(tick: Tick): FireOutcome {
+    const outcome = advance(driver, tick)
+    if (outcome !== 'fired') return outcome
+    const enqueued = enqueueStep(driver, [tick.job], nowMs, bounds)
+    if (enqueued.outcomes[0] === 'full') return 'full'
+    named.push(...enqueued.named)
+    return outcome
+  }
 }
 
 /** After missed ticks the one fired is later than the one that was due: no due time may come back to before it. */
@@ -38,10 +51,6 @@ function advance(driver: Driver, { schedule, revision, dueAtMs, nextDueAtMs, job
   if (moved === 1) return 'fired'
   const [stored] = driver.all('select lastDueAtMs from tq_schedule where name = ?', schedule)
   return typeof stored?.lastDueAtMs === 'number' && stored.lastDueAtMs >= dueAtMs ? 'existing' : 'moved'
-}
-
-function enqueueTick(driver: Driver, { job }: Tick, nowMs: number): Enqueued {
-  return enqueueStep(driver, [job], nowMs)
 }
 
 /** The definition of a schedule that was removed: its row stays, so that what is older than the removal cannot bring it back. */

@@ -94,6 +94,18 @@ export const enqueueCases: readonly Case[] = [
     },
   },
   {
+    name: 'references in the place of an input and a result are kept as they are, with the envelope’s version',
+    async run({ broker }) {
+      const [input, result] = ['input', 'result'].map((kind) => `blob:${kind}/${'0'.repeat(64)} 2000000`)
+      await broker.enqueue([job('a', { v: 2, input: input as string })])
+      const worker = lane(broker)
+      const claimed = await worker.claimOne()
+      assert.deepEqual([claimed.v, claimed.input], [2, input])
+      await worker.settle(succeed(claimed, result))
+      assert.equal((await read(broker, 'a')).result, result)
+    },
+  },
+  {
     name: 'an empty batch is answered with nothing',
     async run({ broker }) {
       assert.deepEqual(await broker.enqueue([]), [])

@@ -262,10 +262,10 @@ withRedis('no more queues than may be counted: a further one is full, and those 
   expect((await broker.stats()).queues.length).toBe(2)
 })
 
-withRedis('jobs with a priority are bounded as timed ones are', async () => {
-  const { broker, client } = await setUp({ maxTimed: 2 })
+withRedis('of jobs with a priority fewer may wait than of others: their entries are longer', async () => {
+  const { broker, client } = await setUp({}, [['MAX_PRIORITIZED = 500000', 'MAX_PRIORITIZED = 2']])
   await client.enqueueMany(['a', 'b'].map((id) => ({ task: 'work', options: { id, priority: 1 } })))
-  expect(client.enqueue('work', null, { id: 'c', priority: -1 })).rejects.toMatchObject({ name: 'QueueFull' })
+  await expect(client.enqueue('work', null, { id: 'c', priority: -1 })).rejects.toMatchObject({ name: 'QueueFull' })
   expect(await stored(broker, ['a', 'b', 'c'])).toBe(2)
 })
 

@@ -15,10 +15,10 @@ if (cluster) {
   let stores = 0
   testBroker(
     'redis cluster of three nodes',
-    (clock) => {
+    (clock, bounds) => {
       const prefix = `cluster-${stores++}`
       const random = seededRandom(1)
-      return { open: () => redisBroker({ url, token, prefix, clock, random, ownTime: true }) }
+      return { open: () => redisBroker({ url, token, prefix, clock, random, ownTime: true, ...bounds }) }
     },
     { skip: REDIS_SKIPS },
   )

@@ -13,10 +13,11 @@ let stores = 0
 
 testBroker(
   'redis over http',
-  (clock) => {
+  (clock, bounds) => {
     const prefix = `contract-${stores++}`
     const random = seededRandom(1)
-    return { open: () => redisBroker({ url: redis.url, token: redis.token, prefix, clock, random, ownTime: true }) }
+    const { url, token } = redis
+    return { open: () => redisBroker({ url, token, prefix, clock, random, ownTime: true, ...bounds }) }
   },
   {
     skip: REDIS_SKIPS,

@@ -1,6 +1,7 @@
 import { createSqliteBroker } from '../../../../adapters/brokers/sqlite/broker.ts'
 import type { Driver } from '../../../../adapters/brokers/sqlite/driver.ts'
 import { openDatabase } from '../../../../adapters/brokers/sqlite/open.ts'
+import type { QueueBounds } from '../../../../src/bounds.ts'
 import type { Broker } from '../../../../src/broker.ts'
 import type { Clock } from '../../../../src/clock.ts'
 import { createVirtualClock } from '../../../support/clock.ts'
@@ -13,7 +14,7 @@ export interface Counted {
 }
 
 /** A broker of which every statement is seen. */
-export function countedBroker(path = ':memory:', clock: Clock = createVirtualClock()): Counted {
+export function countedBroker(path = ':memory:', clock: Clock = createVirtualClock(), bounds?: QueueBounds): Counted {
   const driver = openDatabase({ path, besideOtherTables: false, durability: 'normal' })
   let statements: string[] = []
   const counting: Driver = {
@@ -32,7 +33,7 @@ export function countedBroker(path = ':memory:', clock: Clock = createVirtualClo
     },
   }
   return {
-    broker: createSqliteBroker(counting, clock, () => 0.5),
+    broker: createSqliteBroker(counting, clock, () => 0.5, bounds),
     driver,
     takeStatements() {
       const taken = statements
