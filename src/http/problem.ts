@@ -36,6 +36,7 @@ export const KINDS = {
   'unsupported-media-type': { status: 415, title: 'The content type is not JSON' },
   'invalid-input': { status: 422, title: "The input does not pass the task's schema" },
   internal: { status: 500, title: 'Something went wrong on the server', detail: "The server's log says what." },
+  misconfigured: { status: 500, title: 'The deployment lacks a setting' },
   'queue-full': { status: 503, title: 'The queue is full', retryAfterS: 10 },
   'broker-unavailable': {
     status: 503,
@@ -144,6 +145,11 @@ function problemOf(kind: ProblemKind, detail: string, errors?: readonly InputIss
 
 function under(prefix: string, { path, message }: InputIssue): InputIssue {
   return { path: [prefix, path].filter(Boolean).join('.').slice(0, MAX_PATH_CHARS), message }
+}
+
+/** For an entry that could not even make its API: the setting is named, no value is. */
+export function misconfigured(error: Error): Response {
+  return problemResponse(refusal('misconfigured', error.message))
 }
 
 export function problemResponse({ problem, headers }: RefusedRequest): Response {

@@ -55,7 +55,7 @@ test('a file that is named goes before the environment', async () => {
 test('an address without its token, and a gateway without any, are misuse', async () => {
   await using folder = await createFolder()
   const { stderr, exitCode } = await folder.tq(['queues'], { env: { UPSTASH_REDIS_REST_URL: 'http://127.0.0.1:1' } })
-  expect(stderr).toContain('expected UPSTASH_REDIS_REST_TOKEN beside UPSTASH_REDIS_REST_URL')
+  expect(stderr).toContain('expected UPSTASH_REDIS_REST_TOKEN to be the token of UPSTASH_REDIS_REST_URL')
   expect(exitCode).toBe(2)
   expect((await folder.tq(['gateway', '--port', '0'])).exitCode).toBe(2)
 })

@@ -12,6 +12,11 @@ const MAX_GZIP_BYTES: Record<string, number> = {
   './brokers/redis': 20_500, // 14 kB of it are Lua
   './gateway': 12_000,
   './brokers/sqlite': 11_800,
+  // The whole of an edge app: producer, drain, beat and Redis.
+  './cloudflare': 41_000,
+  './deno': 41_800,
+  './bun': 41_500,
+  './node': 41_500,
 }
 
 async function gzipBytes(file: string): Promise<number> {

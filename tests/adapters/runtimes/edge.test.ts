@@ -1,0 +1,130 @@
+import { expect, test } from 'bun:test'
+import { createClient, defineApp, defineTask } from 'tq-edge'
+import { sqliteBroker } from 'tq-edge/brokers/sqlite'
+import { toWorker } from 'tq-edge/cloudflare'
+import { every } from 'tq-edge/scheduler'
+import { createEdge, type EdgeOptions } from '../../../adapters/runtimes/edge.ts'
+import { createVirtualClock } from '../../support/clock.ts'
+import { createGate } from '../../support/worker-bench.ts'
+
+const TOKEN = 'a-long-random-token'
+const VARIABLES = { TQ_TOKENS: `another-token, ${TOKEN}` }
+
+/** An instance on a broker in memory, whose time moves when the test says so. */
+function setUp(options: Partial<EdgeOptions> = {}) {
+  const clock = createVirtualClock()
+  const broker = sqliteBroker({ path: ':memory:', clock })
+  const ran: string[] = []
+  const gate = createGate()
+  const note = defineTask({ name: 'note', run: (text: string) => void ran.push(text) })
+  const app = defineApp({
+    tasks: [note, defineTask({ name: 'held', run: () => gate.pass() })],
+    schedules: [every('often', '30s', { task: note, input: 'tick' })],
+  })
+  const limits = { clock, budgetMs: 20_000 }
+  const edge = createEdge(app, { broker: () => broker, drain: limits, kick: limits, ...options })
+  const background: Promise<unknown>[] = []
+  const post = (task: string, input: unknown, token = TOKEN, variables: object = VARIABLES) =>
+    edge.fetch(
+      new Request(`http://edge.test/v1/tasks/${task}`, {
+        method: 'POST',
+        headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
+        body: JSON.stringify(input),
+      }),
+      { ...variables },
+      (work) => background.push(work),
+    )
+  return { clock, broker, app, edge, ran, gate, post, background, client: createClient({ broker, clock }) }
+}
+
+test('a request is answered by the REST producer, with the tokens of the variables', async () => {
+  const { post, broker } = setUp({ kick: false })
+  expect((await post('note', 'hello')).status).toBe(202)
+  expect((await post('note', 'hello', 'wrong')).status).toBe(401)
+  expect((await post('nobody', 'hello')).status).toBe(404)
+  expect((await broker.stats()).queues[0]?.counts.queued).toBe(1)
+})
+
+test('a job that was taken is run right after the answer, where the platform lets work go on', async () => {
+  const { post, ran, background } = setUp()
+  expect((await post('note', 'hello')).status).toBe(202)
+  expect(background.length).toBe(1)
+  await Promise.all(background)
+  expect(ran).toEqual(['hello'])
+})
+
+test('requests that take no job start no drain', async () => {
+  const { post, edge, background } = setUp()
+  await post('note', 'hello', 'wrong')
+  await post('nobody', 'hello')
+  await edge.fetch(new Request('http://edge.test/healthz'), VARIABLES, (work) => background.push(work))
+  expect(background).toEqual([])
+})
+
+test('one instance drains once at a time, and once more for whoever came meanwhile', async () => {
+  const { post, ran, gate, background, clock } = setUp()
+  await post('held', null)
+  while (gate.waiting === 0) await clock.advance(1)
+  await post('note', 'meanwhile')
+  await background[1]
+  expect([gate.most, ran]).toEqual([1, []])
+  gate.open()
+  await clock.advance(1_000)
+  await Promise.all(background)
+  expect(ran).toEqual(['meanwhile'])
+})
+
+test('a cron trigger fires what is due and drains, however often and late it comes', async () => {
+  const { edge, clock, ran } = setUp()
+  const first = edge.cron(VARIABLES)
+  await clock.advance(20_000)
+  expect(await first).toMatchObject({ fired: 0, drained: { ran: 0, left: false } })
+  await clock.advance(300_000)
+  const triggers = [edge.cron(VARIABLES), edge.cron(VARIABLES)]
+  await clock.advance(20_000)
+  const reports = await Promise.all(triggers)
+  expect(reports.reduce((sum, { fired }) => sum + fired, 0)).toBe(1)
+  expect(ran).toEqual(['tick'])
+})
+
+test('a cron trigger may fire schedules alone', async () => {
+  const { edge, clock, client } = setUp({ drain: false })
+  await client.enqueue('note', 'hello')
+  await edge.cron(VARIABLES)
+  await clock.advance(60_000)
+  expect(await edge.cron(VARIABLES)).toMatchObject({ fired: 1, drained: null })
+})
+
+test('an older version of the app leaves the schedules of a newer one alone', async () => {
+  const { broker, clock, app } = setUp()
+  const given = { broker: () => broker, drain: { clock, stay: false } }
+  const version = (timestamp: string) => ({ CF_VERSION_METADATA: { id: 'x', tag: '', timestamp } })
+  await toWorker(app, given).scheduled({}, version('2026-11-21T10:00:00Z'))
+  const older = defineApp({ tasks: [...app.tasks.values()] })
+  await toWorker(older, given).scheduled({}, version('2026-11-20T10:00:00Z'))
+  expect((await broker.schedules()).schedules.map(({ name }) => name)).toEqual(['often'])
+  await toWorker(older, given).scheduled({}, version('2026-11-22T10:00:00Z'))
+  expect((await broker.schedules()).schedules).toEqual([])
+})
+
+test.each([
+  ['UPSTASH_REDIS_REST_URL', { TQ_TOKENS: TOKEN }],
+  ['UPSTASH_REDIS_REST_TOKEN', { TQ_TOKENS: TOKEN, UPSTASH_REDIS_REST_URL: 'https://redis.test' }],
+  ['KV_REST_API_TOKEN', { TQ_TOKENS: TOKEN, KV_REST_API_URL: 'https://redis.test' }],
+  ['TQ_TOKENS', { UPSTASH_REDIS_REST_URL: 'https://redis.test', UPSTASH_REDIS_REST_TOKEN: 'secret-one' }],
+])('a missing %s is named in the answer to a request and in the error of a trigger', async (name, variables) => {
+  const edge = createEdge(defineApp({ tasks: [] }))
+  const answer = await edge.fetch(new Request('http://edge.test/v1/jobs/x'), variables, () => {})
+  expect([answer.status, answer.headers.get('content-type')]).toEqual([500, 'application/problem+json'])
+  const { type, detail } = (await answer.json()) as { type: string; detail: string }
+  expect([type, detail]).toEqual(['urn:tq:problem:misconfigured', expect.stringContaining(`expected ${name} to be`)])
+  expect(detail).not.toContain('secret-one')
+  if (name !== 'TQ_TOKENS')
+    await expect(edge.cron(variables)).rejects.toMatchObject({ name: 'InvalidOption', option: name })
+})
+
+test('a binding of another kind than text is named', async () => {
+  const edge = createEdge(defineApp({ tasks: [] }))
+  const variables = { TQ_TOKENS: TOKEN, UPSTASH_REDIS_REST_URL: { get: () => '' } }
+  await expect(edge.cron(variables)).rejects.toMatchObject({ option: 'UPSTASH_REDIS_REST_URL' })
+})
