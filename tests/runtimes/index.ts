@@ -8,11 +8,13 @@ import { startRedisOrJs } from '../support/redis-server.ts'
 import { bun } from './on/bun.ts'
 import { deno } from './on/deno.ts'
 import { nodes } from './on/node.ts'
+import { contents } from './on/package.ts'
+import { compilers } from './on/typescript.ts'
 import { type Packed, pack } from './packed.ts'
 import { startPages } from './pages.ts'
 import type { Outcome, Runtime, Site } from './runtime.ts'
 
-const RUNTIMES: readonly Runtime[] = [bun, deno, ...nodes]
+const RUNTIMES: readonly Runtime[] = [contents, ...compilers, bun, deno, ...nodes]
 
 interface Totals {
   readonly name: string

@@ -11,7 +11,13 @@ import { runOrThrow } from './command.ts'
 
 export const ROOT: string = join(import.meta.dir, '../..')
 /** Of the sources, at the same places in the project: what uses the package, not what is in it. */
-const COPIED = ['examples/anywhere', 'examples/edge-producer', 'tests/runtimes/project', 'wrangler.toml']
+const COPIED = [
+  'examples/anywhere',
+  'examples/edge-producer',
+  'tests/runtimes/project',
+  'tests/src/client.types.ts',
+  'wrangler.toml',
+]
 
 export interface Packed extends Disposable {
   /** The project's folder. */

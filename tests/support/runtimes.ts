@@ -41,9 +41,9 @@ function toDeno(path: string | null): OtherRuntime[] {
 }
 
 /** Empty where there is nothing to start. */
-export function versionOf(path: string | null): readonly number[] {
+export function versionOf(path: string | null, command: readonly string[] = path ? [path] : []): readonly number[] {
   if (!path || !existsSync(path)) return []
-  const { stdout, success } = Bun.spawnSync([path, '--version'])
+  const { stdout, success } = Bun.spawnSync([...command, '--version'])
   const [, ...numbers] = /(\d+)\.(\d+)\.(\d+)/.exec(stdout.toString()) ?? []
   return success ? numbers.map(Number) : []
 }
