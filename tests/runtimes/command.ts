@@ -32,35 +32,58 @@ export async function runOrThrow(command: readonly string[], options: RunOptions
 
 /** Ends with its scope, however that ends. */
 export interface Started extends AsyncDisposable {
-  /** Its first line on stdout. */
+  /** What it printed when it was ready: the first group of the pattern. */
   readonly line: string
   /** Asks it to end, and resolves with its exit code. */
   stop(): Promise<number>
 }
 
-/** Starts a command that goes on, and waits for its first line. */
-export async function start(command: readonly string[], options: RunOptions): Promise<Started> {
+const GRACE_MS = 10_000
+
+export interface StartOptions extends RunOptions {
+  /** What it prints once it is ready. Default a line. */
+  readonly ready?: RegExp
+}
+
+/** Starts a command that goes on, and waits until it is ready. */
+export async function start(
+  command: readonly string[],
+  { ready = /^(.*)\n/, ...options }: StartOptions,
+): Promise<Started> {
   const child = spawn(command, options)
   const errors = new Response(child.stderr).text()
-  const reader = child.stdout.getReader()
-  const decoder = new TextDecoder()
-  let text = ''
-  while (!text.includes('\n')) {
-    const { done, value } = await reader.read()
-    if (done) throw new Error(`expected a line of "${command.join(' ')}", got none:\n${text}${await errors}`)
-    text += decoder.decode(value, { stream: true })
-  }
   return {
-    line: text.slice(0, text.indexOf('\n')),
+    line: await firstMatch(child.stdout, ready).catch(async (text: string) => {
+      throw new Error(`expected "${command.join(' ')}" to get ready, got its end:\n${text}${await errors}`)
+    }),
     stop: () => {
       child.kill('SIGTERM')
       return child.exited
     },
     async [Symbol.asyncDispose]() {
-      child.kill('SIGKILL')
+      // Asked first: what is killed leaves behind what it has started.
+      child.kill('SIGTERM')
+      const late = setTimeout(() => child.kill('SIGKILL'), GRACE_MS)
       await child.exited
+      clearTimeout(late)
     },
   }
+}
+
+/** Reads on after it, or a full pipe would hold the program up. Rejects with the whole text when there is no match. */
+function firstMatch(output: ReadableStream<Uint8Array>, pattern: RegExp): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const decoder = new TextDecoder()
+    let text = ''
+    const readAll = async () => {
+      for await (const chunk of output) {
+        text += decoder.decode(chunk, { stream: true })
+        const [, found] = pattern.exec(text) ?? []
+        if (found !== undefined) resolve(found)
+      }
+    }
+    readAll().then(() => reject(text), reject)
+  })
 }
 
 function spawn(command: readonly string[], { cwd, env }: RunOptions) {

@@ -10,11 +10,12 @@ import { deno } from './on/deno.ts'
 import { nodes } from './on/node.ts'
 import { contents } from './on/package.ts'
 import { compilers } from './on/typescript.ts'
+import { workerd } from './on/workerd.ts'
 import { type Packed, pack } from './packed.ts'
 import { startPages } from './pages.ts'
 import type { Outcome, Runtime, Site } from './runtime.ts'
 
-const RUNTIMES: readonly Runtime[] = [contents, ...compilers, bun, deno, ...nodes]
+const RUNTIMES: readonly Runtime[] = [contents, ...compilers, bun, deno, ...nodes, workerd]
 
 interface Totals {
   readonly name: string
