@@ -11,7 +11,7 @@ import { nodes } from './on/node.ts'
 import { contents } from './on/package.ts'
 import { compilers } from './on/typescript.ts'
 import { workerd } from './on/workerd.ts'
-import { type Packed, pack } from './packed.ts'
+import { type Packed, withPacked } from './packed.ts'
 import { startPages } from './pages.ts'
 import type { Outcome, Runtime, Site } from './runtime.ts'
 
@@ -48,8 +48,7 @@ async function checkAll(packed: Packed): Promise<readonly Totals[]> {
   return totals
 }
 
-using packed = await pack()
-const totals = await checkAll(packed)
+const totals = await withPacked(checkAll)
 console.log('')
 for (const { name, passed, failed } of totals) console.log(`${name}: ${passed} passed, ${failed} failed`)
 process.exitCode = totals.some(({ failed }) => failed > 0) ? 1 : 0

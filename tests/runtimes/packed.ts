@@ -19,7 +19,7 @@ const COPIED = [
   'wrangler.toml',
 ]
 
-export interface Packed extends Disposable {
+export interface Packed {
   /** The project's folder. */
   readonly path: string
   readonly tarball: string
@@ -28,25 +28,36 @@ export interface Packed extends Disposable {
   readonly version: string
 }
 
-/** Builds, packs and installs. Takes some 10 seconds, and the registry for what npm has not yet seen. */
-export async function pack(): Promise<Packed> {
-  const folder = mkdtempSync(join(tmpdir(), 'tq-packed-'))
-  const path = join(folder, 'project')
-  mkdirSync(path)
-  const printed = await runOrThrow(['npm', 'pack', '--json', '--silent', '--pack-destination', folder], { cwd: ROOT })
-  const [{ filename, files, version }] = JSON.parse(printed) as [Manifest]
-  const tarball = join(folder, filename)
-  const { dependencies } = await Bun.file(join(ROOT, 'package.json')).json()
-  await Bun.write(join(path, 'package.json'), JSON.stringify({ name: 'project', private: true, type: 'module' }))
-  const packages = [tarball, `valibot@${dependencies.valibot}`]
-  await runOrThrow(['npm', 'install', ...packages, '--no-audit', '--no-fund', '--prefer-offline'], { cwd: path })
-  for (const name of COPIED) await cp(join(ROOT, name), join(path, name), { recursive: true })
-  const remove = () => rmSync(folder, { recursive: true, force: true })
-  return { path, tarball, files: files.map((file) => file.path), version, [Symbol.dispose]: remove }
-}
-
 interface Manifest {
   readonly filename: string
   readonly version: string
   readonly files: readonly { readonly path: string }[]
+}
+
+/** Builds, packs and installs, and removes it all once it has been used. Asks the registry for what npm has not yet seen. */
+export async function withPacked<T>(use: (packed: Packed) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'tq-packed-'))
+  try {
+    const packed = await packInto(folder)
+    await install(packed)
+    return await use(packed)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+async function packInto(folder: string): Promise<Packed> {
+  const printed = await runOrThrow(['npm', 'pack', '--json', '--silent', '--pack-destination', folder], { cwd: ROOT })
+  const [{ filename, files, version }] = JSON.parse(printed) as [Manifest]
+  const tarball = join(folder, filename)
+  return { path: join(folder, 'project'), tarball, files: files.map((file) => file.path), version }
+}
+
+async function install({ path, tarball }: Packed): Promise<void> {
+  mkdirSync(path)
+  await Bun.write(join(path, 'package.json'), JSON.stringify({ name: 'project', private: true, type: 'module' }))
+  const { dependencies } = await Bun.file(join(ROOT, 'package.json')).json()
+  const packages = [tarball, `valibot@${dependencies.valibot}`]
+  await runOrThrow(['npm', 'install', ...packages, '--no-audit', '--no-fund', '--prefer-offline'], { cwd: path })
+  for (const name of COPIED) await cp(join(ROOT, name), join(path, name), { recursive: true })
 }
