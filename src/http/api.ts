@@ -13,8 +13,9 @@ import { guard, type Tokens } from './auth.ts'
 import { limitBody } from './body.ts'
 import { createEnqueue, type EnqueuedJob, type Outcome } from './enqueue.ts'
 import { resultOf, toJobView } from './job-view.ts'
-import { type Problem, problemResponse, refusal, toRefusal } from './problem.ts'
+import { problemResponse, refusal, toRefusal } from './problem.ts'
 import { checkInput, checkJobs, checkTaskQuery, checkWait } from './request.ts'
+import type { Api, JobAnswer } from './routes.ts'
 
 export interface ApiOptions {
   readonly broker: Broker
@@ -30,9 +31,6 @@ export interface ApiOptions {
   readonly newId?: () => string
   readonly onEvent?: OnEvent | undefined
 }
-
-/** One job of many: taken, or refused for the problem given. */
-export type JobAnswer = EnqueuedJob | { readonly id: string; readonly problem: Problem }
 
 const MEBIBYTE = 1_048_576
 
@@ -58,8 +56,7 @@ const MEBIBYTE = 1_048_576
  * await broker.close()
  * ```
  */
-// Its type is inferred: it carries the routes, from which `hc` types a client.
-export function createApi(options: ApiOptions) {
+export function createApi(options: ApiOptions): Api {
   const { broker, tokens, tasks, blobs, clock = systemClock, random = Math.random, newId = v7 } = options
   const { maxBodyBytes = blobs ? 10 * MEBIBYTE : MEBIBYTE } = options
   const onEvent = withoutThrowing(options.onEvent)

@@ -39,7 +39,33 @@ const form =
     return expected === 'Object' ? `expected an object of ${keys}` : 'expected a value'
   }
 
-const taskQuery = v.strictObject(
+/** The options of one job, in the query. */
+export interface TaskQuery {
+  readonly id?: string | undefined
+  readonly queue?: string | undefined
+  readonly priority?: string | undefined
+  readonly delayMs?: string | undefined
+}
+
+/** One job as the API takes it. */
+export interface JobRequest {
+  readonly task: string
+  readonly input?: unknown
+  readonly id?: string | undefined
+  readonly queue?: string | undefined
+  readonly priority?: number | undefined
+  readonly delayMs?: number | undefined
+  readonly dueAtMs?: number | undefined
+}
+
+export interface WaitQuery {
+  /** Seconds. */
+  readonly wait?: string | undefined
+}
+
+type JobOptions = Omit<JobRequest, 'task' | 'input'>
+
+const taskQuery: v.GenericSchema<TaskQuery, JobOptions> = v.strictObject(
   {
     id: v.optional(id),
     queue: v.optional(name),
@@ -49,7 +75,7 @@ const taskQuery = v.strictObject(
   form('id, queue, priority, delayMs'),
 )
 
-const jobRequest = v.strictObject(
+const jobRequest: v.GenericSchema<JobRequest> = v.strictObject(
   {
     task: name,
     input: v.optional(v.unknown()),
@@ -62,13 +88,10 @@ const jobRequest = v.strictObject(
   form('task, input, id, queue, priority, delayMs, dueAtMs'),
 )
 
-const waitQuery = v.strictObject(
+const waitQuery: v.GenericSchema<WaitQuery, { readonly wait?: number | undefined }> = v.strictObject(
   { wait: v.optional(fromText(v.pipe(v.number(), v.minValue(0, 'expected seconds')), 'expected seconds')) },
   form('wait'),
 )
-
-/** One job as the API takes it. */
-export type JobRequest = v.InferOutput<typeof jobRequest>
 
 export interface JobRequests {
   readonly requests: readonly JobRequest[]
@@ -80,14 +103,14 @@ export interface JobRequests {
 /** Where in the body a job has its task or its input. */
 export type PathOf = (at: number, key: 'task' | 'input') => string
 
-type JobsBody = JobRequest | readonly JobRequest[] | { readonly jobs: readonly JobRequest[] }
+export type JobsBody = JobRequest | readonly JobRequest[] | { readonly jobs: readonly JobRequest[] }
 
 /** A middleware that adds checked data to the request; its type says what a typed client may send. */
 type Checked<I extends Input> = MiddlewareHandler<object, string, I>
 
 export const checkTaskQuery: Checked<{
-  in: { query: v.InferInput<typeof taskQuery> }
-  out: { query: v.InferOutput<typeof taskQuery> }
+  in: { query: TaskQuery }
+  out: { query: JobOptions }
 }> = async (c, next) => {
   c.req.addValidatedData('query', parse(taskQuery, queryOf(c)))
   await next()
@@ -107,7 +130,7 @@ export const checkJobs: Checked<{ in: { json: JobsBody }; out: { json: JobReques
 }
 
 export const checkWait: Checked<{
-  in: { query: v.InferInput<typeof waitQuery> }
+  in: { query: WaitQuery }
   out: { query: { readonly waitMs: number } }
 }> = async (c, next) => {
   const { wait = preferredWaitS(c.req.header('Prefer')) } = parse(waitQuery, queryOf(c))

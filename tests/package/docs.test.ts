@@ -41,6 +41,14 @@ test('every TypeScript block of the README and the guide passes the compiler', a
   expect(lines.filter((line) => line !== '' && !line.startsWith('..') && !line.startsWith(' '))).toEqual([])
 }, 60_000)
 
+test('no page and no command tells to run `tq` by npx: that package is somebody else’s', async () => {
+  const files = [...pages, ...new Glob('{src,scheduler,adapters,cli,examples}/**/*.ts').scanSync(ROOT)]
+  const texts = await Promise.all(files.map(async (file) => ({ file, text: await textOf(file) })))
+  const wrong = /\b(?:npx|bunx|npm exec|npm:)(?: -\S+)* ?tq(?![\w-])/
+  expect(texts.filter(({ text }) => wrong.test(text)).map(({ file }) => file)).toEqual([])
+  expect(['npx tq work', 'bunx --bun tq', 'deno run -A npm:tq'].every((text) => wrong.test(text))).toBe(true)
+})
+
 test.each(pages)('the links of %s lead to files that are there', async (page) => {
   const links = [...(await textOf(page)).matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)].map(([, link = '']) => link)
   const files = links.filter((link) => !/^\w+:/.test(link))

@@ -7,22 +7,11 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freshEnvironment } from '../support/fresh-environment.ts'
 
 const ROOT = join(import.meta.dir, '../..')
 const clone = mkdtempSync(join(tmpdir(), 'tq-clean-clone-'))
-/** Only what a machine has by itself: no binaries of this checkout, no settings of a run that this one is part of. */
-const env = Object.fromEntries(
-  Object.entries(process.env)
-    .filter(([name]) => !/^(npm_|TQ_|NODE_|BUN_|INIT_CWD)/i.test(name))
-    .map(([name, value]) => [name, name === 'PATH' ? withoutOwnBinaries(value ?? '') : value]),
-)
-
-function withoutOwnBinaries(path: string): string {
-  return path
-    .split(':')
-    .filter((folder) => !folder.includes('node_modules'))
-    .join(':')
-}
+const env = freshEnvironment()
 
 async function run(...command: string[]): Promise<void> {
   console.log(`$ ${command.join(' ')}`)

@@ -9,13 +9,18 @@ export interface OtherRuntime {
   readonly command: readonly string[]
 }
 
-/** Where `npm install --prefix tests/runtimes` puts them; TQ_RUNTIMES names another place. */
+/** Where `npm ci --prefix tests/runtimes` puts them; TQ_RUNTIMES names another place. */
 const INSTALLED = process.env.TQ_RUNTIMES ?? join(import.meta.dir, '..', 'runtimes', 'node_modules')
+
+/** A path among what is installed for the tests. */
+export function installed(path: string): string {
+  return join(INSTALLED, path)
+}
 
 /** Every Node with SQLite and TypeScript, and every Deno: on the PATH and installed for the tests. One of each version. */
 export function otherRuntimes(): readonly OtherRuntime[] {
-  const nodes = [Bun.which('node'), join(INSTALLED, 'node22/bin/node'), join(INSTALLED, 'node24/bin/node')]
-  const denos = [Bun.which('deno'), join(INSTALLED, '.bin/deno')]
+  const nodes = [Bun.which('node'), ...['node22', 'node24', 'node26'].map((name) => installed(`${name}/bin/node`))]
+  const denos = [Bun.which('deno'), installed('.bin/deno')]
   const found = [...nodes.flatMap((path) => toNode(path)), ...denos.flatMap((path) => toDeno(path))]
   return [...new Map(found.map((runtime) => [runtime.name, runtime])).values()]
 }
@@ -36,9 +41,9 @@ function toDeno(path: string | null): OtherRuntime[] {
 }
 
 /** Empty where there is nothing to start. */
-function versionOf(path: string | null): readonly number[] {
+export function versionOf(path: string | null, command: readonly string[] = path ? [path] : []): readonly number[] {
   if (!path || !existsSync(path)) return []
-  const { stdout, success } = Bun.spawnSync([path, '--version'])
+  const { stdout, success } = Bun.spawnSync([...command, '--version'])
   const [, ...numbers] = /(\d+)\.(\d+)\.(\d+)/.exec(stdout.toString()) ?? []
   return success ? numbers.map(Number) : []
 }

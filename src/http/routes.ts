@@ -1,0 +1,29 @@
+import type { HonoBase } from 'hono/hono-base'
+import type { BlankEnv } from 'hono/types'
+import type { EnqueuedJob } from './enqueue.ts'
+import type { JobView, ResultView } from './job-view.ts'
+import type { Problem } from './problem.ts'
+import type { JobsBody, TaskQuery, WaitQuery } from './request.ts'
+
+/** The REST API as a Hono app: its `fetch` is the handler, its type is what `hc` types a client from. */
+export type Api = HonoBase<BlankEnv, Routes, '/', string>
+
+/** One job of many: taken, or refused for the problem given. */
+export type JobAnswer = EnqueuedJob | { readonly id: string; readonly problem: Problem }
+
+/** What each route takes and answers, written out: an inferred type would be pages long. `tests/http/client-types.test.ts` compares. */
+export type Routes = {
+  '/healthz': { $get: Route<object, { status: 'ok' }, 200> }
+  '/v1/tasks/:task': {
+    $post: Route<{ param: { task: string }; query: TaskQuery; json?: unknown }, EnqueuedJob, 202>
+  }
+  '/v1/jobs': {
+    $post: Route<{ json: JobsBody }, EnqueuedJob, 202> | Route<{ json: JobsBody }, { jobs: JobAnswer[] }, 202 | 207>
+  }
+  '/v1/jobs/:id': { $get: Route<{ param: { id: string } }, JobView, 200> }
+  '/v1/jobs/:id/result': {
+    $get: Route<{ param: { id: string }; query: WaitQuery }, ResultView, 200 | 202>
+  }
+}
+
+type Route<Input, Output, Status> = { input: Input; output: Output; outputFormat: 'json'; status: Status }

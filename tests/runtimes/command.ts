@@ -1,0 +1,98 @@
+import { freshEnvironment } from '../support/fresh-environment.ts'
+
+export interface Exit {
+  readonly stdout: string
+  readonly stderr: string
+  readonly exitCode: number
+}
+
+export interface RunOptions {
+  readonly cwd: string
+  /** Beside what a machine has by itself. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** Runs a command to its end. */
+export async function run(command: readonly string[], options: RunOptions): Promise<Exit> {
+  const child = spawn(command, options)
+  const [stdout, stderr, exitCode] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ])
+  return { stdout, stderr, exitCode }
+}
+
+/** Runs a command that has to pass, and resolves with what it prints on stdout. */
+export async function runOrThrow(command: readonly string[], options: RunOptions): Promise<string> {
+  const { stdout, stderr, exitCode } = await run(command, options)
+  if (exitCode === 0) return stdout
+  throw new Error(`expected "${command.join(' ')}" to pass, got exit code ${exitCode}:\n${stdout}${stderr}`)
+}
+
+/** Ends with its scope, however that ends. */
+export interface Started extends AsyncDisposable {
+  /** What it printed when it was ready: the first group of the pattern. */
+  readonly line: string
+  /** Asks it to end, and resolves with its exit code. */
+  stop(): Promise<number>
+}
+
+const GRACE_MS = 10_000
+
+export interface StartOptions extends RunOptions {
+  /** What it prints once it is ready. Default a line. */
+  readonly ready?: RegExp
+}
+
+/** Starts a command that goes on, and waits until it is ready. */
+export async function start(
+  command: readonly string[],
+  { ready = /^(.*)\n/, ...options }: StartOptions,
+): Promise<Started> {
+  const child = spawn(command, options)
+  const errors = new Response(child.stderr).text()
+  return {
+    line: await firstMatch(child.stdout, ready).catch(async (text: string) => {
+      throw new Error(`expected "${command.join(' ')}" to get ready, got its end:\n${text}${await errors}`)
+    }),
+    stop: () => {
+      child.kill('SIGTERM')
+      return child.exited
+    },
+    async [Symbol.asyncDispose]() {
+      // Asked first: what is killed leaves behind what it has started.
+      child.kill('SIGTERM')
+      const late = setTimeout(() => child.kill('SIGKILL'), GRACE_MS)
+      await child.exited
+      clearTimeout(late)
+    },
+  }
+}
+
+/** Reads on after it, or a full pipe would hold the program up. Rejects with the whole text when there is no match. */
+function firstMatch(output: ReadableStream<Uint8Array>, pattern: RegExp): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const decoder = new TextDecoder()
+    let text = ''
+    const readAll = async () => {
+      for await (const chunk of output) {
+        text += decoder.decode(chunk, { stream: true })
+        const [, found] = pattern.exec(text) ?? []
+        if (found !== undefined) resolve(found)
+      }
+    }
+    readAll().then(() => reject(text), reject)
+  })
+}
+
+function spawn(command: readonly string[], { cwd, env }: RunOptions) {
+  const own = { NO_COLOR: '1', ...env }
+  return Bun.spawn([...command], {
+    cwd,
+    env: { ...freshEnvironment(), ...own },
+    stdin: 'ignore',
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
+}

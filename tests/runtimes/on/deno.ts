@@ -1,0 +1,13 @@
+import { installed, versionOf } from '../../support/runtimes.ts'
+import type { Runtime } from '../runtime.ts'
+import { onProcess } from './process.ts'
+
+const path = installed('.bin/deno')
+
+export const deno: Runtime = onProcess({
+  name: `deno ${versionOf(path).join('.')}`,
+  command: [path, 'run', '--allow-all'],
+  cli: [path, 'run', '-A', 'npm:tq-edge'],
+  env: { DENO_NO_UPDATE_CHECK: '1' },
+  hasSqlite: true,
+})
