@@ -12,14 +12,19 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
+/** What takes longer hangs: it is ended, and that is its exit code. */
+const HANGS_MS = 120_000
+
 /** Runs a command to its end. */
 export async function run(command: readonly string[], options: RunOptions): Promise<Exit> {
   const child = spawn(command, options)
+  const hangs = setTimeout(() => child.kill('SIGKILL'), HANGS_MS)
   const [stdout, stderr, exitCode] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
     child.exited,
   ])
+  clearTimeout(hangs)
   return { stdout, stderr, exitCode }
 }
 

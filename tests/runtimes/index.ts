@@ -1,6 +1,7 @@
 /**
  * The package as its users get it, on every runtime: packs, installs the tarball into an empty project, and runs there the
- * same app on each. `npm run test:runtimes` runs it. Ends with a line a runtime: `<runtime> <version>: N passed, N failed`.
+ * same app on each. `npm run test:runtimes` runs it; `bun tests/runtimes/index.ts deno` runs it for those whose name begins so. Ends
+ * with a line a runtime: `<runtime> <version>: N passed, N failed`.
  *
  * @module
  */
@@ -15,7 +16,8 @@ import { type Packed, withPacked } from './packed.ts'
 import { startPages } from './pages.ts'
 import type { Outcome, Runtime, Site } from './runtime.ts'
 
-const RUNTIMES: readonly Runtime[] = [contents, ...compilers, bun, deno, ...nodes, workerd]
+const [wanted = ''] = process.argv.slice(2)
+const RUNTIMES = [contents, ...compilers, bun, deno, ...nodes, workerd].filter(({ name }) => name.startsWith(wanted))
 
 interface Totals {
   readonly name: string

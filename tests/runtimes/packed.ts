@@ -13,6 +13,7 @@ export const ROOT: string = join(import.meta.dir, '../..')
 /** Of the sources, at the same places in the project: what uses the package, not what is in it. */
 const COPIED = [
   'examples/anywhere',
+  'examples/edge',
   'examples/edge-producer',
   'tests/runtimes/project',
   'tests/src/client.types.ts',

@@ -7,6 +7,7 @@ const path = installed('.bin/deno')
 export const deno: Runtime = onProcess({
   name: `deno ${versionOf(path).join('.')}`,
   command: [path, 'run', '--allow-all'],
+  serve: [path, 'run', '--allow-all', '--unstable-cron', 'examples/edge/deno.ts'],
   cli: [path, 'run', '-A', 'npm:tq-edge'],
   env: { DENO_NO_UPDATE_CHECK: '1' },
   hasSqlite: true,

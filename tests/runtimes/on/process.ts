@@ -1,5 +1,6 @@
 import { run, start } from '../command.ts'
 import { expectEqual, type Outcome, outcomeOf, type Runtime, type Site } from '../runtime.ts'
+import { TOKEN, takesJobs } from './edge.ts'
 
 export interface ProcessRuntime {
   /** As in `node 24.21.0`. */
@@ -8,19 +9,20 @@ export interface ProcessRuntime {
   readonly command: readonly string[]
   /** What starts a TypeScript file, where that takes more. */
   readonly loader?: readonly string[]
+  /** What serves the app by the entry for this runtime. */
+  readonly serve: readonly string[]
   /** What a user types to run the CLI of the package in the current folder. */
   readonly cli: readonly string[]
   readonly env?: Readonly<Record<string, string>>
   readonly hasSqlite: boolean
 }
 
-const TOKEN = 'a-token-for-tests'
 const MAIN = 'tests/runtimes/project/main.ts'
 const CLI = 'node_modules/tq-edge/dist/cli/index.js'
 const APP = ['--app', 'examples/anywhere']
 
 /** A runtime that is started as a process: the gateway, the cases on both brokers, and the CLI by the package's name. */
-export function onProcess({ name, command, loader = [], cli, env, hasSqlite }: ProcessRuntime): Runtime {
+export function onProcess({ name, command, loader = [], serve, cli, env, hasSqlite }: ProcessRuntime): Runtime {
   const id = name.replace(/\W/g, '-')
 
   async function check({ packed, redisUrl, pagesUrl }: Site): Promise<readonly Outcome[]> {
@@ -55,6 +57,11 @@ export function onProcess({ name, command, loader = [], cli, env, hasSqlite }: P
     return [
       ...(await conformance('redis')),
       ...(hasSqlite ? await conformance('sqlite') : [await refusesSqlite()]),
+      await outcomeOf('serve: a job that is taken runs right after the answer', async () => {
+        const variables = { ...env, ...redis, TQ_PREFIX: `${id}-serve`, TQ_TOKENS: TOKEN, PORT: '0' }
+        await using server = await start(serve, { cwd: packed.path, env: variables, ready: /listening on (\S+)/ })
+        await takesJobs(server.line)
+      }),
       await outcomeOf(`cli: it is the version that was packed`, async () =>
         expectEqual(await tq('--version'), packed.version),
       ),

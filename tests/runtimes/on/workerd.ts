@@ -4,12 +4,21 @@ import { installed } from '../../support/runtimes.ts'
 import { bundle } from '../bundle.ts'
 import { runOrThrow, type Started, start } from '../command.ts'
 import { expectEqual, type Outcome, outcomeOf, type Runtime, type Site } from '../runtime.ts'
+import { TOKEN, takesJobs } from './edge.ts'
 
-const TOKEN = 'a-token-for-tests'
 const CLI = [process.execPath, 'node_modules/tq-edge/dist/cli/index.js']
 const NODE = installed('node22/bin/node')
 /** `npx wrangler dev`, in a folder of its own and without a word to anybody. */
-const WRANGLER = [NODE, installed('wrangler/bin/wrangler.js'), 'dev', '--ip', '127.0.0.1', '--port', '0']
+const WRANGLER = [
+  NODE,
+  installed('wrangler/bin/wrangler.js'),
+  'dev',
+  '--test-scheduled',
+  '--ip',
+  '127.0.0.1',
+  '--port',
+  '0',
+]
 
 type Bindings = Readonly<Record<string, string>>
 
@@ -29,21 +38,14 @@ async function check({ packed, redisUrl, pagesUrl }: Site): Promise<readonly Out
   const redis = { UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: TOKEN }
   return [
     ...(await conformance(project, { ...redis, TQ_PREFIX: 'workerd', PAGES_URL: pagesUrl })),
-    await outcomeOf('miniflare: a job that examples/edge-producer takes runs elsewhere', async () => {
-      await using worker = await serve(project, 'edge-producer', 'examples/edge-producer/worker.ts', {
-        ...redis,
-        TQ_TOKENS: TOKEN,
-      })
-      await producesJobs(project, worker.line, redis)
-    }),
-    await outcomeOf('wrangler dev: so does one that it takes as wrangler.toml has it', async () => {
+    await outcomeOf('miniflare: a job that the edge takes alone runs elsewhere', async () => {
       const bindings = { ...redis, TQ_TOKENS: TOKEN }
-      const lines = Object.entries(bindings).map(([name, value]) => `${name}=${value}\n`)
-      await Bun.write(join(project, '.dev.vars'), lines.join(''))
-      const env = { HOME: project, WRANGLER_SEND_METRICS: 'false', CI: 'true' }
-      await using wrangler = await start(WRANGLER, { cwd: project, env, ready: /Ready on (\S+)/ })
-      await producesJobs(project, wrangler.line, redis)
+      await using worker = await serve(project, 'edge-producer', 'examples/edge-producer/worker.ts', bindings)
+      await takesJobs(worker.line, () =>
+        runOrThrow([...CLI, 'work', '--burst', '--app', 'examples/anywhere'], { cwd: project, env: bindings }),
+      )
     }),
+    ...(await edge(project, redis)),
   ]
 }
 
@@ -61,19 +63,36 @@ async function conformance(project: string, bindings: Bindings): Promise<readonl
   return [...outcomes.map((outcome) => ({ ...outcome, name: `redis: ${outcome.name}` })), scheduled]
 }
 
+/** The app as `wrangler.toml` deploys it: producer, beat and drain in one Worker. */
+async function edge(project: string, redis: Bindings): Promise<readonly Outcome[]> {
+  const bindings = { ...redis, TQ_PREFIX: 'edge', TQ_TOKENS: TOKEN }
+  const lines = Object.entries({ ...bindings, TQ_PREFIX: 'wrangler' }).map(([name, value]) => `${name}=${value}\n`)
+  await Bun.write(join(project, '.dev.vars'), lines.join(''))
+  const env = { HOME: project, WRANGLER_SEND_METRICS: 'false', CI: 'true' }
+  return [
+    await outcomeOf('miniflare: a job that is taken runs right after the answer', async () => {
+      await using worker = await serve(project, 'edge', 'examples/edge/cloudflare.ts', bindings)
+      await takesJobs(worker.line)
+    }),
+    await outcomeOf('miniflare: a setting that is missing is named', async () => {
+      await using worker = await serve(project, 'unset', 'examples/edge/cloudflare.ts', { ...bindings, TQ_TOKENS: '' })
+      const answer = await fetch(`${worker.line}/v1/jobs/x`)
+      expectEqual([answer.status, (await answer.text()).includes('expected TQ_TOKENS to be')], [500, true])
+    }),
+    await outcomeOf(
+      'wrangler dev: the Worker of wrangler.toml takes jobs, and its cron trigger runs what is due',
+      async () => {
+        await using wrangler = await start(WRANGLER, { cwd: project, env, ready: /Ready on (\S+)/ })
+        await takesJobs(wrangler.line)
+        const triggered = await fetch(`${wrangler.line}/__scheduled?cron=*+*+*+*+*`)
+        expectEqual([triggered.status, await triggered.text()], [200, 'Ran scheduled event'])
+      },
+    ),
+  ]
+}
+
 async function serve(project: string, name: string, entry: string, bindings: Bindings): Promise<Started> {
   await bundle(project, name, `export { default } from './${entry}'`)
   const host = [NODE, join(import.meta.dir, '..', 'miniflare.ts'), installed('miniflare/dist/src/index.js')]
   return start([...host, join(project, `${name}.js`), JSON.stringify(bindings)], { cwd: project })
-}
-
-/** A job is taken on the edge, run in a process, and its result read on the edge. */
-async function producesJobs(project: string, url: string, redis: Bindings): Promise<void> {
-  const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' }
-  const body = '{"task":"fingerprint","input":{"text":"abc"}}'
-  const accepted = await fetch(`${url}/v1/jobs`, { method: 'POST', headers, body })
-  expectEqual(accepted.status, 202)
-  await runOrThrow([...CLI, 'work', '--burst', '--app', 'examples/anywhere'], { cwd: project, env: redis })
-  const result = await fetch(`${url}${accepted.headers.get('location')}/result`, { headers })
-  expectEqual(((await result.json()) as { state: unknown }).state, 'succeeded')
 }
