@@ -12,15 +12,24 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
+/** Far more than any command takes; one that never ends fails, and the others are checked all the same. */
+const LIMIT_MS = 120_000
+
 /** Runs a command to its end. */
 export async function run(command: readonly string[], options: RunOptions): Promise<Exit> {
   const child = spawn(command, options)
+  let late = false
+  const limit = setTimeout(() => {
+    late = true
+    child.kill('SIGKILL')
+  }, LIMIT_MS)
   const [stdout, stderr, exitCode] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
     child.exited,
   ])
-  return { stdout, stderr, exitCode }
+  clearTimeout(limit)
+  return { stdout, stderr: late ? `${stderr}killed: it had not ended after ${LIMIT_MS} ms\n` : stderr, exitCode }
 }
 
 /** Runs a command that has to pass, and resolves with what it prints on stdout. */
