@@ -27,14 +27,16 @@ async function check({ packed, redisUrl, pagesUrl }: Site): Promise<readonly Out
   })
   const { url } = JSON.parse(gateway.line) as { url: string }
   const redis = { UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: TOKEN }
+  const workElsewhere = () =>
+    runOrThrow([...CLI, 'work', '--burst', '--app', 'examples/anywhere'], { cwd: project, env: redis })
   return [
-    ...(await conformance(project, { ...redis, TQ_PREFIX: 'workerd', PAGES_URL: pagesUrl })),
+    ...(await conformance(project, { ...redis, TQ_TOKENS: TOKEN, TQ_PREFIX: 'workerd', PAGES_URL: pagesUrl })),
     await outcomeOf('miniflare: a job that examples/edge-producer takes runs elsewhere', async () => {
       await using worker = await serve(project, 'edge-producer', 'examples/edge-producer/worker.ts', {
         ...redis,
         TQ_TOKENS: TOKEN,
       })
-      await producesJobs(project, worker.line, redis)
+      await producesJobs(worker.line, workElsewhere)
     }),
     await outcomeOf('wrangler dev: so does one that it takes as wrangler.toml has it', async () => {
       const bindings = { ...redis, TQ_TOKENS: TOKEN }
@@ -42,22 +44,21 @@ async function check({ packed, redisUrl, pagesUrl }: Site): Promise<readonly Out
       await Bun.write(join(project, '.dev.vars'), lines.join(''))
       const env = { HOME: project, WRANGLER_SEND_METRICS: 'false', CI: 'true' }
       await using wrangler = await start(WRANGLER, { cwd: project, env, ready: /Ready on (\S+)/ })
-      await producesJobs(project, wrangler.line, redis)
+      await producesJobs(wrangler.line, workElsewhere)
     }),
   ]
 }
 
-/** The cases inside of one `fetch`; then a job for `scheduled`. */
+/** The cases inside of one `fetch`; then a job that `fetch` takes and `scheduled` runs. */
 async function conformance(project: string, bindings: Bindings): Promise<readonly Outcome[]> {
   await using worker = await serve(project, 'conformance', 'tests/runtimes/project/worker.ts', bindings)
-  const outcomes = (await (await fetch(worker.line)).json()) as Outcome[]
-  const scheduled = await outcomeOf('miniflare: scheduled runs what is there', async () => {
-    const tq = (...args: readonly string[]) => runOrThrow([...CLI, ...args], { cwd: project, env: bindings })
-    await tq('enqueue', 'fingerprint', '{"text":"abc"}', '--id', 'for-scheduled', '--app', 'examples/anywhere')
-    const response = await fetch(`${worker.line}/cdn-cgi/handler/scheduled`)
-    expectEqual([response.status, await response.text()], [200, 'ok'])
-    expectEqual(JSON.parse(await tq('result', 'for-scheduled')).slice(0, 8), 'ba7816bf')
-  })
+  const outcomes = (await (await fetch(`${worker.line}/conformance`)).json()) as Outcome[]
+  const scheduled = await outcomeOf('miniflare: fetch takes a job, scheduled runs it, fetch reads its result', () =>
+    producesJobs(worker.line, async () => {
+      const response = await fetch(`${worker.line}/cdn-cgi/handler/scheduled`)
+      expectEqual([response.status, await response.text()], [200, 'ok'])
+    }),
+  )
   return [...outcomes.map((outcome) => ({ ...outcome, name: `redis: ${outcome.name}` })), scheduled]
 }
 
@@ -67,13 +68,13 @@ async function serve(project: string, name: string, entry: string, bindings: Bin
   return start([...host, join(project, `${name}.js`), JSON.stringify(bindings)], { cwd: project })
 }
 
-/** A job is taken on the edge, run in a process, and its result read on the edge. */
-async function producesJobs(project: string, url: string, redis: Bindings): Promise<void> {
+/** A job is taken on the edge, run by `work`, and its result read on the edge. */
+async function producesJobs(url: string, work: () => Promise<unknown>): Promise<void> {
   const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' }
   const body = '{"task":"fingerprint","input":{"text":"abc"}}'
   const accepted = await fetch(`${url}/v1/jobs`, { method: 'POST', headers, body })
   expectEqual(accepted.status, 202)
-  await runOrThrow([...CLI, 'work', '--burst', '--app', 'examples/anywhere'], { cwd: project, env: redis })
+  await work()
   const result = await fetch(`${url}${accepted.headers.get('location')}/result`, { headers })
   expectEqual(((await result.json()) as { state: unknown }).state, 'succeeded')
 }
