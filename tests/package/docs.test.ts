@@ -54,3 +54,12 @@ test.each(pages)('the links of %s lead to files that are there', async (page) =>
   const files = links.filter((link) => !/^\w+:/.test(link))
   expect(files.filter((link) => !existsSync(join(ROOT, dirname(page), link)))).toEqual([])
 })
+
+test('docs/runtimes.md names the versions that the tests install', async () => {
+  const { packages } = await Bun.file(join(ROOT, 'tests/runtimes/package-lock.json')).json()
+  const versions = ['deno', 'node20', 'node22', 'node24', 'node26', 'workerd'].map(
+    (name) => packages[`node_modules/${name}`].version,
+  )
+  const page = await textOf('docs/runtimes.md')
+  expect([...versions, Bun.version].filter((version) => !page.includes(version))).toEqual([])
+})

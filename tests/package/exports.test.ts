@@ -14,3 +14,9 @@ test('tsconfig maps every entry to its source, so that tests and examples import
   for (const [subpath, file] of Object.entries(await entries()))
     expect(compilerOptions.paths[subpath.replace('.', 'tq-edge')]).toEqual([`./${file}`])
 })
+
+test('jsr.json has the same entries at the same version', async () => {
+  const { exports, version } = await Bun.file(join(ROOT, 'jsr.json')).json()
+  expect(exports).toEqual(Object.fromEntries(Object.entries(await entries()).map(([at, file]) => [at, `./${file}`])))
+  expect(version).toBe((await Bun.file(join(ROOT, 'package.json')).json()).version)
+})

@@ -62,7 +62,7 @@ export async function openStream({
       isConfirmed = true
       confirm()
     }
-    const ended = readEvents(response.body, { onData, ...createPulse(clock, heartbeat, close) })
+    const ended = readEvents(response.body, abort.signal, { onData, ...createPulse(clock, heartbeat, close) })
     const early = ended.then(() => Promise.reject(new BrokerUnavailable('redis', 'a stream that ended')))
     await Promise.race([confirmed, early])
     return { ended, close }
@@ -106,10 +106,13 @@ function createPulse(clock: Clock, heartbeat: Heartbeat, onSilent: () => void): 
 /** Calls back for each `data:` line and each comment; resolves when the stream ends, however it does. */
 async function readEvents(
   body: ReadableStream<Uint8Array>,
+  signal: AbortSignal,
   { onData, onComment, onBytes, onEnd }: Pulse & { onData(data: string): void },
 ): Promise<void> {
   const decoder = new TextDecoder()
   const reader = body.getReader()
+  // Deno at times keeps a stream open whose request was aborted, and a process that has nothing else to do with it.
+  signal.addEventListener('abort', () => void reader.cancel().catch(() => {}), { once: true })
   let rest = ''
   try {
     for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {

@@ -36,30 +36,29 @@ async function check({ packed, redisUrl, pagesUrl }: Site): Promise<readonly Out
   })
   const { url } = JSON.parse(gateway.line) as { url: string }
   const redis = { UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: TOKEN }
+  const workElsewhere = () =>
+    runOrThrow([...CLI, 'work', '--burst', '--app', 'examples/anywhere'], { cwd: project, env: redis })
   return [
-    ...(await conformance(project, { ...redis, TQ_PREFIX: 'workerd', PAGES_URL: pagesUrl })),
+    ...(await conformance(project, { ...redis, TQ_TOKENS: TOKEN, TQ_PREFIX: 'workerd', PAGES_URL: pagesUrl })),
     await outcomeOf('miniflare: a job that the edge takes alone runs elsewhere', async () => {
       const bindings = { ...redis, TQ_TOKENS: TOKEN }
       await using worker = await serve(project, 'edge-producer', 'examples/edge-producer/worker.ts', bindings)
-      await takesJobs(worker.line, () =>
-        runOrThrow([...CLI, 'work', '--burst', '--app', 'examples/anywhere'], { cwd: project, env: bindings }),
-      )
+      await takesJobs(worker.line, workElsewhere)
     }),
     ...(await edge(project, redis)),
   ]
 }
 
-/** The cases inside of one `fetch`; then a job for `scheduled`. */
+/** The cases inside of one `fetch`; then a job that `fetch` takes and `scheduled` runs. */
 async function conformance(project: string, bindings: Bindings): Promise<readonly Outcome[]> {
   await using worker = await serve(project, 'conformance', 'tests/runtimes/project/worker.ts', bindings)
-  const outcomes = (await (await fetch(worker.line)).json()) as Outcome[]
-  const scheduled = await outcomeOf('miniflare: scheduled runs what is there', async () => {
-    const tq = (...args: readonly string[]) => runOrThrow([...CLI, ...args], { cwd: project, env: bindings })
-    await tq('enqueue', 'fingerprint', '{"text":"abc"}', '--id', 'for-scheduled', '--app', 'examples/anywhere')
-    const response = await fetch(`${worker.line}/cdn-cgi/handler/scheduled`)
-    expectEqual([response.status, await response.text()], [200, 'ok'])
-    expectEqual(JSON.parse(await tq('result', 'for-scheduled')).slice(0, 8), 'ba7816bf')
-  })
+  const outcomes = (await (await fetch(`${worker.line}/conformance`)).json()) as Outcome[]
+  const scheduled = await outcomeOf('miniflare: fetch takes a job, scheduled runs it, fetch reads its result', () =>
+    takesJobs(worker.line, async () => {
+      const response = await fetch(`${worker.line}/cdn-cgi/handler/scheduled`)
+      expectEqual([response.status, await response.text()], [200, 'ok'])
+    }),
+  )
   return [...outcomes.map((outcome) => ({ ...outcome, name: `redis: ${outcome.name}` })), scheduled]
 }
 

@@ -1,7 +1,6 @@
-/** The conformance cases as a Cloudflare Worker: `fetch` runs them, `scheduled` fires what is due and runs what is there. */
-import { createWorker } from 'tq-edge'
+/** The app as a Cloudflare Worker, by the one line that its users write; `/conformance` runs the cases inside of a `fetch`. */
 import { redisBroker } from 'tq-edge/brokers/redis'
-import { tick } from 'tq-edge/scheduler'
+import { toWorker, type WorkerContext } from 'tq-edge/cloudflare'
 import app from '../../../examples/anywhere/tq.config.ts'
 import { conformance } from './conformance.ts'
 
@@ -12,19 +11,14 @@ interface Env {
   readonly PAGES_URL: string
 }
 
-/** One per invocation: a Worker shares no connection between them. */
-function brokerOf({ UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: token, TQ_PREFIX: prefix }: Env) {
-  return redisBroker({ url, token, prefix, subscribe: false })
-}
+const worker = toWorker(app, { drain: { stay: false } })
 
 export default {
-  async fetch(_: Request, env: Env): Promise<Response> {
-    return Response.json(await conformance({ broker: brokerOf(env), pagesUrl: env.PAGES_URL }))
+  async fetch(request: Request, env: Env, context: WorkerContext): Promise<Response> {
+    if (new URL(request.url).pathname !== '/conformance') return worker.fetch(request, env, context)
+    const { UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: token, TQ_PREFIX: prefix } = env
+    const broker = redisBroker({ url, token, prefix, subscribe: false })
+    return Response.json(await conformance({ broker, pagesUrl: env.PAGES_URL }))
   },
-
-  async scheduled(_: unknown, env: Env): Promise<void> {
-    const broker = brokerOf(env)
-    await tick({ app, broker })
-    await createWorker({ app, broker, burst: true }).run()
-  },
+  scheduled: worker.scheduled,
 }
