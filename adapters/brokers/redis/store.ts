@@ -3,8 +3,9 @@
  *
  * `readJobs(from)` reads jobs that have all but id and input in common at once: queue, priority, delayMs, dueAtMs ('' for none),
  * meta, their number, then id and input each. What is common is worked out once; jobs are numbers into parallel tables.
- * `storeJobs()` answers one letter per job: C created, E existing, X conflict, F full. Index before record, so that a script that
- * stops half-way leaves no record that no list names. It reads the upvalues `maxReady`, `maxTimed`, `newQueues`, `given`.
+ * `storeJobs()` answers one letter per job: C created, E existing, X conflict, F full. `storeOrNone(list)` stores those of the list,
+ * or none of them where a place is full. Index before record, so that a script that stops half-way leaves no record that no list names.
+ * It reads the upvalues `maxReady`, `maxTimed`, `newQueues`, `given`.
  */
 export const STORE = `
 local now = 0
@@ -124,28 +125,34 @@ local function outcomeOf(at, old, full)
   return same and task(old.meta) == task(a.meta) and 'E' or 'X'
 end
 ${'' /* One of them is there already, or a queue is full: looks at each. */}
-local function storeEach(full)
+local function storeEach(list, full)
   local keys, out, fresh, seen = {}, {}, {}, {}
-  for at, id in ipairs(ids) do keys[at] = jobKey(id) end
+  for n, at in ipairs(list) do keys[n] = jobKey(ids[at]) end
   if now == 0 then now = clock(given) end
   local got = redis.call('MGET', unpack(keys))
-  for at, id in ipairs(ids) do
-    local old = got[at] and parse(got[at]) or seen[id]
+  for n, at in ipairs(list) do
+    local id = ids[at]
+    local old = got[n] and parse(got[n]) or seen[id]
     if old and isGone(old, now) then
-      redis.call('DEL', keys[at])
+      redis.call('DEL', keys[n])
       old = seen[id]
     end
-    out[at] = outcomeOf(at, old, full)
+    out[n] = outcomeOf(at, old, full)
     if not old then seen[id] = parse(records[at]) end
-    if out[at] == 'C' then fresh[#fresh + 1] = at end
+    if out[n] == 'C' then fresh[#fresh + 1] = at end
   end
-  if not store(fresh) then for at, letter in ipairs(out) do if letter == 'C' then out[at] = 'F' end end end
+  if not store(fresh) then for n, letter in ipairs(out) do if letter == 'C' then out[n] = 'F' end end end
   return table.concat(out)
 end
 local function storeJobs()
   local all = {}
   for at = 1, #ids do all[at] = at end
   local stored, full = store(all)
-  return stored and string.rep('C', #ids) or storeEach(full)
+  return stored and string.rep('C', #ids) or storeEach(all, full)
+end
+local function storeOrNone(list)
+  local stored, full = store(list)
+  if stored then return true end
+  return not next(full) and not string.find(storeEach(list, {}), 'F', 1, true)
 end
 `
