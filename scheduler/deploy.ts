@@ -101,11 +101,14 @@ function setOf(
   }
 }
 
-/** A changed input or queue loses no tick that is due and not yet fired; a changed rule starts afresh. */
+/**
+ * A changed input or queue loses no tick that is due and not yet fired; a changed rule starts afresh. What was looked ahead is not
+ * fired any more after a change: the broker takes it back, and no due time goes back to before what stays fired.
+ */
 function dueOf(schedule: Schedule, stored: StoredSchedule | undefined, nowMs: number): number | null {
   const before = stored && fromDefinition(stored)
-  if (before && JSON.stringify(before.rule) === JSON.stringify(schedule.rule)) return stored.dueAtMs
-  return schedule.next(Math.max(nowMs, stored?.lastDueAtMs ?? nowMs))
+  const isSameRule = before && JSON.stringify(before.rule) === JSON.stringify(schedule.rule)
+  return isSameRule && (stored.lastDueAtMs ?? 0) <= nowMs ? stored.dueAtMs : schedule.next(nowMs)
 }
 
 function gone(app: App, schedules: readonly StoredSchedule[], { stampMs }: Deploy): ScheduleChange[] {

@@ -8,8 +8,16 @@
  * @module
  */
 import type { App } from '../src/app.ts'
-import type { Broker, FireOutcome, SchedulePage, StoredSchedule, Tick } from '../src/broker.ts'
+import {
+  type Broker,
+  type FireOutcome,
+  MAX_AHEAD_MS,
+  type SchedulePage,
+  type StoredSchedule,
+  type Tick,
+} from '../src/broker.ts'
 import { type Clock, systemClock } from '../src/clock.ts'
+import { InvalidOption } from '../src/errors.ts'
 import { type OnEvent, withoutThrowing } from '../src/events.ts'
 import type { JobTick } from '../src/job.ts'
 import type { Schedule } from '../src/schedule.ts'
@@ -23,12 +31,17 @@ export interface TickOptions {
   readonly clock?: Clock
   readonly random?: () => number
   readonly onEvent?: OnEvent | undefined
+  /**
+   * How far to look ahead: due times within so long become jobs now that wait for them, so that a schedule may be due more often than
+   * passes are made. The time between two passes, at most 900,000. Default 0.
+   */
+  readonly aheadMs?: number | undefined
 }
 
 export interface TickReport {
-  /** Ticks that this pass is known to have fired. One whose reply was lost is fired, but not counted. */
+  /** Ticks that this pass is known to have fired, also ahead of time. One whose reply was lost is fired, but not counted. */
   readonly fired: number
-  /** When the next schedule is due that this app can fire; null when there is none. */
+  /** The next due time that is not fired yet, of the schedules that this app can fire; null when there is none. */
   readonly nextAtMs: number | null
   /** The broker's time at the end of the pass. */
   readonly nowMs: number
@@ -37,7 +50,8 @@ export interface TickReport {
 /**
  * Fires the ticks of the app's schedules that are due: one pass, for edge crons and `tq beat --once`.
  *
- * Any number of passes may run at once. Throws what the broker throws when it cannot be reached.
+ * Any number of passes may run at once, some of them looking ahead. Throws `InvalidOption` for an `aheadMs` that cannot be, and what
+ * the broker throws when it cannot be reached.
  *
  * @example
  * ```ts
@@ -46,21 +60,30 @@ export interface TickReport {
  * import { deploySchedules, every, tick } from 'tq-edge/scheduler'
  *
  * const check = defineTask({ name: 'check', run: () => 'ok' })
- * const app = defineApp({ tasks: [check], schedules: [every('checks', '1w', { task: check })] })
+ * const app = defineApp({ tasks: [check], schedules: [every('checks', '10s', { task: check })] })
  * const broker = sqliteBroker({ path: ':memory:' })
  * await deploySchedules({ app, broker, stampMs: 1 })
- * console.log((await tick({ app, broker })).fired) // 0
+ * const { nextAtMs, nowMs } = await tick({ app, broker, aheadMs: 60_000 }) // 6 jobs that wait for their time
+ * console.log((nextAtMs ?? 0) > nowMs + 60_000) // true
  * ```
  */
-export function tick({
+export async function tick({
   app,
   broker,
   clock = systemClock,
   random = Math.random,
+  aheadMs = 0,
   ...given
 }: TickOptions): Promise<TickReport> {
   const onEvent = withoutThrowing(given.onEvent)
-  return pass({ app, calls: createCalls(broker, { clock, random, onEvent }), onEvent, unknownSeen: new Set() })
+  checkAhead(aheadMs)
+  const calls = createCalls(broker, { clock, random, onEvent })
+  return pass({ app, calls, onEvent, unknownSeen: new Set(), aheadMs })
+}
+
+function checkAhead(aheadMs: number): void {
+  if (!(Number.isInteger(aheadMs) && aheadMs >= 0 && aheadMs <= MAX_AHEAD_MS))
+    throw new InvalidOption('aheadMs', `whole milliseconds from 0 to ${MAX_AHEAD_MS}`, String(aheadMs))
 }
 
 /** What passes of one beat share. */
@@ -70,6 +93,8 @@ export interface PassContext {
   readonly onEvent?: OnEvent | undefined
   /** Names of the schedules that were said to be unknown: once per beat. */
   readonly unknownSeen: Set<string>
+  /** A beat that is there in time does not look ahead. */
+  readonly aheadMs?: number
 }
 
 /** How often one pass looks again: at what has changed under it, and at what fell due meanwhile. */
@@ -79,12 +104,12 @@ const MAX_ROUNDS = 5
 const FULL_PAUSE_MS = 1_000
 
 export async function pass(context: PassContext): Promise<TickReport> {
-  const { app, calls } = context
+  const { app, calls, aheadMs = 0 } = context
   let fired = 0
   let nowMs = 0
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const page = await calls.schedules({ due: true, app: app.name })
-    const ticks = page.schedules.flatMap((stored) => toTick(stored, page.nowMs, context) ?? [])
+    const page = await calls.schedules({ due: true, app: app.name, aheadMs })
+    const ticks = page.schedules.flatMap((stored) => toTicks(stored, page.nowMs, context))
     if (ticks.length === 0) return { fired, ...(await outlook(page, context)) }
     const outcomes = await calls.fire(ticks)
     fired += tell(ticks, outcomes, context)
@@ -103,15 +128,27 @@ async function outlook(page: SchedulePage, { app, calls }: PassContext): Promise
   return { nextAtMs: dueAtMs.length === 0 ? null : Math.min(...dueAtMs), nowMs }
 }
 
-/** Null for a schedule that this beat cannot fire and so must not advance. */
-function toTick(stored: StoredSchedule, nowMs: number, { app, onEvent, unknownSeen }: PassContext): Tick | null {
+/** None of a schedule that this beat cannot fire and so must not advance. */
+function toTicks(stored: StoredSchedule, nowMs: number, context: PassContext): Tick[] {
+  const { app, onEvent, unknownSeen, aheadMs = 0 } = context
   const schedule = fromDefinition(stored)
-  if (schedule && app.tasks.has(schedule.task) && stored.dueAtMs !== null)
-    return tickOf(schedule, stored, stored.dueAtMs, nowMs)
+  // A rule of overlap would end here at nowMs: whether such a tick may fire is known at its due time.
+  if (schedule && app.tasks.has(schedule.task)) return ticksUntil(nowMs + aheadMs, schedule, stored, nowMs)
   if (!unknownSeen.has(stored.name))
     onEvent?.({ kind: 'beat.unknown', schedule: stored.name, task: schedule?.task ?? '' })
   unknownSeen.add(stored.name)
-  return null
+  return []
+}
+
+/** One for all that is due by now, and one for each due time from then on. */
+function ticksUntil(untilMs: number, schedule: Schedule, stored: StoredSchedule, nowMs: number): Tick[] {
+  const ticks: Tick[] = []
+  for (let dueAtMs = stored.dueAtMs; dueAtMs !== null && dueAtMs <= untilMs; ) {
+    const tick = tickOf(schedule, stored, dueAtMs, nowMs)
+    ticks.push(tick)
+    dueAtMs = tick.nextDueAtMs
+  }
+  return ticks
 }
 
 /** One job stands for all that was missed: the compare-and-set is on the stored due time, the job is the latest's. */
@@ -119,13 +156,23 @@ function tickOf(schedule: Schedule, stored: StoredSchedule, dueAtMs: number, now
   const { name, task, input, queue, priority, next } = schedule
   const latestMs = latestDue(next, dueAtMs, nowMs)
   const id = `${name}:${stored.incarnation}:${latestMs}`
-  const told: JobTick = { schedule: name, dueAtMs: latestMs, lateMs: nowMs - latestMs, catchUp: latestMs > dueAtMs }
+  const lateMs = Math.max(0, nowMs - latestMs)
+  const told: JobTick = { schedule: name, dueAtMs: latestMs, lateMs, catchUp: latestMs > dueAtMs }
   return {
     schedule: name,
     revision: stored.revision,
     dueAtMs,
     nextDueAtMs: next(latestMs),
-    job: { id, task, queue, input, priority, createdAtMs: nowMs, tick: told },
+    job: {
+      id,
+      task,
+      queue,
+      input,
+      priority,
+      createdAtMs: nowMs,
+      tick: told,
+      ...(latestMs > nowMs ? { dueAtMs: latestMs } : {}),
+    },
   }
 }
 

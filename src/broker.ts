@@ -18,6 +18,8 @@ export const MAX_BATCH_BYTES = 4_000_000
 export const MAX_LOST_LEASES = 5
 /** How long a finished, cancelled or removed job leaves at least a stub, so that a late copy of its enqueue creates nothing. */
 export const STUB_MS = 3_600_000
+/** How far ahead of its due time a tick may be fired. */
+export const MAX_AHEAD_MS = 900_000
 
 export interface Broker {
   /** Names the implementation in events and errors. */
@@ -37,7 +39,12 @@ export interface Broker {
    * stale or too hopeful: what it answers says when an exchange is worth it. Absent where an exchange costs no more.
    */
   peek?(request: PeekRequest): Promise<Peek>
-  /** Fires ticks: compares and sets each schedule's (revision, due) and enqueues the tick's job in the same step. */
+  /**
+   * Fires ticks in order: compares and sets each schedule's (revision, due) and enqueues the tick's job in the same step.
+   *
+   * A tick whose job has a `dueAtMs` that is yet to come is looked ahead. It counts as fired, and the broker notes it until that
+   * time, so that a change of the schedule takes it back.
+   */
   fire(ticks: readonly Tick[]): Promise<readonly FireOutcome[]>
   /** Reads jobs, null for an unknown id; with `waiter`, names it by a hint once one of the unfinished ones finishes. */
   get(ids: readonly string[], options?: GetOptions): Promise<readonly (JobRecord | null)[]>
@@ -57,7 +64,11 @@ export interface Broker {
   setPaused(queue: string, paused: boolean, revision: number): Promise<'set' | 'existing' | 'moved'>
   /** Reads schedules and the moment at which the next one is due. */
   schedules(query?: ScheduleQuery): Promise<SchedulePage>
-  /** Stores or removes schedules; a change with an older stamp than the stored one's does nothing. */
+  /**
+   * Stores or removes schedules; a change with an older stamp than the stored one's does nothing. Another definition or a removal
+   * takes back, in the same step, what was looked ahead, is not due yet and was never claimed: those jobs are gone, and the
+   * schedule stands where it stood before the first of them was fired.
+   */
   setSchedules(changes: readonly ScheduleChange[]): Promise<readonly ('set' | 'existing' | 'moved')[]>
   /** Deletes records whose time is over, up to `limit`, and says how many. */
   prune(limit?: number): Promise<number>
@@ -195,6 +206,7 @@ export interface Tick {
   readonly dueAtMs: number
   /** Where the schedule goes on; null when it has come to its end. */
   readonly nextDueAtMs: number | null
+  /** With `dueAtMs` where the tick is looked ahead: at most `MAX_AHEAD_MS` from now. */
   readonly job: Job
 }
 
@@ -260,6 +272,7 @@ export interface StoredSchedule {
   readonly incarnation: string
   /** Null when it has come to its end. */
   readonly dueAtMs: number | null
+  /** Of the last tick fired; yet to come where it was looked ahead. */
   readonly lastDueAtMs: number | null
   /** The version of the app that declared it, in milliseconds since the epoch. */
   readonly stampMs: number
@@ -268,6 +281,8 @@ export interface StoredSchedule {
 export interface ScheduleQuery {
   /** Only those that are due by now. */
   readonly due?: boolean
+  /** With `due`: those as well that fall due within so long. */
+  readonly aheadMs?: number
   readonly app?: string
 }
 

@@ -40,6 +40,8 @@ export interface Edge {
   cron(variables: Variables): Promise<CronReport>
 }
 
+/** A trigger comes each minute and may come late: what falls due until the one after it is enqueued with its time. */
+const AHEAD_MS = 90_000
 /** Longer than a minute's trigger would overlap with the next one. */
 const CRON_LIMITS: DrainLimits = { budgetMs: 50_000, stay: true }
 /** Platforms let work go on for so long after the answer. */
@@ -80,7 +82,7 @@ export function createEdge(app: App, options: EdgeOptions = {}): Edge {
     const given = { app, broker: brokerFor(variables), ...told }
     if (!deployed) await deploySchedules({ ...given, stampMs: await stampMs(variables) })
     deployed = true
-    return tick(given)
+    return tick({ ...given, aheadMs: AHEAD_MS })
   }
 
   function drainFor(variables: Variables, limits: DrainLimits): Promise<DrainReport> {

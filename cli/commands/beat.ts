@@ -1,10 +1,11 @@
 import { createBeat, deploySchedules, tick } from '../../scheduler/index.ts'
-import type { Broker } from '../../src/broker.ts'
+import { type Broker, MAX_AHEAD_MS } from '../../src/broker.ts'
 import type { TqEvent } from '../../src/events.ts'
-import { appPositional, commonArgs } from '../args.ts'
+import { appPositional, commonArgs, wholeNumber } from '../args.ts'
 import { withBroker } from '../broker.ts'
 import { command } from '../command.ts'
 import { findApp, type LoadedApp, loadApp } from '../config.ts'
+import { UsageError } from '../errors.ts'
 import { OK } from '../exit.ts'
 import { createLog, toLine } from '../log.ts'
 import { printJson, printLine, printNote } from '../print.ts'
@@ -17,14 +18,36 @@ export default command({
   examples: [
     'tq beat',
     'tq beat --once                         fire what is due, then exit: for cron',
+    'tq beat --once --ahead-seconds 60      and what falls due within a minute, as jobs that wait for it',
     'tq beat ./jobs --db /var/lib/app/tq.db',
   ],
-  args: { ...appPositional, once: { type: 'boolean', description: 'Fire what is due now, and exit' }, ...commonArgs },
-  async run({ app, path, db, once, json = false }) {
+  args: {
+    ...appPositional,
+    once: { type: 'boolean', description: 'Fire what is due now, and exit' },
+    'ahead-seconds': {
+      type: 'string',
+      description: 'With --once: fire what falls due within so long as well, for its time (default 0)',
+      valueHint: 'seconds',
+    },
+    ...commonArgs,
+  },
+  async run({ app, path, db, once, json = false, ...args }) {
+    const aheadMs = toAheadMs(args['ahead-seconds'], once)
     const loaded = await loadApp(findApp(app ?? path))
-    return withBroker({ db }, (broker) => (once ? beatOnce(loaded, broker, json) : beatOn(loaded, broker, json)))
+    return withBroker({ db }, (broker) =>
+      once ? beatOnce(loaded, broker, { aheadMs, json }) : beatOn(loaded, broker, json),
+    )
   },
 })
+
+function toAheadMs(text: string | undefined, once: boolean | undefined): number {
+  const seconds = wholeNumber('ahead-seconds', text, { min: 0, max: MAX_AHEAD_MS / 1_000 })
+  if (seconds !== undefined && !once)
+    throw new UsageError(
+      'expected --ahead-seconds together with --once, got it alone: a beat that stays is there in time',
+    )
+  return (seconds ?? 0) * 1_000
+}
 
 async function beatOn({ app, stampMs }: LoadedApp, broker: Broker, json: boolean): Promise<number> {
   const beat = createBeat({ app, broker, stampMs, onEvent: createLog({ json }) })
@@ -33,11 +56,16 @@ async function beatOn({ app, stampMs }: LoadedApp, broker: Broker, json: boolean
   return OK
 }
 
-async function beatOnce({ app, stampMs }: LoadedApp, broker: Broker, json: boolean): Promise<number> {
+interface OnceOptions {
+  readonly aheadMs: number
+  readonly json: boolean
+}
+
+async function beatOnce({ app, stampMs }: LoadedApp, broker: Broker, { aheadMs, json }: OnceOptions): Promise<number> {
   const events: TqEvent[] = []
   const onEvent = (event: TqEvent) => void events.push(event)
   const deployed = await deploySchedules({ app, broker, stampMs, onEvent })
-  const { fired, nextAtMs, nowMs } = await tick({ app, broker, onEvent })
+  const { fired, nextAtMs, nowMs } = await tick({ app, broker, onEvent, aheadMs })
   if (json) {
     const ticks = events.filter(({ kind }) => kind === 'beat.fired').map(({ kind: _, ...facts }) => facts)
     printJson({ fired, ticks, nextAtMs, nowMs, deployed })

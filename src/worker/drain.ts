@@ -38,8 +38,8 @@ const KEPT_CALLS = 3
 const KEPT_MS = 1_000
 /** A job that has had so much of a drain and did not end will not end in the next one either. */
 const NEARLY_ALL = 0.9
-/** So much has to be left for a job of which nobody knows how long it takes. */
-const UNKNOWN_TAKES = 0.5
+/** So much has to be left for a job of which nobody knows how long it takes. If that was too little, the next drain knows. */
+const UNKNOWN_TAKES = 0.1
 const PRESENCE_MS = 250
 const FIRST_CALL_MS = 5_000
 

@@ -1,7 +1,7 @@
 /** What each step costs on Redis, counted by the server, against the model that `tq cost` prints and the design's budget. */
 import { afterAll, expect, test } from 'bun:test'
 import { createWorker, defineApp, defineTask, type Schedule } from 'tq-edge'
-import { createBeat, every } from 'tq-edge/scheduler'
+import { createBeat, deploySchedules, every, type TickReport, tick } from 'tq-edge/scheduler'
 import { STEP_COMMANDS } from '../../adapters/brokers/redis/cost.ts'
 import type { ClaimedJob } from '../../src/broker.ts'
 import { HOUR_MS, job, jobs, lane, succeed, type TestLane } from '../contract/verbs.ts'
@@ -24,6 +24,8 @@ const BUDGET: Record<keyof typeof STEP_COMMANDS, number> = {
   idleWorkerMinute: 3,
   idleBeatMinute: 2,
   tick: 16,
+  tickMany: 20,
+  lookAhead: 6,
 }
 
 function counts(name: string, run: (meter: Meter) => Promise<void>): void {
@@ -190,6 +192,7 @@ async function oneAtATime(redis: Meter, workers: number): Promise<Counted> {
 }
 
 const JOBS_ALONE = 10
+const MINUTE_MS = 60_000
 
 counts('a job alone, from its start until its result is kept', async (redis) => {
   expectAtMost(JOBS_ALONE * STEP_COMMANDS.jobAlone, await oneAtATime(redis, 1))
@@ -260,6 +263,59 @@ async function countBeat(redis: Meter, schedules: readonly Schedule[], minutes: 
 counts('a beat with a thousand schedules of which none is due, by the minute', async (redis) => {
   const schedules = Array.from({ length: 1_000 }, (_, at) => every(`later-${at}`, '4w', { task: tiny }))
   expectAtMost(10 * STEP_COMMANDS.idleBeatMinute, await countBeat(redis, schedules, 10))
+})
+
+/** One pass of a process that has passed before, a minute ago. */
+async function countPass(redis: Meter, schedules: readonly Schedule[], aheadMs = 0): Promise<Counted & TickReport> {
+  const clock = createVirtualClock()
+  const bench = redis.open({ clock, ownTime: true })
+  const { broker } = bench
+  const app = defineApp({ tasks: [tiny], schedules: [...schedules] })
+  const by = await warm(bench)
+  await deploySchedules({ app, broker, clock, stampMs: 1 })
+  await clock.advance(MINUTE_MS)
+  await tick({ app, broker, clock, aheadMs })
+  await by.claim(1_000)
+  await clock.advance(MINUTE_MS)
+  let report: TickReport | undefined
+  const { total, by: commands } = await redis.count(async () => {
+    report = await tick({ app, broker, clock, aheadMs })
+  })
+  // With a TIME in each script, which the clock of the test spares.
+  return { total: total + (commands.evalsha ?? 0), by: commands, ...(report as TickReport) }
+}
+
+const often = (count: number, interval: string) =>
+  Array.from({ length: count }, (_, at) => every(`often-${at}`, interval, { task: tiny }))
+
+counts('a pass over a hundred schedules that are due, with the looks before and after it', async (redis) => {
+  const counted = await countPass(redis, often(100, '1m'))
+  expect(counted.fired).toBe(100)
+  expectAtMost(STEP_COMMANDS.tickMany, counted)
+})
+
+for (const [schedules, fired] of [
+  [1, 12],
+  [50, 600],
+] as const)
+  counts(`a pass that looks a minute ahead, ${fired} due times of ${schedules} schedules`, async (redis) => {
+    const counted = await countPass(redis, often(schedules, '5s'), MINUTE_MS)
+    expect(counted.fired).toBe(fired)
+    expectAtMost(STEP_COMMANDS.tickMany + STEP_COMMANDS.lookAhead, counted)
+  })
+
+counts('a change that takes back what was looked ahead costs a few more, however much it was', async (redis) => {
+  const clock = createVirtualClock()
+  const { broker } = redis.open({ clock, ownTime: true })
+  const remove = (name: string) => () => broker.setSchedules([{ kind: 'remove', name, app: 'app', stampMs: 2 }])
+  const app = defineApp({ tasks: [tiny], schedules: often(3, '1s') })
+  await deploySchedules({ app, broker, clock, stampMs: 1 })
+  await remove('often-0')()
+  const without = await redis.count(remove('often-1'))
+  await tick({ app, broker, clock, aheadMs: MINUTE_MS })
+  const counted = await redis.count(remove('often-2'))
+  expect(counted.by.del).toBe(1)
+  expectAtMost(without.total + 6, counted)
 })
 
 counts('a tick, with the looks before and after it', async (redis) => {

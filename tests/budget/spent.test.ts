@@ -43,6 +43,13 @@ async function everyCall(broker: Broker): Promise<void> {
   await broker.setPaused('default', false, 1)
   await broker.setSchedules([{ kind: 'set', ...SCHEDULE }])
   await broker.fire([{ schedule: 'often', revision: 1, dueAtMs: 5, nextDueAtMs: 9, job: job('tick') }])
+  await broker.setSchedules([{ kind: 'set', ...SCHEDULE, name: 'ahead' }])
+  const dueAtMs = Date.now() + 600_000
+  await broker.fire([
+    { schedule: 'ahead', revision: 1, dueAtMs: 5, nextDueAtMs: dueAtMs, job: job('due') },
+    { schedule: 'ahead', revision: 1, dueAtMs, nextDueAtMs: null, job: job('ahead', { dueAtMs }) },
+  ])
+  await broker.setSchedules([{ kind: 'remove', name: 'ahead', app: 'app', stampMs: 2 }])
   await broker.schedules()
   await broker.schedules({ due: true, app: 'app' })
   await broker.peek?.({ queues: ['default'] })

@@ -25,6 +25,32 @@ test('beat --once stores the schedules and fires what is due', async () => {
   expect((await folder.tq(['work', '--burst'])).stdout).toContain('"Hello, beat"')
 })
 
+test('beat --once --ahead-seconds fires what falls due within so long, for its time', async () => {
+  await using folder = await createFolder()
+  await folder.write('tq.config.ts', GREETER)
+  const report = JSON.parse((await folder.tq(['beat', '--once', '--ahead-seconds', '60', '--json'])).stdout)
+  // One more where a second begins between the deploy and the pass.
+  expect(report.fired).toBeGreaterThanOrEqual(60)
+  expect(report.nextAtMs).toBeGreaterThan(report.nowMs + 60_000)
+  const { jobs } = JSON.parse((await folder.tq(['jobs', '--limit', '100', '--json'])).stdout)
+  const waiting = (jobs as { state: string; dueAtMs: number; tick: Tick }[]).filter(
+    ({ state }) => state === 'scheduled',
+  )
+  expect(waiting.length).toBeGreaterThan(0)
+  expect(waiting.filter(({ dueAtMs, tick }) => dueAtMs !== tick.dueAtMs)).toEqual([])
+})
+
+for (const [flags, says] of [
+  [['--ahead-seconds', '60'], 'expected --ahead-seconds together with --once, got it alone'],
+  [['--once', '--ahead-seconds', '901'], 'expected --ahead-seconds to be a whole number from 0 to 900, got "901"'],
+] as const)
+  test(`beat ${flags.join(' ')} is told what to change`, async () => {
+    await using folder = await createFolder()
+    const { stderr, exitCode } = await folder.tq(['beat', ...flags])
+    expect(stderr).toContain(says)
+    expect(exitCode).toBe(2)
+  })
+
 test('a worker with --beat fires schedules as well, and a signal ends both', async () => {
   await using folder = await createFolder()
   await folder.write('tq.config.ts', GREETER)

@@ -13,11 +13,13 @@ import { faultCases } from './broker/faults.ts'
 import { fenceCases } from './broker/fence.ts'
 import { fullCases } from './broker/full.ts'
 import { leaseCases } from './broker/lease.ts'
+import { lookedAheadCases } from './broker/looked-ahead.ts'
 import { nextCases } from './broker/next.ts'
 import { operationCases } from './broker/operations.ts'
 import { readCases } from './broker/reads.ts'
 import { scheduleCases } from './broker/schedules.ts'
 import { settleCases } from './broker/settle.ts'
+import { takenBackCases } from './broker/taken-back.ts'
 import { wakeCases } from './broker/wake.ts'
 import type { Case } from './subject.ts'
 
@@ -34,6 +36,8 @@ export const brokerCases: readonly Case[] = [
   ...operationCases,
   ...readCases,
   ...scheduleCases,
+  ...lookedAheadCases,
+  ...takenBackCases,
   ...wakeCases,
   ...faultCases,
 ]

@@ -11,7 +11,6 @@ import type {
   RemoveOutcome,
   RetryOutcome,
   SeenWorker,
-  Tick,
   WorkerPresence,
 } from '../../../src/broker.ts'
 import { type Clock, systemClock } from '../../../src/clock.ts'
@@ -58,7 +57,6 @@ export interface RedisBrokerOptions extends QueueBounds {
   readonly ownTime?: boolean
 }
 
-const FIRE_OUTCOMES = ['fired', 'existing', 'moved', 'full'] as const
 const CHANGE_OUTCOMES = ['set', 'existing', 'moved'] as const
 /** Jobs whose records expire are swept in passing, once so many have been settled. */
 const SWEEP_EVERY = 450
@@ -218,13 +216,6 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     return { nowMs, nextAtMs: ready ? nowMs : nextAtMs }
   }
 
-  async function fireOne(tick: Tick) {
-    const { args, done } = limits([tick.job.queue])
-    const outcome = await rest.word(FIRE, [nowArgument(), ...args, ...fireArguments(tick)], FIRE_OUTCOMES)
-    if (outcome !== 'full') done()
-    return outcome
-  }
-
   /** One command for jobs that have finished; a second one tells the queued from the active. */
   async function get(
     ids: readonly string[],
@@ -273,10 +264,11 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     peek,
 
     async fire(ticks) {
-      const outcomes: FireOutcome[] = []
-      // In order: a later tick of a schedule is based on the one before it.
-      for (const tick of ticks) outcomes.push(await fireOne(tick))
-      return outcomes
+      if (ticks.length === 0) return []
+      const { args, done } = limits(ticks.map(({ job }) => job.queue))
+      const outcomes = await rest.rows(FIRE, [nowArgument(), ...args, ...fireArguments(ticks)], ticks.length)
+      done(ticks.flatMap(({ job }, at) => (outcomes[at] === 'full' ? [] : job.queue)))
+      return outcomes as FireOutcome[]
     },
 
     async get(ids, { waiter } = {}) {
@@ -316,15 +308,15 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
       return rest.word(SET_PAUSED, [queue, paused ? '1' : '0', String(revision)], CHANGE_OUTCOMES)
     },
 
-    async schedules({ due = false, app } = {}) {
-      if (due && app !== undefined) return (await nothingDue(app)) ?? readDue(app)
+    async schedules({ due = false, aheadMs = 0, app } = {}) {
+      if (due && app !== undefined) return (await nothingDue(app, aheadMs)) ?? readDue(app, aheadMs)
       const [now, names] = (await rest.rows(READ_NAMES, [nowArgument()], 2)) as [string, string[]]
       const nowMs = learnTime(Number(now))
       const key = keys.named('schedules')
       const texts = await readTexts(names, async (some) => (await rest.list(['HMGET', key, ...some])) as Texts)
       const rows = names.flatMap((name, at) => (texts[at] ? [name, texts[at]] : []))
       const own = toStoredSchedules(rows).filter((schedule) => app === undefined || schedule.app === app)
-      const schedules = due ? own.filter(({ dueAtMs }) => dueAtMs !== null && dueAtMs <= nowMs) : own
+      const schedules = due ? own.filter(({ dueAtMs }) => dueAtMs !== null && dueAtMs <= nowMs + aheadMs) : own
       return { nowMs, schedules, nextDueAtMs: own[0]?.dueAtMs ?? null }
     },
 
@@ -351,19 +343,20 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     },
   }
 
-  async function readDue(app: string) {
-    const [nowMs, head, rows] = (await rest.rows(READ_DUE, [nowArgument(), app], 3)) as [string, string, string[]]
+  async function readDue(app: string, aheadMs: number) {
+    const args = [nowArgument(), app, String(aheadMs)]
+    const [nowMs, head, rows] = (await rest.rows(READ_DUE, args, 3)) as [string, string, string[]]
     const nextDueAtMs = head === '' ? null : Number(head)
     return { nowMs: learnTime(Number(nowMs)), schedules: toStoredSchedules(rows), nextDueAtMs }
   }
 
   /** The cheap look of an idle beat: one bare command. Undefined when it takes the script to know. */
-  async function nothingDue(app: string) {
+  async function nothingDue(app: string, aheadMs: number) {
     if (!ownTime && serverOffsetMs === undefined) return undefined
     const [, score] = (await rest.list(['ZRANGE', keys.named(`due:${app}`), 0, 0, 'WITHSCORES'])) as [string?, string?]
     const nowMs = estimatedNowMs()
     const nextDueAtMs = score === undefined ? null : Number(score)
-    if (nextDueAtMs !== null && nextDueAtMs <= nowMs + DUE_SLACK_MS) return undefined
+    if (nextDueAtMs !== null && nextDueAtMs <= nowMs + aheadMs + DUE_SLACK_MS) return undefined
     return { nowMs, schedules: [], nextDueAtMs }
   }
 }

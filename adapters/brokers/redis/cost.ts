@@ -27,6 +27,10 @@ export const STEP_COMMANDS = {
   idleBeatMinute: 2,
   /** One due time of a schedule: the beat's looks before and after it, and the job it enqueues. */
   tick: 16,
+  /** A pass that fires up to 1,000 due times of schedules at once into one queue, with its looks. */
+  tickMany: 18,
+  /** More for a pass that looks ahead, for each 1,000 due times. */
+  lookAhead: 6,
 } as const
 
 export interface Workload {

@@ -1,4 +1,5 @@
 import { MAX_BATCH_BYTES, type ScheduleChange, type StoredSchedule, type Tick } from '../../../src/broker.ts'
+import { NOTE_AHEAD, REVOKE_AHEAD } from './ahead.ts'
 import { enqueueArguments } from './enqueue.ts'
 import { script } from './lua.ts'
 import { STORE } from './store.ts'
@@ -9,81 +10,144 @@ import { STORE } from './store.ts'
  */
 const SCHEDULES = `
 local SCHEDULE = '^(%d+)|(%d*)|(%d*)|(%d+)|([^|]*)|([^\\n]*)\\n(.*)$'
-local function readSchedule(name)
-  local text = redis.call('HGET', prefix .. 'schedules', name)
+local function toSchedule(name, text)
   if not text then return nil end
   local revision, due, last, stamp, incarnation, app, definition = string.match(text, SCHEDULE)
-  return { revision = tonumber(revision), due = due, last = last, stamp = tonumber(stamp), incarnation = incarnation, app = app, definition = definition }
+  return { name = name, revision = tonumber(revision), due = due, last = last, stamp = tonumber(stamp), incarnation = incarnation, app = app, definition = definition }
 end
 ${'' /* Due times by app, so that a beat's look at its own is one bare command. */}
 local function dueKey(app) return prefix .. 'due:' .. app end
-local function writeSchedule(name, s)
-  redis.call('HSET', prefix .. 'schedules', name, int(s.revision) .. '|' .. s.due .. '|' .. s.last .. '|' .. int(s.stamp) .. '|' .. s.incarnation .. '|' .. s.app .. '\\n' .. s.definition)
-  if s.due == '' then redis.call('ZREM', dueKey(s.app), name) else redis.call('ZADD', dueKey(s.app), s.due, name) end
+local function writeSchedules(list)
+  if #list == 0 then return end
+  local texts, due, ended = {}, {}, {}
+  for _, s in ipairs(list) do
+    texts[#texts + 1] = s.name
+    texts[#texts + 1] = int(s.revision) .. '|' .. s.due .. '|' .. s.last .. '|' .. int(s.stamp) .. '|' .. s.incarnation .. '|' .. s.app .. '\\n' .. s.definition
+    local byApp = s.due == '' and ended or due
+    local args = byApp[s.app] or {}
+    byApp[s.app] = args
+    if s.due ~= '' then args[#args + 1] = s.due end
+    args[#args + 1] = s.name
+  end
+  redis.call('HSET', prefix .. 'schedules', unpack(texts))
+  for app, args in pairs(due) do redis.call('ZADD', dueKey(app), unpack(args)) end
+  for app, args in pairs(ended) do redis.call('ZREM', dueKey(app), unpack(args)) end
 end
 `
 
 /**
- * Fires one tick: compares and sets the schedule's (revision, due), and enqueues the tick's job in the same step.
+ * Fires ticks in order: compares and sets each schedule's (revision, due), and enqueues the ticks' jobs in the same step.
  *
- * ARGV: prefix, now, the bounds and flag of `ENQUEUE`, name, revision, due, next due ('' for none), the due time fired, then the
- * job as `STORE` reads it.
- * Returns fired, existing, moved or full.
+ * ARGV: prefix, now, the bounds and flag of `ENQUEUE`, the number of ticks, then name, revision, due, next due ('' for none) and the
+ * due time fired of each, then their jobs as `STORE` reads them.
+ * Returns a word per tick: fired, existing, moved or full.
+ * Commands, however many ticks: HMGET, HSET and ZADD beside those of `ENQUEUE`; HMGET, HSET and PEXPIRE where some are looked ahead.
  */
 export const FIRE = script(`
 local given, maxReady, maxTimed, dropOldest, newQueues = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == 'drop-oldest', ARGV[6] == '1'
 ${STORE}
 ${SCHEDULES}
-local name, revision, due, nextDue = ARGV[7], tonumber(ARGV[8]), ARGV[9], ARGV[10]
-local s = readSchedule(name)
-if not s or s.definition == '' then return 'moved' end
-if s.revision ~= revision or s.due ~= due then
-  if s.last ~= '' and tonumber(s.last) >= tonumber(due) then return 'existing' end
-  return 'moved'
+${NOTE_AHEAD}
+local count, names, known = tonumber(ARGV[7]), {}, {}
+readJobs(8 + 5 * count)
+for i = 1, count do
+  local name = ARGV[3 + 5 * i]
+  if not known[name] then known[name] = true; names[#names + 1] = name end
 end
-s.last, s.due = ARGV[11], nextDue
-readJobs(12)
-if storeJobs() == 'F' then return 'full' end
-writeSchedule(name, s)
+local texts = redis.call('HMGET', prefix .. 'schedules', unpack(names))
+local schedules, out
+${'' /* Of the ticks, those that are fired. One by one, a job that has no place keeps back the later ones of its schedule alone. */}
+local function advance(oneByOne)
+  local fired = {}
+  schedules, out = {}, {}
+  for i, name in ipairs(names) do schedules[name] = toSchedule(name, texts[i]) end
+  for i = 1, count do
+    local at = 3 + 5 * i
+    local s, due = schedules[ARGV[at]], ARGV[at + 2]
+    if not s or s.definition == '' then out[i] = 'moved'
+    elseif s.full then out[i] = 'full'
+    elseif s.revision ~= tonumber(ARGV[at + 1]) or s.due ~= due then
+      out[i] = s.last ~= '' and tonumber(s.last) >= tonumber(due) and 'existing' or 'moved'
+    elseif oneByOne and not storeOrNone({ i }) then
+      s.full = true
+      out[i] = 'full'
+    else
+      if alikes[i].place == 't' then note(s, i) end
+      s.last, s.due, s.fired = ARGV[at + 4], ARGV[at + 3], true
+      fired[#fired + 1] = i
+      out[i] = 'fired'
+    end
+  end
+  return fired
+end
+if not storeOrNone(advance(false)) then advance(true) end
+local moved = {}
+for _, name in ipairs(names) do
+  local s = schedules[name]
+  if s and s.fired then moved[#moved + 1] = s end
+end
+writeNotes(moved)
+writeSchedules(moved)
 flushWindows(); flushHints()
-return 'fired'
+return out
 `)
 
-export function fireArguments({ schedule, revision, dueAtMs, nextDueAtMs, job }: Tick): string[] {
-  const next = nextDueAtMs === null ? '' : String(nextDueAtMs)
-  // After missed ticks the one fired is later than the one that was due.
-  const firedMs = job.tick?.dueAtMs ?? dueAtMs
-  return [schedule, String(revision), String(dueAtMs), next, String(firedMs), ...enqueueArguments([job])]
+export function fireArguments(ticks: readonly Tick[]): string[] {
+  return [
+    String(ticks.length),
+    ...ticks.flatMap(({ schedule, revision, dueAtMs, nextDueAtMs, job }) => [
+      schedule,
+      String(revision),
+      String(dueAtMs),
+      nextDueAtMs === null ? '' : String(nextDueAtMs),
+      // After missed ticks the one fired is later than the one that was due.
+      String(job.tick?.dueAtMs ?? dueAtMs),
+    ]),
+    ...enqueueArguments(ticks.map(({ job }) => job)),
+  ]
 }
 
 /** ARGV: prefix, now, kind, name, app, stamp, definition, due, incarnation. Returns set, existing or moved. */
 export const SET_SCHEDULE = script(`
 ${SCHEDULES}
+${REVOKE_AHEAD}
 local kind, name, app, stamp, definition, due, incarnation = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[7], ARGV[8], ARGV[9]
-local s = readSchedule(name)
+local s = toSchedule(name, redis.call('HGET', prefix .. 'schedules', name))
+${'' /* Whoever reads many at once has to know which ones are large, before reading. */}
+local LARGE_DEFINITION = ${MAX_BATCH_BYTES} / 1000
+local before = s and #s.definition or 0
+local function change(s)
+  writeSchedules({ s })
+  if #s.definition >= LARGE_DEFINITION then redis.call('HSET', prefix .. 'large', name, #s.definition + 512)
+  elseif before >= LARGE_DEFINITION then redis.call('HDEL', prefix .. 'large', name) end
+  forgetRevoked(s)
+  flushHints()
+  return 'set'
+end
 if kind == 'remove' then
   if not s or s.app ~= app or s.definition == '' then return 'existing' end
   if s.stamp > stamp then return 'moved' end
+  revoke(s)
   s.definition, s.due, s.revision, s.stamp = '', '', s.revision + 1, stamp
-  writeSchedule(name, s)
-  return 'set'
+  return change(s)
 end
 if not s then
-  writeSchedule(name, { revision = 1, due = due, last = '', stamp = stamp, incarnation = incarnation, app = app, definition = definition })
-  return 'set'
+  return change({ name = name, revision = 1, due = due, last = '', stamp = stamp, incarnation = incarnation, app = app, definition = definition })
 end
 if s.stamp > stamp then return 'moved' end
 if s.definition == '' then s.last, s.incarnation = '', incarnation end
 local same = s.definition == definition and s.app == app
 if same and s.stamp == stamp then return 'existing' end
 s.stamp = stamp
-if not same then
-  if s.app ~= app then redis.call('ZREM', dueKey(s.app), name) end
-  s.app, s.definition, s.revision = app, definition, s.revision + 1
-  if s.last == '' or due == '' or tonumber(due) > tonumber(s.last) then s.due = due end
+if same then
+  writeSchedules({ s })
+  return 'existing'
 end
-writeSchedule(name, s)
-return same and 'existing' or 'set'
+revoke(s)
+if s.app ~= app then redis.call('ZREM', dueKey(s.app), name) end
+s.app, s.definition, s.revision = app, definition, s.revision + 1
+if s.last == '' or due == '' or tonumber(due) > tonumber(s.last) then s.due = due end
+return change(s)
 `)
 
 export function setScheduleArguments(change: ScheduleChange): string[] {
@@ -93,17 +157,21 @@ export function setScheduleArguments(change: ScheduleChange): string[] {
   return [kind, name, app, String(stampMs), definition, dueAtMs === null ? '' : String(dueAtMs), incarnation]
 }
 
-/** The schedules of one app that are due. ARGV: prefix, now, app. Returns { now, the earliest due time or '', name and text each }. */
+/**
+ * The schedules of one app that are due by now or within so long. ARGV: prefix, now, app, how long.
+ * Returns { now, the earliest due time or '', name and text each }.
+ */
 export const READ_DUE = script(`
 local now, key, rows = clock(ARGV[2]), prefix .. 'due:' .. ARGV[3], {}
 local head = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
-local names = redis.call('ZRANGE', key, '-inf', int(now), 'BYSCORE', 'LIMIT', 0, 1000)
+local names = redis.call('ZRANGE', key, '-inf', int(now + tonumber(ARGV[4])), 'BYSCORE', 'LIMIT', 0, 1000)
 if #names > 0 then
   ${'' /* Of many, as many as a claim may bring: the others stay due. */}
   local fit, bytes = #names, 0
   if #names > 3 then
-    for i, name in ipairs(names) do
-      bytes = bytes + redis.call('HSTRLEN', prefix .. 'schedules', name)
+    local large = redis.call('HMGET', prefix .. 'large', unpack(names))
+    for i = 1, #names do
+      bytes = bytes + (tonumber(large[i]) or 0)
       if bytes > ${MAX_BATCH_BYTES} then fit = math.max(1, i - 1) break end
     end
   end

@@ -6,9 +6,9 @@ import { MAX_BATCH_BYTES } from '../../../src/broker.ts'
  *
  * `readJobs(from)` reads jobs that have all but id and input in common at once: queue, priority, delayMs, dueAtMs ('' for none),
  * meta, their number, then id and input each. What is common is worked out once; jobs are numbers into parallel tables.
- * `storeJobs()` answers one letter per job: C created, E existing, X conflict, F full. Index before record, so that a script that
- * stops half-way leaves no record that no list names. It reads the upvalues `maxReady`, `maxTimed`, `dropOldest`, `newQueues`,
- * `given`.
+ * `storeJobs()` answers one letter per job: C created, E existing, X conflict, F full. `storeOrNone(list)` stores those of the list,
+ * or none of them where a place is full. Index before record, so that a script that stops half-way leaves no record that no list names.
+ * It reads the upvalues `maxReady`, `maxTimed`, `dropOldest`, `newQueues`, `given`.
  */
 export const STORE = `
 local now = 0
@@ -197,45 +197,52 @@ local function outcomeOf(at, old)
   if old.state == 's' then same = string.match(old.body, '^(%x*)\\t') == fingerprint(bodies[at]) else same = old.body == bodies[at] end
   return same and task(old.meta) == task(alikes[at].meta) and 'E' or 'X'
 end
-${'' /* Stores those that are new, but for places that are full. */}
-local function storeFresh(out)
-  local full = {}
+${'' /* Stores those that are new, but for places that are full; with `whole` all or none. */}
+local function storeFresh(list, out, whole)
+  local full, fresh, stored, found = {}
   repeat
-    local fresh = {}
-    for at, letter in ipairs(out) do
-      if letter == 'C' and full[alikes[at].key] then out[at] = 'F' elseif letter == 'C' then fresh[#fresh + 1] = at end
+    fresh = {}
+    for n, at in ipairs(list) do
+      if out[n] == 'C' and full[alikes[at].key] then out[n] = 'F' elseif out[n] == 'C' then fresh[#fresh + 1] = at end
     end
-    local stored, found = store(fresh)
+    stored, found = store(fresh)
     for key in pairs(found) do full[key] = true end
-    ${'' /* Something stands in a record's place that is none. */}
-    if not stored and not next(found) then for _, at in ipairs(fresh) do out[at] = 'F' end end
-  until stored or not next(found)
+  until stored or whole or not next(found)
+  ${'' /* Something stands in a record's place that is none; or all of them are wanted, or none. */}
+  if not stored then for n, letter in ipairs(out) do if letter == 'C' then out[n] = 'F' end end end
 end
 ${'' /* One of them is there already, or a queue is full: looks at each. */}
-local function storeEach()
+local function storeEach(list, whole)
   local keys, out, firsts = {}, {}, {}
-  for at, id in ipairs(ids) do keys[at] = jobKey(id) end
+  for n, at in ipairs(list) do keys[n] = jobKey(ids[at]) end
   if now == 0 then now = clock(given) end
   local got = readBounded(keys)
-  for at, id in ipairs(ids) do
-    local old = got[at] and parse(got[at])
+  for n, at in ipairs(list) do
+    local id = ids[at]
+    local old = got[n] and parse(got[n])
     if old and isGone(old, now) then
-      redis.call('DEL', keys[at])
+      redis.call('DEL', keys[n])
       old = nil
     end
-    if not old and firsts[id] then old = parse(records[firsts[id]]) end
-    if old then out[at] = outcomeOf(at, old) else out[at] = 'C'; firsts[id] = at end
+    if not old and firsts[id] then old = parse(records[list[firsts[id]]]) end
+    if old then out[n] = outcomeOf(at, old) else out[n] = 'C'; firsts[id] = n end
   end
-  storeFresh(out)
+  storeFresh(list, out, whole)
   ${'' /* The same job named twice was there already only by its first one. */}
-  for at, id in ipairs(ids) do
-    if out[at] == 'E' and firsts[id] and out[firsts[id]] == 'F' then out[at] = 'F' end
+  for n, at in ipairs(list) do
+    local first = firsts[ids[at]]
+    if out[n] == 'E' and first and out[first] == 'F' then out[n] = 'F' end
   end
   return table.concat(out)
 end
 local function storeJobs()
   local all = {}
   for at = 1, #ids do all[at] = at end
-  return store(all) and string.rep('C', #ids) or storeEach()
+  return store(all) and string.rep('C', #ids) or storeEach(all, false)
+end
+local function storeOrNone(list)
+  local stored, full = store(list)
+  if stored then return true end
+  return not next(full) and not string.find(storeEach(list, true), 'F', 1, true)
 end
 `

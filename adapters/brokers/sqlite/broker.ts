@@ -173,7 +173,7 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
     },
 
     async setSchedules(changes) {
-      return (await step(() => quiet(setSchedulesStep(driver, changes)))).value
+      return (await step((nowMs) => setSchedulesStep(driver, changes, nowMs))).outcomes
     },
 
     async prune(limit = 1_000) {

@@ -7,6 +7,7 @@ import type {
   StoredSchedule,
   Tick,
 } from '../../../src/broker.ts'
+import { forgetDue, noteAhead, revokeAhead } from './ahead.ts'
 import type { Driver, Row } from './driver.ts'
 import { enqueueStep } from './enqueue.ts'
 
@@ -26,9 +27,11 @@ export function fireStep(driver: Driver, ticks: readonly Tick[], nowMs: number, 
     if (bounds) driver.run('release tq_tick')
     return outcome
   })
+  for (const schedule of new Set(ticks.map((tick) => tick.schedule))) forgetDue(driver, schedule, nowMs)
   return { outcomes, named }
 
   function fire(tick: Tick): FireOutcome {
+    noteAhead(driver, tick, nowMs)
     const outcome = advance(driver, tick)
     if (outcome !== 'fired') return outcome
     const enqueued = enqueueStep(driver, [tick.job], nowMs, bounds)
@@ -56,10 +59,14 @@ function advance(driver: Driver, { schedule, revision, dueAtMs, nextDueAtMs, job
 /** The definition of a schedule that was removed: its row stays, so that what is older than the removal cannot bring it back. */
 const REMOVED = ''
 
-export function schedulesStep(driver: Driver, { due = false, app }: ScheduleQuery, nowMs: number): SchedulePage {
+export function schedulesStep(
+  driver: Driver,
+  { due = false, aheadMs = 0, app }: ScheduleQuery,
+  nowMs: number,
+): SchedulePage {
   const rows = driver.all(
     `select * from tq_schedule where definition <> '${REMOVED}' and (?1 is null or dueAtMs <= ?1) and (?2 is null or app = ?2) order by dueAtMs, name`,
-    due ? nowMs : null,
+    due ? nowMs + aheadMs : null,
     app ?? null,
   )
   const [next] = driver.all(
@@ -82,8 +89,20 @@ function toStoredSchedule(row: Row): StoredSchedule {
   }
 }
 
-export function setSchedulesStep(driver: Driver, changes: readonly ScheduleChange[]): ('set' | 'existing' | 'moved')[] {
-  return changes.map((change) => (change.kind === 'set' ? setSchedule(driver, change) : removeSchedule(driver, change)))
+type Changed = 'set' | 'existing' | 'moved'
+
+export interface ChangedSchedules {
+  readonly outcomes: readonly Changed[]
+  readonly named: readonly string[]
+}
+
+export function setSchedulesStep(driver: Driver, changes: readonly ScheduleChange[], nowMs: number): ChangedSchedules {
+  const named: string[] = []
+  const revoke = (name: string) => void named.push(...revokeAhead(driver, name, nowMs))
+  const outcomes = changes.map((change) =>
+    change.kind === 'set' ? setSchedule(driver, change, revoke) : removeSchedule(driver, change, revoke),
+  )
+  return { outcomes, named }
 }
 
 const INSERT = `
@@ -100,7 +119,11 @@ update tq_schedule set app = ?2, definition = ?3, revision = revision + 1, stamp
   dueAtMs = iif(lastDueAtMs is null or ?4 is null or ?4 > lastDueAtMs, ?4, dueAtMs)
 where name = ?1`
 
-function setSchedule(driver: Driver, change: ScheduleChange & { kind: 'set' }): 'set' | 'existing' | 'moved' {
+function setSchedule(
+  driver: Driver,
+  change: ScheduleChange & { kind: 'set' },
+  revoke: (name: string) => void,
+): Changed {
   const { name, app, definition, dueAtMs, incarnation, stampMs } = change
   const [stored] = driver.all('select app, definition, stampMs from tq_schedule where name = ?', name)
   if (!stored) {
@@ -112,6 +135,7 @@ function setSchedule(driver: Driver, change: ScheduleChange & { kind: 'set' }): 
     driver.run('update tq_schedule set stampMs = ? where name = ?', stampMs, name)
     return 'existing'
   }
+  revoke(name)
   if (stored.definition === REMOVED) driver.run(REVIVE, name, app, definition, dueAtMs, stampMs, incarnation)
   else driver.run(UPDATE, name, app, definition, dueAtMs, stampMs)
   return 'set'
@@ -122,10 +146,12 @@ const REMOVE = `update tq_schedule set definition = ?, dueAtMs = null, revision 
 function removeSchedule(
   driver: Driver,
   { name, app, stampMs }: ScheduleChange & { kind: 'remove' },
-): 'set' | 'existing' | 'moved' {
+  revoke: (name: string) => void,
+): Changed {
   const [stored] = driver.all('select app, definition, stampMs from tq_schedule where name = ?', name)
   if (!stored || stored.app !== app || stored.definition === REMOVED) return 'existing'
   if (Number(stored.stampMs) > stampMs) return 'moved'
+  revoke(name)
   driver.run(REMOVE, REMOVED, stampMs, name)
   return 'set'
 }

@@ -1,3 +1,14 @@
+/** Ticks that were looked ahead and are not due yet, with what was the schedule's last one before: what a change undoes. */
+const AHEAD = `
+create table tq_ahead (
+  schedule text not null,
+  dueAtMs integer not null,
+  lastDueAtMs integer,
+  jobId text not null,
+  primary key (schedule, dueAtMs)
+) strict, without rowid;
+`
+
 /**
  * The tables. A job is one row; its state says in which place it is, and every place is a partial index: ready, lost, due,
  * lease, expiry. Times are milliseconds since the epoch.
@@ -49,15 +60,16 @@ create table tq_schedule (
   stampMs integer not null
 ) strict, without rowid;
 create index tq_schedule_due on tq_schedule (dueAtMs) where dueAtMs is not null;
-create table tq_meta (key text primary key, value integer not null) strict, without rowid;
+${AHEAD}create table tq_meta (key text primary key, value integer not null) strict, without rowid;
 `
 
 /** What makes a database of an earlier format one of this: by the format that it has. */
 export const MIGRATIONS: ReadonlyMap<number, string> = new Map([
   [1, 'alter table tq_job add column ahead integer not null default 0'],
+  [2, AHEAD],
 ])
 
 /** Rises with every change of the tables. */
-export const FORMAT = 2
+export const FORMAT = 3
 /** The oldest format whose readers and writers this one still works beside. Rises only for a breaking change. */
 export const COMPATIBLE_FORMAT = 1

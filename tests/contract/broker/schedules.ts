@@ -5,7 +5,7 @@ import { idsOf, job, lane, stateOf } from '../verbs.ts'
 
 const DUE_MS = 1_000_000
 
-function set(name: string, given: Partial<ScheduleChange & { kind: 'set' }> = {}): ScheduleChange {
+export function set(name: string, given: Partial<ScheduleChange & { kind: 'set' }> = {}): ScheduleChange {
   return {
     kind: 'set',
     name,
@@ -17,7 +17,12 @@ function set(name: string, given: Partial<ScheduleChange & { kind: 'set' }> = {}
     ...given,
   }
 }
-const remove = (name: string, stampMs = 1, app = 'app'): ScheduleChange => ({ kind: 'remove', name, app, stampMs })
+export const remove = (name: string, stampMs = 1, app = 'app'): ScheduleChange => ({
+  kind: 'remove',
+  name,
+  app,
+  stampMs,
+})
 
 function tick(given: Partial<Tick> = {}): Tick {
   const dueAtMs = given.dueAtMs ?? DUE_MS
@@ -31,7 +36,7 @@ function tick(given: Partial<Tick> = {}): Tick {
   }
 }
 
-async function stored(broker: Broker, name = 'digest') {
+export async function stored(broker: Broker, name = 'digest') {
   const { schedules } = await broker.schedules()
   const found = schedules.find((schedule) => schedule.name === name)
   assert.ok(found, `expected schedule "${name}" to be stored`)
