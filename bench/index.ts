@@ -4,13 +4,14 @@ import { FULL, measure, QUICK } from './measure.ts'
 import { subjectOf } from './subjects.ts'
 import { compare, type Target } from './targets.ts'
 
-const HELP = `usage: npm run bench -- [--json] [--quick] [--broker <name> | --redis [--rtt <ms>]]
+const HELP = `usage: npm run bench -- [--json] [--quick] [--broker <name> | --redis [--rtt <ms>] | --edge]
 
   --json   one JSON object on stdout instead of a table
   --quick  some seconds instead of a minute; too little for figures to rely on
   --broker sqlite (the default)
   --redis  tq over HTTP beside BullMQ over TCP on the same Redis, some five minutes (npm ci --prefix bench/bullmq first)
-  --rtt    milliseconds of round trip that are put into both paths`
+  --rtt    milliseconds of round trip that are put into both paths
+  --edge   edge apps in Cloudflare's runtime, and workers on each runtime (npm ci --prefix tests/runtimes first)`
 
 const { values } = parseArgs({
   options: {
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     broker: { type: 'string', default: 'sqlite' },
     redis: { type: 'boolean', default: false },
     rtt: { type: 'string', default: '0' },
+    edge: { type: 'boolean', default: false },
     help: { type: 'boolean' },
   },
 })
@@ -48,6 +50,10 @@ else if (values.redis) {
   // Its servers need Bun; the embedded bench runs on Node and Deno as well.
   const { benchRedis } = await import('./redis/index.ts')
   console.log(await benchRedis({ json, quick, roundTripMs: Number(rtt), tell }))
+} else if (values.edge) {
+  const { json = false, quick = false } = values
+  const { benchEdge } = await import('./edge/index.ts')
+  console.log(await benchEdge({ json, quick, toTable, tell }))
 } else {
   const figures = await measure(subjectOf(values.broker), values.quick ? QUICK : FULL, tell)
   const targets = compare(figures)

@@ -27,14 +27,14 @@ export function compare(figures: Figures): readonly Target[] {
   ]
 }
 
-function atLeast(figure: string, got: number, unit: string, target: number): Target {
+export function atLeast(figure: string, got: number, unit: string, target: number): Target {
   return { figure, got, unit, target, met: got >= target }
 }
 
-function atMost(figure: string, got: number, unit: string, target: number): Target {
+export function atMost(figure: string, got: number, unit: string, target: number): Target {
   return { figure, got, unit, target, met: got <= target }
 }
 
-function told(figure: string, got: number, unit: string): Target {
+export function told(figure: string, got: number, unit: string): Target {
   return { figure, got, unit, target: null, met: true }
 }

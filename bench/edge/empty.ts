@@ -1,0 +1,2 @@
+/** What every Worker costs. */
+export default { fetch: () => new Response('ok') }
