@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test'
+import fc from 'fast-check'
 import { defineTask, InvalidInput, InvalidOption, NotSerializable, TooLarge } from 'tq-edge'
 import { cron, every } from 'tq-edge/scheduler'
 import * as v from 'valibot'
@@ -39,6 +40,103 @@ test('a time that comes twice in autumn is due once', () => {
     '2026-10-26T01:30Z',
   ])
   expect(duesOf('0,30 2 * * *', 'Europe/Oslo', '2026-10-24T22:00Z', '2026-10-25T22:00Z')).toHaveLength(2)
+})
+
+test('a gap that spans midnight takes nothing from the day before it', () => {
+  expect(duesOf('30 23 * * *', 'America/Nuuk', '2026-03-28T00:00Z', '2026-03-30T12:00Z')).toEqual([
+    '2026-03-28T01:30Z',
+    '2026-03-29T01:00Z',
+    '2026-03-30T00:30Z',
+  ])
+})
+
+test('times that are skipped together are due together, and one that is at the end of the gap anyway is due with them', () => {
+  expect(duesOf('*/15 1-3 * * *', 'Europe/Oslo', '2026-03-29T00:40Z', '2026-03-29T12:00Z')).toEqual([
+    '2026-03-29T00:45Z',
+    '2026-03-29T01:00Z',
+    '2026-03-29T01:15Z',
+    '2026-03-29T01:30Z',
+    '2026-03-29T01:45Z',
+  ])
+})
+
+for (const pattern of ['0 * * * *', '0 0-23 * * *', '0 */1 * * *', '@hourly'])
+  test(`"${pattern}" is due every hour, also of the days on which the clocks are changed`, () => {
+    for (const day of ['2026-03-29', '2026-10-25']) {
+      const startMs = Date.parse(`${day}T00:00Z`)
+      const due = dueTimes(cron('x', pattern, { task: tidy, timezone: 'Europe/Oslo' }), startMs, startMs + 86_400_000)
+      expect(due).toEqual(Array.from({ length: 24 }, (_, hour) => startMs + (hour + 1) * 3_600_000))
+    }
+  })
+
+test('a pattern that covers the hours of one day only is due in the hour of that day that comes twice', () => {
+  const due = duesOf('0 22-23,0-21 24 10 *', 'Asia/Beirut', '2026-10-24T19:00Z', '2026-10-26T00:00Z')
+  expect(due).toEqual(['2026-10-24T20:00Z', '2026-10-24T21:00Z'])
+})
+
+test('where the clocks are changed by half an hour, a time is due once all the same', () => {
+  expect(duesOf('15 2 * * *', 'Australia/Lord_Howe', '2026-10-02T12:00Z', '2026-10-05T00:00Z')).toEqual([
+    '2026-10-02T15:45Z',
+    '2026-10-03T15:30Z',
+    '2026-10-04T15:15Z',
+  ])
+  expect(duesOf('45 1 * * *', 'Australia/Lord_Howe', '2026-04-03T12:00Z', '2026-04-05T20:00Z')).toEqual([
+    '2026-04-03T14:45Z',
+    '2026-04-04T14:45Z',
+    '2026-04-05T15:15Z',
+  ])
+})
+
+test('where a whole day was skipped, its time is due at the end of the gap', () => {
+  expect(duesOf('0 7 * * *', 'Pacific/Apia', '2011-12-29T00:00Z', '2012-01-01T00:00Z')).toEqual([
+    '2011-12-29T17:00Z',
+    '2011-12-30T10:00Z',
+    '2011-12-30T17:00Z',
+    '2011-12-31T17:00Z',
+  ])
+})
+
+test('a time of day is due on each day of ten years', () => {
+  const [from, until] = [Date.UTC(2024, 0, 1, 12), Date.UTC(2034, 0, 1, 12)]
+  for (const timezone of ['America/Nuuk', 'Australia/Lord_Howe', 'Africa/Casablanca', 'UTC'])
+    expect(dueTimes(cron('x', '30 1 * * *', { task: tidy, timezone }), from, until)).toHaveLength(3_653)
+})
+
+test('the next due time is after the moment asked for, and never one of later moments is before it', () => {
+  const timezones = [
+    'Europe/Oslo',
+    'America/Nuuk',
+    'Australia/Lord_Howe',
+    'Antarctica/Troll',
+    'Africa/Casablanca',
+    'UTC',
+  ]
+  const patterns = ['30 2 * * *', '*/7 1-3 * * *', '0 */2 * * *', '*/20 * * * *', '*/13 * 0 29 3 *', '0 0-23 L * *']
+  const moment = fc.integer({ min: Date.UTC(2024, 0), max: Date.UTC(2031, 0) })
+  // As many near a change of the clocks as anywhere else.
+  const changed = fc.constantFrom('2026-03-29T01:00Z', '2026-10-25T01:00Z', '2027-04-03T15:00Z', '2026-10-03T15:30Z')
+  const near = fc.tuple(changed, fc.integer({ min: -7_200_000, max: 7_200_000 }))
+  const moments = fc.oneof(
+    moment,
+    near.map(([change, byMs]) => Date.parse(change) + byMs),
+  )
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...timezones),
+      fc.constantFrom(...patterns),
+      moments,
+      fc.integer({ min: 1, max: 7_200_000 }),
+      (timezone, pattern, atMs, laterMs) => {
+        const { next } = cron('x', pattern, { task: tidy, timezone })
+        const due = next(atMs) as number
+        expect(due).toBeGreaterThan(atMs)
+        expect(next(due) as number).toBeGreaterThan(due)
+        expect(next(atMs + laterMs) as number).toBeGreaterThanOrEqual(due)
+        expect(next(due - 1)).toBe(due)
+      },
+    ),
+    { numRuns: 500, seed: 2026 },
+  )
 })
 
 test('a rule of one year comes to an end', () => {
