@@ -2,13 +2,14 @@ import { Cron, CronPattern } from 'croner'
 import { InvalidOption, toError } from '../src/errors.ts'
 import type { Schedule } from '../src/schedule.ts'
 import type { Task } from '../src/task.ts'
+import { toBounds } from './bounds.ts'
 import { recall } from './recall.ts'
 import { checkName, type ScheduleOptions, toSchedule } from './schedule.ts'
 import { type Calendar, onceEach, wheneverShown } from './wall.ts'
 import { zoneOffset } from './zone.ts'
 
 export type CronOptions<T extends Task = Task> = ScheduleOptions<T> & {
-  /** An IANA time zone such as `Europe/Oslo`. Default `UTC`. */
+  /** An IANA time zone such as `Europe/Oslo`. Default: that of a prefix such as `CRON_TZ=Europe/Oslo`, or `UTC`. */
   readonly timezone?: string | undefined
 }
 
@@ -29,9 +30,21 @@ export type CronOptions<T extends Task = Task> = ScheduleOptions<T> & {
  * ```
  */
 export function cron<T extends Task>(name: string, pattern: string, options: CronOptions<T>): Schedule {
-  const { timezone = 'UTC' } = options
   checkName(name)
-  return toSchedule(name, { kind: 'cron', pattern, timezone }, cronNext(name, pattern, timezone), options)
+  const rule = { kind: 'cron', ...splitZone(name, pattern, options.timezone), ...toBounds(name, options) } as const
+  return toSchedule(name, rule, cronNext(name, rule.pattern, rule.timezone), options)
+}
+
+/** As other crons write it: `CRON_TZ=Europe/Oslo 0 7 * * *`, or `TZ=`. */
+function splitZone(name: string, text: string, given?: string): { pattern: string; timezone: string } {
+  const [prefix = '', timezone] = /^\s*(?:CRON_)?TZ=(\S*)\s*/.exec(text) ?? []
+  if (timezone !== undefined && given !== undefined)
+    throw new InvalidOption(
+      `timezone of "${name}"`,
+      'an option or a prefix of the pattern',
+      `both: "${given}" and "${timezone}"`,
+    )
+  return { pattern: text.slice(prefix.length), timezone: timezone ?? given ?? 'UTC' }
 }
 
 /** The rule of when a pattern is due next. Throws `InvalidOption` for a pattern or a zone that cannot be. */
@@ -78,6 +91,16 @@ function toCalendar(pattern: string, refusal: (found: string) => Error): Calenda
     const parser = new Cron(pattern, { utcOffset: 0 })
     return (wallMs) => parser.nextRun(new Date(wallMs))?.getTime() ?? null
   } catch (thrown) {
-    throw refusal(toError(thrown).message.replace(/^CronPattern: /, ''))
+    const found = toError(thrown).message.replace(/^CronPattern: /, '')
+    throw refusal(HINTS.find(([form]) => form.test(`${pattern} ${found}`))?.[1] ?? found)
   }
 }
+
+/** What other crons know, and what to write here instead. */
+const HINTS: readonly (readonly [RegExp, string])[] = [
+  [/@reboot/i, 'nothing starts only once here: enqueue the job where your process starts, or use at()'],
+  [/@every/i, 'for an interval use every()'],
+  [/\bH\b/, 'for H name a time, and set jitterMs to spread schedules'],
+  [/\bL-\d/i, 'L is the last day of the month and LW its last weekday; for days before it use custom()'],
+  [/larger than to/, 'a range that wraps is written as two: 22-23,0-2 for 22-2'],
+]

@@ -10,7 +10,8 @@
 import type { App } from '../src/app.ts'
 import type { Broker, FireOutcome, SchedulePage, StoredSchedule, Tick } from '../src/broker.ts'
 import { type Clock, systemClock } from '../src/clock.ts'
-import { type OnEvent, withoutThrowing } from '../src/events.ts'
+import { toError } from '../src/errors.ts'
+import { type OnEvent, type TqEvent, withoutThrowing } from '../src/events.ts'
 import type { JobTick } from '../src/job.ts'
 import type { Schedule } from '../src/schedule.ts'
 import { type Calls, createCalls } from './calls.ts'
@@ -68,7 +69,7 @@ export interface PassContext {
   readonly app: App
   readonly calls: Calls
   readonly onEvent?: OnEvent | undefined
-  /** Names of the schedules that were said to be unknown: once per beat. */
+  /** Names of the schedules that were said to be unknown or broken: once per beat. */
   readonly unknownSeen: Set<string>
 }
 
@@ -105,12 +106,19 @@ async function outlook(page: SchedulePage, { app, calls }: PassContext): Promise
 
 /** Null for a schedule that this beat cannot fire and so must not advance. */
 function toTick(stored: StoredSchedule, nowMs: number, { app, onEvent, unknownSeen }: PassContext): Tick | null {
-  const schedule = fromDefinition(stored)
-  if (schedule && app.tasks.has(schedule.task) && stored.dueAtMs !== null)
-    return tickOf(schedule, stored, stored.dueAtMs, nowMs)
-  if (!unknownSeen.has(stored.name))
-    onEvent?.({ kind: 'beat.unknown', schedule: stored.name, task: schedule?.task ?? '' })
-  unknownSeen.add(stored.name)
+  const { name } = stored
+  const schedule = fromDefinition(stored, app.schedules)
+  let event: TqEvent = { kind: 'beat.unknown', schedule: name, task: schedule?.task ?? '' }
+  try {
+    if (schedule && app.tasks.has(schedule.task) && stored.dueAtMs !== null)
+      return tickOf(schedule, stored, stored.dueAtMs, nowMs)
+  } catch (error) {
+    // What a rule of the app's own does wrong must not keep others from being fired.
+    if (schedule?.rule.kind !== 'custom') throw error
+    event = { kind: 'beat.broken', schedule: name, reason: toError(error).message }
+  }
+  if (!unknownSeen.has(name)) onEvent?.(event)
+  unknownSeen.add(name)
   return null
 }
 

@@ -151,8 +151,6 @@ for (const pattern of [
   '* * *',
   '60 * * * *',
   '0 0 * * 8',
-  '@reboot',
-  'CRON_TZ=Europe/Oslo 0 7 * * *',
   '2026-01-01T00:00:00',
   '2026-01-01 00:00:00',
   '0 0 31 2 *',
@@ -164,6 +162,56 @@ for (const pattern of [
       `expected pattern of "digest" to be five fields (minute hour day month weekday), with seconds before or seconds and a year around them, or @hourly, @daily, @weekly, @monthly, @yearly, got "${pattern}" (`,
     )
   })
+
+for (const [pattern, hint] of [
+  ['@reboot', 'nothing starts only once here: enqueue the job where your process starts, or use at()'],
+  ['@every 5m', 'for an interval use every()'],
+  ['H 7 * * *', 'for H name a time, and set jitterMs to spread schedules'],
+  ['H/15 * * * *', 'for H name a time, and set jitterMs to spread schedules'],
+  ['0 0 L-3 * *', 'L is the last day of the month and LW its last weekday; for days before it use custom()'],
+  ['0 22-2 * * *', 'a range that wraps is written as two: 22-23,0-2 for 22-2'],
+  ['0 0 * * FRI-MON', 'a range that wraps is written as two: 22-23,0-2 for 22-2'],
+  ['5/15 * * * *', 'Use wildcard (*/step) or range (min-max/step) instead.'],
+  ['0 0 0 1 1 * 2020', 'never due from 2026 on'],
+  ['0 0 30 2 *', 'never due from 2026 on'],
+] as const)
+  test(`the pattern "${pattern}" is refused with what to write instead`, () => {
+    expect(() => cron('digest', pattern, { task: tidy })).toThrow(hint)
+  })
+
+for (const [pattern, due] of [
+  ['30 9 L * *', '2026-01-31T09:30'],
+  ['0 0 LW 2 *', '2026-02-27T00:00'],
+  ['0 0 31W 1 *', '2026-01-30T00:00'],
+  ['0 12 * * FRI#2', '2026-01-09T12:00'],
+  ['0 12 * * 5L', '2026-01-30T12:00'],
+  ['0 0 1 MAR-MAY *', '2026-03-01T00:00'],
+  ['15 10 * * * *', '2026-01-05T12:10:15'],
+  ['0 0 0 1 1 * 2027', '2027-01-01T00:00'],
+  ['0 0 13 * FRI', '2026-01-09T00:00'],
+  ['0 0 13 * +FRI', '2026-02-13T00:00'],
+  ['@hourly', '2026-01-05T13:00'],
+  ['@weekly', '2026-01-11T00:00'],
+  ['@midnight', '2026-01-06T00:00'],
+  ['@annually', '2027-01-01T00:00'],
+] as const)
+  test(`the pattern "${pattern}" is due next at ${due}`, () => {
+    expect(cron('x', pattern, { task: tidy }).next(Date.parse('2026-01-05T12:00Z'))).toBe(Date.parse(`${due}Z`))
+  })
+
+for (const prefix of ['CRON_TZ', 'TZ'])
+  test(`the zone may be a prefix of the pattern: ${prefix}=`, () => {
+    const prefixed = cron('x', `${prefix}=Europe/Oslo 0 7 * * *`, { task: tidy })
+    expect(prefixed.rule).toEqual(cron('x', '0 7 * * *', { task: tidy, timezone: 'Europe/Oslo' }).rule)
+  })
+
+test('a zone that is given twice, or a prefix without one, is refused', () => {
+  const twice = () => cron('x', 'TZ=Europe/Oslo @daily', { task: tidy, timezone: 'UTC' })
+  expect(twice).toThrow('timezone of "x" to be an option or a prefix of the pattern, got both: "UTC" and "Europe/Oslo"')
+  expect(() => cron('x', 'CRON_TZ= 0 7 * * *', { task: tidy })).toThrow(
+    'an IANA time zone such as "Europe/Oslo", got ""',
+  )
+})
 
 for (const timezone of ['Mars/Olympus', 'GMT+2', '+02:00', '', 'Local'])
   test(`the zone "${timezone}" is refused with the form that is supported`, () => {
