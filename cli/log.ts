@@ -85,6 +85,8 @@ function describeEvent(event: TqEvent): Line {
       return { what: 'fired', to: event.schedule, id: event.id, more: `due ${toTime(event.dueAtMs)}${lateness(event)}` }
     case 'beat.unknown':
       return { what: 'unknown', to: event.schedule, more: `its task "${event.task}" or its rule is not known here` }
+    case 'beat.broken':
+      return { what: 'broken', to: event.schedule, more: event.reason }
     case 'beat.stopped':
       return { what: 'stopped', more: 'beat' }
     case 'broker.retrying':

@@ -89,7 +89,8 @@ export function createBeat(options: BeatOptions): Beat {
 
   async function deployOnce(): Promise<void> {
     const startedMs = clock.monotonic()
-    const attempt = async () => deploy(app, calls, { newId, stampMs: stampMs ?? (await startStampMs(startedMs)) })
+    const attempt = async () =>
+      deploy(app, calls, { newId, onEvent, stampMs: stampMs ?? (await startStampMs(startedMs)) })
     while (!signal.aborted && (await unlessOutage(attempt)) === null) await sleep(clock, OUTAGE_PAUSE_MS, signal)
   }
 

@@ -1,11 +1,15 @@
-import { Cron } from 'croner'
+import { Cron, CronPattern } from 'croner'
 import { InvalidOption, toError } from '../src/errors.ts'
 import type { Schedule } from '../src/schedule.ts'
 import type { Task } from '../src/task.ts'
+import { toBounds } from './bounds.ts'
+import { recall } from './recall.ts'
 import { checkName, type ScheduleOptions, toSchedule } from './schedule.ts'
+import { type Calendar, onceEach, wheneverShown } from './wall.ts'
+import { zoneOffset } from './zone.ts'
 
 export type CronOptions<T extends Task = Task> = ScheduleOptions<T> & {
-  /** An IANA time zone such as `Europe/Oslo`. Default `UTC`. */
+  /** An IANA time zone such as `Europe/Oslo`. Default: that of a prefix such as `CRON_TZ=Europe/Oslo`, or `UTC`. */
   readonly timezone?: string | undefined
 }
 
@@ -26,68 +30,77 @@ export type CronOptions<T extends Task = Task> = ScheduleOptions<T> & {
  * ```
  */
 export function cron<T extends Task>(name: string, pattern: string, options: CronOptions<T>): Schedule {
-  const { timezone = 'UTC' } = options
   checkName(name)
-  return toSchedule(name, { kind: 'cron', pattern, timezone }, cronNext(name, pattern, timezone), options)
+  const rule = { kind: 'cron', ...splitZone(name, pattern, options.timezone), ...toBounds(name, options) } as const
+  return toSchedule(name, rule, cronNext(name, rule.pattern, rule.timezone), options)
+}
+
+/** As other crons write it: `CRON_TZ=Europe/Oslo 0 7 * * *`, or `TZ=`. */
+function splitZone(name: string, text: string, given?: string): { pattern: string; timezone: string } {
+  const [prefix = '', timezone] = /^\s*(?:CRON_)?TZ=(\S*)\s*/.exec(text) ?? []
+  if (timezone !== undefined && given !== undefined)
+    throw new InvalidOption(
+      `timezone of "${name}"`,
+      'an option or a prefix of the pattern',
+      `both: "${given}" and "${timezone}"`,
+    )
+  return { pattern: text.slice(prefix.length), timezone: timezone ?? given ?? 'UTC' }
 }
 
 /** The rule of when a pattern is due next. Throws `InvalidOption` for a pattern or a zone that cannot be. */
 export function cronNext(name: string, pattern: string, timezone: string): Schedule['next'] {
-  instanceOf(name, pattern, timezone)
-  return (afterMs) => dueAfter(instanceOf(name, pattern, timezone), afterMs)
+  const offsetAt = zoneOffset(name, timezone)
+  const { everyHour } = parsed(name, pattern)
+  // By name, so that a schedule does not keep what weighs too much to be kept.
+  const calendar: Calendar = (wallMs) => parsed(name, pattern).calendar(wallMs)
+  return everyHour ? wheneverShown(calendar, offsetAt) : onceEach(calendar, offsetAt)
 }
 
-function dueAfter(instance: Cron, afterMs: number): number | null {
-  return instance.nextRun(new Date(afterMs))?.getTime() ?? null
+interface Pattern {
+  readonly calendar: Calendar
+  /** Whether it is due in each of the 24 hours, and so goes by elapsed time. */
+  readonly everyHour: boolean
 }
 
-/** An instance weighs 83 kB and is the same for every schedule of its pattern and zone; the oldest go first. */
-const instances = new Map<string, Cron>()
-const MAX_INSTANCES = 200
+/** One weighs 83 kB and is the same for every schedule and every zone. */
+const patterns = new Map<string, Pattern>()
 
-function instanceOf(name: string, pattern: string, timezone: string): Cron {
-  const key = `${timezone} ${pattern}`
-  const known = instances.get(key)
-  if (known) return known
-  checkZone(name, timezone)
-  const instance = parsePattern(name, pattern, timezone)
-  for (const oldest of instances.keys()) if (instances.size >= MAX_INSTANCES) instances.delete(oldest)
-  instances.set(key, instance)
-  return instance
-}
-
-/** Croner sees a wrong zone only when it is asked for a time, and some runtimes also take offsets, which others do not. */
-function checkZone(name: string, timezone: string): void {
-  const error = new InvalidOption(
-    `timezone of "${name}"`,
-    'an IANA time zone such as "Europe/Oslo"',
-    JSON.stringify(timezone),
-  )
-  if (!/^[a-z]/i.test(timezone)) throw error
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: timezone })
-  } catch {
-    throw error
-  }
+function parsed(name: string, pattern: string): Pattern {
+  return recall(patterns, pattern, () => parsePattern(name, pattern))
 }
 
 const FORM =
   'five fields (minute hour day month weekday), with seconds before or seconds and a year around them, or @hourly, @daily, @weekly, @monthly, @yearly'
 
-function parsePattern(name: string, pattern: string, timezone: string): Cron {
+/** Nobody had a schedule before that could have been due then. */
+const FIRST_YEAR = 2026
+
+function parsePattern(name: string, pattern: string): Pattern {
   const refusal = (found: string) =>
     new InvalidOption(`pattern of "${name}"`, FORM, `${JSON.stringify(pattern)} (${found})`)
   // Croner would take a date and time for a schedule that is due once.
   if (/^\s*\d{4}-/.test(pattern)) throw refusal('a date')
-  const instance = construct(pattern, timezone, refusal)
-  if (dueAfter(instance, 0) === null) throw refusal('never due')
-  return instance
+  const calendar = toCalendar(pattern, refusal)
+  if (calendar(Date.UTC(FIRST_YEAR, 0) - 1) === null) throw refusal(`never due from ${FIRST_YEAR} on`)
+  return { calendar, everyHour: new CronPattern(pattern).hour.every(Boolean) }
 }
 
-function construct(pattern: string, timezone: string, refusal: (found: string) => Error): Cron {
+/** In UTC: what zones do to it is no calendar's matter. */
+function toCalendar(pattern: string, refusal: (found: string) => Error): Calendar {
   try {
-    return new Cron(pattern, { timezone, fixedTimeRule: 'no-wildcard' })
+    const parser = new Cron(pattern, { utcOffset: 0 })
+    return (wallMs) => parser.nextRun(new Date(wallMs))?.getTime() ?? null
   } catch (thrown) {
-    throw refusal(toError(thrown).message.replace(/^CronPattern: /, ''))
+    const found = toError(thrown).message.replace(/^CronPattern: /, '')
+    throw refusal(HINTS.find(([form]) => form.test(`${pattern} ${found}`))?.[1] ?? found)
   }
 }
+
+/** What other crons know, and what to write here instead. */
+const HINTS: readonly (readonly [RegExp, string])[] = [
+  [/@reboot/i, 'nothing starts only once here: enqueue the job where your process starts, or use at()'],
+  [/@every/i, 'for an interval use every()'],
+  [/\bH\b/, 'for H name a time, and set jitterMs to spread schedules'],
+  [/\bL-\d/i, 'L is the last day of the month and LW its last weekday; for days before it use custom()'],
+  [/larger than to/, 'a range that wraps is written as two: 22-23,0-2 for 22-2'],
+]

@@ -10,14 +10,25 @@ import * as v from 'valibot'
 import type { StoredSchedule } from '../src/broker.ts'
 import { isTqError } from '../src/errors.ts'
 import type { Schedule, ScheduleRule } from '../src/schedule.ts'
+import { atNext } from './at.ts'
+import { jitterOf, within } from './bounds.ts'
 import { cronNext } from './cron.ts'
 import { everyNext } from './every.ts'
 
 const DEFINITION_VERSION = 1
 
+const bounds = {
+  startAtMs: v.optional(v.number()),
+  endAtMs: v.optional(v.number()),
+  jitterMs: v.optional(v.number()),
+  enabled: v.optional(v.literal(false)),
+}
+
 const Rule: v.GenericSchema<unknown, ScheduleRule> = v.variant('kind', [
-  v.object({ kind: v.literal('cron'), pattern: v.string(), timezone: v.string() }),
-  v.object({ kind: v.literal('every'), everyMs: v.number() }),
+  v.object({ kind: v.literal('cron'), pattern: v.string(), timezone: v.string(), ...bounds }),
+  v.object({ kind: v.literal('every'), everyMs: v.number(), align: v.optional(v.literal('first')), ...bounds }),
+  v.object({ kind: v.literal('at'), atMs: v.number(), ...bounds }),
+  v.object({ kind: v.literal('custom'), version: v.optional(v.number()), ...bounds }),
 ])
 
 const Definition = v.pipe(
@@ -38,21 +49,61 @@ export function toDefinition({ rule, task, input, queue, priority }: Schedule): 
   return JSON.stringify({ v: DEFINITION_VERSION, rule, task, input, queue, priority })
 }
 
-/** The schedule that a broker has stored; null when this version cannot make sense of it. */
-export function fromDefinition({ name, definition }: Pick<StoredSchedule, 'name' | 'definition'>): Schedule | null {
+/** What is declared of a schedule besides its name, as data. */
+export type Declared = Omit<Schedule, 'name' | 'next'>
+
+/** What a definition says; null when this version cannot make sense of it. */
+export function readDefinition(definition: string): Declared | null {
   const read = v.safeParse(Definition, definition)
-  if (!read.success) return null
-  const { rule, task, input, queue, priority } = read.output
-  const next = nextOf(name, rule)
-  return next && { name, task, input, queue, priority, rule, next }
+  return read.success ? read.output : null
+}
+
+type Stored = Pick<StoredSchedule, 'name' | 'definition'> & Partial<Pick<StoredSchedule, 'dueAtMs' | 'lastDueAtMs'>>
+
+/**
+ * The schedule that a broker has stored; null when this version cannot make sense of it. A rule of the app's own is found among the
+ * schedules that the app declares.
+ */
+export function fromDefinition(stored: Stored, declared: readonly Schedule[] = []): Schedule | null {
+  const read = readDefinition(stored.definition)
+  const next = read && nextOf(stored, read.rule, declared)
+  return (
+    next && {
+      name: stored.name,
+      task: read.task,
+      input: read.input,
+      queue: read.queue,
+      priority: read.priority,
+      rule: read.rule,
+      next,
+    }
+  )
 }
 
 /** Null for a rule that was valid where it was declared, but is not here: a zone that this runtime does not have. */
-function nextOf(name: string, rule: ScheduleRule): Schedule['next'] | null {
+function nextOf(stored: Stored, rule: ScheduleRule, declared: readonly Schedule[]): Schedule['next'] | null {
+  const { name } = stored
+  if (rule.kind === 'custom')
+    return declared.find((schedule) => schedule.name === name && isSameRule(schedule.rule, rule))?.next ?? null
   try {
-    return rule.kind === 'cron' ? cronNext(name, rule.pattern, rule.timezone) : everyNext(name, rule.everyMs)
+    return within(name, rule, kindNext(stored, rule))
   } catch (error) {
     if (isTqError(error, 'InvalidOption')) return null
     throw error
   }
+}
+
+function kindNext(
+  { name, dueAtMs, lastDueAtMs }: Stored,
+  rule: Exclude<ScheduleRule, { kind: 'custom' }>,
+): Schedule['next'] {
+  if (rule.kind === 'cron') return cronNext(name, rule.pattern, rule.timezone)
+  if (rule.kind === 'at') return atNext(rule.atMs)
+  const knownMs = dueAtMs ?? lastDueAtMs ?? undefined
+  return everyNext(name, rule, knownMs && knownMs - jitterOf(name, rule))
+}
+
+/** Fields are in the order of their declaration, also when they come from a broker. */
+export function isSameRule(a: ScheduleRule, b: ScheduleRule): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
 }

@@ -2,11 +2,11 @@ import { v7 } from 'uuid'
 import type { App } from '../src/app.ts'
 import type { Broker, ScheduleChange, StoredSchedule } from '../src/broker.ts'
 import { type Clock, systemClock } from '../src/clock.ts'
-import { InvalidOption } from '../src/errors.ts'
+import { InvalidOption, toError } from '../src/errors.ts'
 import { type OnEvent, withoutThrowing } from '../src/events.ts'
 import type { Schedule } from '../src/schedule.ts'
 import { type Calls, createCalls } from './calls.ts'
-import { fromDefinition, toDefinition } from './definition.ts'
+import { isSameRule, readDefinition, toDefinition } from './definition.ts'
 
 export interface DeployOptions {
   readonly app: App
@@ -56,7 +56,7 @@ export async function deploySchedules({
 }: DeployOptions): Promise<DeployReport> {
   const onEvent = withoutThrowing(given.onEvent)
   checkStamp(stampMs)
-  return deploy(app, createCalls(broker, { clock, random, onEvent }), { stampMs, newId })
+  return deploy(app, createCalls(broker, { clock, random, onEvent }), { stampMs, newId, onEvent })
 }
 
 export function checkStamp(stampMs: number): void {
@@ -67,6 +67,7 @@ export function checkStamp(stampMs: number): void {
 export interface Deploy {
   readonly stampMs: number
   readonly newId: () => string
+  readonly onEvent?: OnEvent | undefined
 }
 
 export async function deploy(app: App, calls: Calls, options: Deploy): Promise<DeployReport> {
@@ -74,30 +75,32 @@ export async function deploy(app: App, calls: Calls, options: Deploy): Promise<D
   // Also for schedules that the newer version has removed: the broker no longer knows their stamp.
   if (schedules.some(({ stampMs }) => stampMs > options.stampMs)) return { set: 0, removed: 0, outdated: true }
   const stored = new Map(schedules.map((schedule) => [schedule.name, schedule]))
-  const sets = app.schedules.map((schedule) => setOf(app, schedule, stored.get(schedule.name), nowMs, options))
+  const sets = app.schedules.flatMap(
+    (schedule) => setOf(app, schedule, stored.get(schedule.name), nowMs, options) ?? [],
+  )
   const removes = gone(app, schedules, options)
   const outcomes = await calls.setSchedules([...sets, ...removes])
   const count = (from: number, to?: number) => outcomes.slice(from, to).filter((outcome) => outcome === 'set').length
   return { set: count(0, sets.length), removed: count(sets.length), outdated: false }
 }
 
+/** Null for a rule of the app's own that cannot tell when it is due: what is stored of it stays. */
 function setOf(
   app: App,
   schedule: Schedule,
   stored: StoredSchedule | undefined,
   nowMs: number,
-  { stampMs, newId }: Deploy,
-): ScheduleChange {
+  { stampMs, newId, onEvent }: Deploy,
+): ScheduleChange | null {
   const { name } = schedule
-  const dueAtMs = dueOf(schedule, stored, nowMs)
-  return {
-    kind: 'set',
-    name,
-    app: app.name,
-    definition: toDefinition(schedule),
-    dueAtMs,
-    incarnation: newId(),
-    stampMs,
+  try {
+    const dueAtMs = dueOf(schedule, stored, nowMs)
+    const definition = toDefinition(schedule)
+    return { kind: 'set', name, app: app.name, definition, dueAtMs, incarnation: newId(), stampMs }
+  } catch (error) {
+    if (schedule.rule.kind !== 'custom') throw error
+    onEvent?.({ kind: 'beat.broken', schedule: name, reason: toError(error).message })
+    return null
   }
 }
 
@@ -106,9 +109,9 @@ function setOf(
  * fired any more after a change: the broker takes it back, and no due time goes back to before what stays fired.
  */
 function dueOf(schedule: Schedule, stored: StoredSchedule | undefined, nowMs: number): number | null {
-  const before = stored && fromDefinition(stored)
-  const isSameRule = before && JSON.stringify(before.rule) === JSON.stringify(schedule.rule)
-  return isSameRule && (stored.lastDueAtMs ?? 0) <= nowMs ? stored.dueAtMs : schedule.next(nowMs)
+  const before = stored && readDefinition(stored.definition)
+  const isSame = before && isSameRule(before.rule, schedule.rule)
+  return isSame && (stored.lastDueAtMs ?? 0) <= nowMs ? stored.dueAtMs : schedule.next(nowMs)
 }
 
 function gone(app: App, schedules: readonly StoredSchedule[], { stampMs }: Deploy): ScheduleChange[] {

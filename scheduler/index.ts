@@ -1,8 +1,11 @@
 /** Schedules and the beat (`tq-edge/scheduler`). */
+export { type AtOptions, at } from './at.ts'
 export { type Beat, type BeatOptions, createBeat } from './beat.ts'
 export { type CronOptions, cron } from './cron.ts'
+export { type CustomOptions, type CustomRule, custom } from './custom.ts'
 export { fromDefinition, toDefinition } from './definition.ts'
 export { type DeployOptions, type DeployReport, deploySchedules } from './deploy.ts'
-export { every } from './every.ts'
+export { type EveryOptions, every } from './every.ts'
+export type { Moment } from './moment.ts'
 export type { ScheduleOptions } from './schedule.ts'
 export { type TickOptions, type TickReport, tick } from './tick.ts'

@@ -3,9 +3,12 @@ import { toJson, utf8Bytes } from '../src/job.ts'
 import type { Schedule, ScheduleRule } from '../src/schedule.ts'
 import { type Task, validateInput } from '../src/task.ts'
 import { DEFAULT_QUEUE, NAME_FORM, NAME as QUEUE_NAME } from '../src/words.ts'
+import { type BoundOptions, within } from './bounds.ts'
+
+export type ScheduleOptions<T extends Task = Task> = JobOptions<T> & BoundOptions
 
 /** What every job of a schedule is made of. */
-export type ScheduleOptions<T extends Task = Task> = {
+export type JobOptions<T extends Task = Task> = {
   /** The task whose jobs it enqueues. */
   readonly task: T
   /** Default `default`. */
@@ -22,15 +25,16 @@ const NAME = /^[\w.:/-]{1,140}$/
 const MAX_PRIORITY = 1_000_000
 const MAX_INPUT_BYTES = 1_048_576
 
-/** Puts a schedule together from its rule and its jobs' options, and checks the latter. */
+/** Puts a schedule together from its rule, what its kind is due by, and its jobs' options, and checks the latter. */
 export function toSchedule(
   name: string,
   rule: ScheduleRule,
   next: Schedule['next'],
-  { task, input, queue = DEFAULT_QUEUE, priority = 0 }: ScheduleOptions,
+  { task, input, queue = DEFAULT_QUEUE, priority = 0 }: JobOptions,
 ): Schedule {
   checkOptions(name, queue, priority)
-  return { name, task: task.name, input: inputText(name, task, input), queue, priority, rule, next }
+  const text = inputText(name, task, input)
+  return { name, task: task.name, input: text, queue, priority, rule, next: within(name, rule, next) }
 }
 
 /** Before the rule is looked at, since its errors name the schedule. */

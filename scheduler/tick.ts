@@ -17,8 +17,8 @@ import {
   type Tick,
 } from '../src/broker.ts'
 import { type Clock, systemClock } from '../src/clock.ts'
-import { InvalidOption } from '../src/errors.ts'
-import { type OnEvent, withoutThrowing } from '../src/events.ts'
+import { InvalidOption, toError } from '../src/errors.ts'
+import { type OnEvent, type TqEvent, withoutThrowing } from '../src/events.ts'
 import type { JobTick } from '../src/job.ts'
 import type { Schedule } from '../src/schedule.ts'
 import { type Calls, createCalls } from './calls.ts'
@@ -91,7 +91,7 @@ export interface PassContext {
   readonly app: App
   readonly calls: Calls
   readonly onEvent?: OnEvent | undefined
-  /** Names of the schedules that were said to be unknown: once per beat. */
+  /** Names of the schedules that were said to be unknown or broken: once per beat. */
   readonly unknownSeen: Set<string>
   /** A beat that is there in time does not look ahead. */
   readonly aheadMs?: number
@@ -131,12 +131,19 @@ async function outlook(page: SchedulePage, { app, calls }: PassContext): Promise
 /** None of a schedule that this beat cannot fire and so must not advance. */
 function toTicks(stored: StoredSchedule, nowMs: number, context: PassContext): Tick[] {
   const { app, onEvent, unknownSeen, aheadMs = 0 } = context
-  const schedule = fromDefinition(stored)
-  // A rule of overlap would end here at nowMs: whether such a tick may fire is known at its due time.
-  if (schedule && app.tasks.has(schedule.task)) return ticksUntil(nowMs + aheadMs, schedule, stored, nowMs)
-  if (!unknownSeen.has(stored.name))
-    onEvent?.({ kind: 'beat.unknown', schedule: stored.name, task: schedule?.task ?? '' })
-  unknownSeen.add(stored.name)
+  const { name } = stored
+  const schedule = fromDefinition(stored, app.schedules)
+  let event: TqEvent = { kind: 'beat.unknown', schedule: name, task: schedule?.task ?? '' }
+  try {
+    // A rule of overlap would end here at nowMs: whether such a tick may fire is known at its due time.
+    if (schedule && app.tasks.has(schedule.task)) return ticksUntil(nowMs + aheadMs, schedule, stored, nowMs)
+  } catch (error) {
+    // What a rule of the app's own does wrong must not keep others from being fired.
+    if (schedule?.rule.kind !== 'custom') throw error
+    event = { kind: 'beat.broken', schedule: name, reason: toError(error).message }
+  }
+  if (!unknownSeen.has(name)) onEvent?.(event)
+  unknownSeen.add(name)
   return []
 }
 

@@ -51,6 +51,8 @@ export type TqEvent =
     }
   /** A schedule is due whose task or rule this beat does not know: it neither fires nor moves on here. */
   | { readonly kind: 'beat.unknown'; readonly schedule: string; readonly task: string }
+  /** A rule of the app's own has thrown, or has not gone forward: its schedule neither fires nor moves on. Told once. */
+  | { readonly kind: 'beat.broken'; readonly schedule: string; readonly reason: string }
   | { readonly kind: 'beat.stopped' }
   /** A call to the broker failed and is sent again. */
   | { readonly kind: 'broker.retrying'; readonly call: string; readonly reason: string; readonly delayMs: number }

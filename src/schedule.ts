@@ -13,6 +13,22 @@ export interface Schedule {
   next(afterMs: number): number | null
 }
 
-export type ScheduleRule =
+export type ScheduleRule = ScheduleKind & ScheduleBounds
+
+export type ScheduleKind =
   | { readonly kind: 'cron'; readonly pattern: string; readonly timezone: string }
-  | { readonly kind: 'every'; readonly everyMs: number }
+  /** `align` is left out where due times are multiples of the interval. */
+  | { readonly kind: 'every'; readonly everyMs: number; readonly align?: 'first' | undefined }
+  | { readonly kind: 'at'; readonly atMs: number }
+  /** The app's own: a process that does not have the app's code cannot tell when it is due. */
+  | { readonly kind: 'custom'; readonly version?: number | undefined }
+
+/** What any rule may have besides its kind. What is left out has no effect. */
+export interface ScheduleBounds {
+  readonly startAtMs?: number | undefined
+  /** No due time is after it. */
+  readonly endAtMs?: number | undefined
+  /** Every due time is later by a part of it that follows from the name. */
+  readonly jitterMs?: number | undefined
+  readonly enabled?: false | undefined
+}

@@ -1,4 +1,4 @@
-import { fromDefinition } from '../../scheduler/index.ts'
+import { readDefinition } from '../../scheduler/definition.ts'
 import type { StoredSchedule } from '../../src/broker.ts'
 import type { ScheduleRule } from '../../src/schedule.ts'
 import { commonArgs, given } from '../args.ts'
@@ -40,7 +40,7 @@ interface ScheduleView {
 
 function toView(stored: StoredSchedule): ScheduleView {
   const { name, app, dueAtMs, lastDueAtMs } = stored
-  const { task = null, rule = null, queue = null } = fromDefinition(stored) ?? {}
+  const { task = null, rule = null, queue = null } = readDefinition(stored.definition) ?? {}
   return { name, app, task, rule, queue, dueAtMs, lastDueAtMs }
 }
 
@@ -51,5 +51,18 @@ function toRow(stored: StoredSchedule): string[] {
 
 function toRuleText(rule: ScheduleRule | null): string {
   if (!rule) return 'not known to this version'
-  return rule.kind === 'every' ? `every ${toDuration(rule.everyMs)}` : `${rule.pattern} ${rule.timezone}`
+  return rule.enabled === false ? `${toKindText(rule)} (not enabled)` : toKindText(rule)
+}
+
+function toKindText(rule: ScheduleRule): string {
+  switch (rule.kind) {
+    case 'cron':
+      return `${rule.pattern} ${rule.timezone}`
+    case 'every':
+      return `every ${toDuration(rule.everyMs)}`
+    case 'at':
+      return `at ${toTime(rule.atMs)}`
+    case 'custom':
+      return 'custom'
+  }
 }

@@ -57,7 +57,7 @@ export async function dueTimesOf(broker: Broker, schedule?: string): Promise<str
 }
 
 /** All due times after `fromMs` up to `untilMs`. */
-export function dueTimes({ next }: Schedule, fromMs: number, untilMs: number): number[] {
+export function dueTimes({ next }: Pick<Schedule, 'next'>, fromMs: number, untilMs: number): number[] {
   const times: number[] = []
   for (let at = next(fromMs); at !== null && at <= untilMs; at = next(at)) times.push(at)
   return times
