@@ -9,6 +9,11 @@ export interface BoundOptions {
   /** Never due after this moment. */
   readonly endAt?: Moment | undefined
   /**
+   * Ends after so many due times, at most 1,000, counted from `startAt`, which it needs: whether they were fired or missed, so
+   * that it is the same in every process.
+   */
+  readonly maxRuns?: number | undefined
+  /**
    * Moves every due time by 0 to `jitterMs`, always by the same, which follows from the schedule's name: so that many schedules
    * of one pattern are not due at once.
    */
@@ -18,26 +23,48 @@ export interface BoundOptions {
 }
 
 const MAX_JITTER_MS = 86_400_000
+/** Each is stepped through for each tick. */
+const MAX_RUNS = 1_000
 
 /** The same options are the same data. Throws `InvalidOption` for what cannot be. */
-export function toBounds(name: string, { startAt, endAt, jitterMs = 0, enabled = true }: BoundOptions): ScheduleBounds {
+export function toBounds(
+  name: string,
+  { startAt, endAt, maxRuns, jitterMs = 0, enabled = true }: BoundOptions,
+): ScheduleBounds {
   const startAtMs = startAt === undefined ? undefined : toMs(`startAt of "${name}"`, startAt)
   const endAtMs = endAt === undefined ? undefined : toMs(`endAt of "${name}"`, endAt)
   if (startAtMs !== undefined && endAtMs !== undefined && endAtMs < startAtMs)
     throw new InvalidOption(`endAt of "${name}"`, 'at or after its startAt', `${startAtMs - endAtMs} ms before it`)
+  if (maxRuns !== undefined && !(Number.isInteger(maxRuns) && maxRuns >= 1 && maxRuns <= MAX_RUNS))
+    throw new InvalidOption(`maxRuns of "${name}"`, `a whole number from 1 to ${MAX_RUNS}`, String(maxRuns))
+  if (maxRuns !== undefined && startAtMs === undefined)
+    throw new InvalidOption(`startAt of "${name}"`, 'given with maxRuns, which counts from it', 'none')
   if (!(Number.isInteger(jitterMs) && jitterMs >= 0 && jitterMs <= MAX_JITTER_MS))
     throw new InvalidOption(`jitterMs of "${name}"`, 'whole milliseconds, at most a day', String(jitterMs))
-  return { startAtMs, endAtMs, jitterMs: jitterMs || undefined, enabled: enabled ? undefined : false }
+  return { startAtMs, endAtMs, maxRuns, jitterMs: jitterMs || undefined, enabled: enabled ? undefined : false }
 }
 
 /** A rule within its bounds, which are those of what it was before its jitter. */
 export function within(name: string, bounds: ScheduleBounds, next: Schedule['next']): Schedule['next'] {
-  const { startAtMs = Number.NEGATIVE_INFINITY, endAtMs = Number.POSITIVE_INFINITY, enabled = true } = bounds
+  const { startAtMs = Number.NEGATIVE_INFINITY, enabled = true } = bounds
   const laterMs = jitterOf(name, bounds)
+  let endMs: number | undefined
   return (afterMs) => {
     const dueAtMs = enabled ? next(Math.max(afterMs - laterMs, startAtMs - 1)) : null
-    return dueAtMs === null || dueAtMs > endAtMs ? null : dueAtMs + laterMs
+    if (dueAtMs === null) return null
+    endMs ??= endOf(bounds, next)
+    return dueAtMs > endMs ? null : dueAtMs + laterMs
   }
+}
+
+/** Its end, or its last run where that is earlier. */
+function endOf(
+  { startAtMs = 0, endAtMs = Number.POSITIVE_INFINITY, maxRuns = 0 }: ScheduleBounds,
+  next: Schedule['next'],
+): number {
+  let lastMs: number | null = maxRuns === 0 ? endAtMs : startAtMs - 1
+  for (let run = 0; run < maxRuns && lastMs !== null; run++) lastMs = next(lastMs)
+  return Math.min(lastMs ?? endAtMs, endAtMs)
 }
 
 /** How much later it is due for its name: spread evenly by FNV-1a, and the same in every process. */

@@ -20,6 +20,7 @@ const DEFINITION_VERSION = 1
 const bounds = {
   startAtMs: v.optional(v.number()),
   endAtMs: v.optional(v.number()),
+  maxRuns: v.optional(v.number()),
   jitterMs: v.optional(v.number()),
   enabled: v.optional(v.literal(false)),
 }
@@ -58,7 +59,7 @@ export function readDefinition(definition: string): Declared | null {
   return read.success ? read.output : null
 }
 
-type Stored = Pick<StoredSchedule, 'name' | 'definition'> & Partial<Pick<StoredSchedule, 'dueAtMs' | 'lastDueAtMs'>>
+type Stored = Pick<StoredSchedule, 'name' | 'definition'> & Partial<Pick<StoredSchedule, 'dueAtMs'>>
 
 /**
  * The schedule that a broker has stored; null when this version cannot make sense of it. A rule of the app's own is found among the
@@ -93,14 +94,10 @@ function nextOf(stored: Stored, rule: ScheduleRule, declared: readonly Schedule[
   }
 }
 
-function kindNext(
-  { name, dueAtMs, lastDueAtMs }: Stored,
-  rule: Exclude<ScheduleRule, { kind: 'custom' }>,
-): Schedule['next'] {
+function kindNext({ name, dueAtMs }: Stored, rule: Exclude<ScheduleRule, { kind: 'custom' }>): Schedule['next'] {
   if (rule.kind === 'cron') return cronNext(name, rule.pattern, rule.timezone)
   if (rule.kind === 'at') return atNext(rule.atMs)
-  const knownMs = dueAtMs ?? lastDueAtMs ?? undefined
-  return everyNext(name, rule, knownMs && knownMs - jitterOf(name, rule))
+  return everyNext(name, rule, dueAtMs ? dueAtMs - jitterOf(name, rule) : undefined)
 }
 
 /** Fields are in the order of their declaration, also when they come from a broker. */

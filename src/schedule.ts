@@ -28,6 +28,8 @@ export interface ScheduleBounds {
   readonly startAtMs?: number | undefined
   /** No due time is after it. */
   readonly endAtMs?: number | undefined
+  /** How many due times there are, counted from `startAtMs`. */
+  readonly maxRuns?: number | undefined
   /** Every due time is later by a part of it that follows from the name. */
   readonly jitterMs?: number | undefined
   readonly enabled?: false | undefined

@@ -109,3 +109,27 @@ test('three beats in their own processes share one file: each due time is fired 
     if (at > 0 && !catchUp) expect(dueAtMs - (dues[at - 1] as number)).toBe(100)
   expect(ends.map(({ exitCode }) => exitCode)).toEqual([0, 0, 0])
 }, 30_000)
+
+test('schedules tells the rule of each kind', async () => {
+  await using folder = await createFolder()
+  await folder.write(
+    'tq.config.ts',
+    `import { defineApp, defineTask } from 'tq-edge'
+import { at, cron, custom, every } from 'tq-edge/scheduler'
+const tidy = defineTask({ name: 'tidy', run: () => 'done' })
+export default defineApp({ name: 'kinds', tasks: [tidy], schedules: [
+  at('launch', '2999-01-09T09:00+01:00', { task: tidy }),
+  cron('digest', 'TZ=Europe/Oslo 0 7 * * 1-5', { task: tidy }),
+  custom('never', { next: () => null }, { task: tidy }),
+  custom('broken', { next: (afterMs) => afterMs }, { task: tidy }),
+  every('off', '1h', { task: tidy, enabled: false }),
+] })
+`,
+  )
+  expect((await folder.tq(['beat', '--once'])).stdout).toMatch(/broken +broken +expected next\(\d+\) of "broken" to be/)
+  const { stdout } = await folder.tq(['schedules'])
+  expect(stdout).toMatch(/launch +kinds +tidy +at 2999-01-09T08:00:00Z +2999-01-09T08:00:00Z/)
+  expect(stdout).toMatch(/digest +kinds +tidy +0 7 \* \* 1-5 Europe\/Oslo +2/)
+  expect(stdout).toMatch(/never +kinds +tidy +custom +-/)
+  expect(stdout).toMatch(/off +kinds +tidy +every 1 h \(not enabled\) +-/)
+})

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { InvalidOption } from 'tq-edge'
-import { at, cron, every } from 'tq-edge/scheduler'
+import { at, cron, custom, every } from 'tq-edge/scheduler'
 import { dueTimes, tidy } from './support.ts'
 
 const day = (date: number, hour = 0) => Date.UTC(2026, 0, date, hour)
@@ -30,6 +30,42 @@ test('an end before the start, and what is no moment, is refused', () => {
   expect(() => every('x', '1h', { task: tidy, endAt: Number.NaN })).toThrow('expected endAt of "x" to be a Date')
   // @ts-expect-error what is due once has no end
   expect(at('x', day(5), { task: tidy, endAt: day(6) }).next(0)).toBe(day(5))
+})
+
+test('it ends after as many due times as it may have, counted from startAt wherever it is asked', () => {
+  const thrice = { task: tidy, startAt: day(5), maxRuns: 3 }
+  const daily = cron('x', '0 7 * * *', thrice)
+  expect(dueTimes(daily, day(1), day(31))).toEqual([day(5, 7), day(6, 7), day(7, 7)])
+  expect([daily.next(day(6)), daily.next(day(7)), daily.next(day(7, 7)), daily.next(day(9))]).toEqual([
+    day(6, 7),
+    day(7, 7),
+    null,
+    null,
+  ])
+  expect(dueTimes(every('x', '1d', { ...thrice, jitterMs: 60_000 }), day(1), day(31))).toHaveLength(3)
+  expect(dueTimes(every('x', '1d', { ...thrice, endAt: day(6) }), day(1), day(31))).toEqual([day(5), day(6)])
+  expect(dueTimes(cron('x', '0 0 0 6 1 * 2026', thrice), day(1), day(31))).toEqual([day(6)])
+})
+
+test('the last of its due times is found once, and not each time that it is asked', () => {
+  let asked = 0
+  const next = (afterMs: number) => {
+    asked++
+    return afterMs + 60_000
+  }
+  const rule = custom('x', { next }, { task: tidy, startAt: day(5), maxRuns: 1_000 })
+  for (let at = 0; at < 10; at++) rule.next(day(5, at))
+  expect(asked).toBe(1_010)
+})
+
+test('a number of runs that cannot be, or that counts from nowhere, is refused', () => {
+  for (const maxRuns of [0, -1, 1.5, 1_001, Number.NaN])
+    expect(() => every('x', '1h', { task: tidy, startAt: day(5), maxRuns })).toThrow(
+      `expected maxRuns of "x" to be a whole number from 1 to 1000, got ${maxRuns}`,
+    )
+  expect(() => every('x', '1h', { task: tidy, maxRuns: 3 })).toThrow(
+    'expected startAt of "x" to be given with maxRuns, which counts from it, got none',
+  )
 })
 
 for (const jitterMs of [-1, 0.5, Number.NaN, 86_400_001])

@@ -66,6 +66,19 @@ test('one that is no longer enabled is stored but not due; enabled again, what i
   expect(await timesOf(scene)).toEqual(['12:02:00', '12:10:00'])
 })
 
+test('one of so many runs ends after them, over restarts and with any number of beats; what was missed counts', async () => {
+  const scene = createScene('2026-01-05T12:00:30Z')
+  const schedule = () => every('urls', '1m', { task: tidy, startAt: '2026-01-05T12:01Z', maxRuns: 6 })
+  await runFor(scene, schedule(), 2)
+  await Promise.all([runFor(scene, schedule(), 0), runFor(scene, schedule(), 0)])
+  await scene.clock.advance(MINUTE_MS)
+  await Promise.all([1, 2, 3].map(() => tick({ app: appWith(schedule()), ...scene })))
+  await scene.clock.advance(2 * MINUTE_MS)
+  await runFor(scene, schedule(), 5)
+  expect(await timesOf(scene)).toEqual(['12:01:00', '12:02:00', '12:03:00', '12:06:00'])
+  expect((await scene.broker.schedules()).schedules[0]?.dueAtMs).toBeNull()
+})
+
 test('one that has ended goes on when its end is moved, and nothing is fired after its end', async () => {
   const scene = createScene('2026-01-05T12:00:30Z')
   const urls = (endAt: string) => cron('urls', '* * * * *', { task: tidy, endAt })
