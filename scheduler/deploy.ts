@@ -6,7 +6,7 @@ import { InvalidOption, toError } from '../src/errors.ts'
 import { type OnEvent, withoutThrowing } from '../src/events.ts'
 import type { Schedule } from '../src/schedule.ts'
 import { type Calls, createCalls } from './calls.ts'
-import { isSameRule, readDefinition, toDefinition } from './definition.ts'
+import { fromDefinition, isSameRule, toDefinition } from './definition.ts'
 
 export interface DeployOptions {
   readonly app: App
@@ -109,9 +109,9 @@ function setOf(
  * fired any more after a change: the broker takes it back, and no due time goes back to before what stays fired.
  */
 function dueOf(schedule: Schedule, stored: StoredSchedule | undefined, nowMs: number): number | null {
-  const before = stored && readDefinition(stored.definition)
-  const isSame = before && isSameRule(before.rule, schedule.rule)
-  return isSame && (stored.lastDueAtMs ?? 0) <= nowMs ? stored.dueAtMs : schedule.next(nowMs)
+  const before = stored && fromDefinition(stored, [schedule])
+  if (!before || !isSameRule(before.rule, schedule.rule)) return schedule.next(nowMs)
+  return (stored.lastDueAtMs ?? 0) <= nowMs ? stored.dueAtMs : before.next(nowMs)
 }
 
 function gone(app: App, schedules: readonly StoredSchedule[], { stampMs }: Deploy): ScheduleChange[] {

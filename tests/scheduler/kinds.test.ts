@@ -86,3 +86,12 @@ test('one that has ended goes on when its end is moved, and nothing is fired aft
   await runFor(scene, urls('2026-01-05T12:06:59Z'), 5)
   expect(await timesOf(scene)).toEqual(['12:01:00', '12:02:00', '12:06:00'])
 })
+
+test('an interval aligned to the first keeps its pace when another input takes back what was looked ahead', async () => {
+  const scene = createScene('2026-01-05T12:00:30Z')
+  const urls = (input: string) => every('urls', '3m', { task: tidy, align: 'first', input })
+  await runFor(scene, urls('a'), 4)
+  await tick({ app: appWith(urls('a')), ...scene, aheadMs: 10 * MINUTE_MS })
+  await runFor(scene, urls('b'), 5)
+  expect(await timesOf(scene)).toEqual(['12:03:30', '12:06:30', '12:09:30'])
+})
