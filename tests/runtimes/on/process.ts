@@ -1,4 +1,5 @@
 import { run, start } from '../command.ts'
+import { CLI } from '../packed.ts'
 import { expectEqual, type Outcome, outcomeOf, type Runtime, type Site } from '../runtime.ts'
 import { TOKEN, takesJobs } from './edge.ts'
 
@@ -18,7 +19,6 @@ export interface ProcessRuntime {
 }
 
 const MAIN = 'tests/runtimes/project/main.ts'
-const CLI = 'node_modules/tq-edge/dist/cli/index.js'
 const APP = ['--app', 'examples/anywhere']
 
 /** A runtime that is started as a process: the gateway, the cases on both brokers, and the CLI by the package's name. */
