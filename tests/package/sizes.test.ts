@@ -17,6 +17,9 @@ const MAX_GZIP_BYTES: Record<string, number> = {
   './deno': 41_800,
   './bun': 41_500,
   './node': 41_500,
+  './vercel': 41_500,
+  './netlify': 41_500,
+  './fetch': 41_500,
 }
 
 async function gzipBytes(file: string): Promise<number> {
