@@ -27,6 +27,10 @@ export const STEP_COMMANDS = {
   idleBeatMinute: 2,
   /** One due time of a schedule: the beat's looks before and after it, and the job it enqueues. */
   tick: 16,
+  /** A cron trigger that finds nothing: the beat's look and a drain. */
+  idleCron: 11,
+  /** More for the first trigger of an instance, which deploys the app's schedules. */
+  firstCron: 9,
 } as const
 
 export interface Workload {
