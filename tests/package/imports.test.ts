@@ -27,6 +27,8 @@ const PACKAGES: Record<string, readonly RegExp[]> = {
   uuid: [/^src\//, /^scheduler\//, /^cli\//],
   leven: [/^src\//, /^cli\//],
   '@standard-schema/spec': [/^src\//],
+  // In the text of what `tq init` writes.
+  'tq-edge': [/^cli\/init\//],
 }
 
 interface Import {

@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { installed } from '../../support/runtimes.ts'
 import { bundle } from '../bundle.ts'
 import { runOrThrow, type Started, start } from '../command.ts'
-import { CLI } from '../packed.ts'
+import { CLI, type Packed } from '../packed.ts'
 import { expectEqual, type Outcome, outcomeOf, type Runtime, type Site } from '../runtime.ts'
-import { TOKEN, takesJobs } from './edge.ts'
+import { GREET, TOKEN, takesJobs } from './edge.ts'
+import { initProject, typesHold } from './init.ts'
 
 const NODE = installed('node22/bin/node')
 /** `npx wrangler dev`, in a folder of its own and without a word to anybody. */
@@ -46,6 +47,7 @@ async function check({ packed, redisUrl, pagesUrl }: Site): Promise<readonly Out
       await takesJobs(worker.line, workElsewhere)
     }),
     ...(await edge(project, redis)),
+    ...(await initCases(packed, { ...redis, TQ_PREFIX: 'init', TQ_TOKENS: TOKEN })),
   ]
 }
 
@@ -83,6 +85,38 @@ async function edge(project: string, redis: Bindings): Promise<readonly Outcome[
       async () => {
         await using wrangler = await start(WRANGLER, { cwd: project, env, ready: /Ready on (\S+)/ })
         await takesJobs(wrangler.line)
+        const triggered = await fetch(`${wrangler.line}/__scheduled?cron=*+*+*+*+*`)
+        expectEqual([triggered.status, await triggered.text()], [200, 'Ran scheduled event'])
+      },
+    ),
+  ]
+}
+
+/** What `tq init` writes for Cloudflare, under the names and with the settings that it writes. */
+async function initCases(packed: Packed, variables: Bindings): Promise<readonly Outcome[]> {
+  let path = ''
+  return [
+    await outcomeOf('init: a project is written, and installs', async () => {
+      path = await initProject({
+        packed,
+        cli: [process.execPath, CLI],
+        runtime: 'cloudflare',
+        broker: 'redis',
+        variables,
+        name: 'init-worker',
+      })
+    }),
+    await outcomeOf('init: its types hold', () => typesHold(path)),
+    await outcomeOf('init: miniflare: a job that is taken runs right after the answer', async () => {
+      await using worker = await serve(path, 'init', 'worker.ts', variables)
+      await takesJobs(worker.line, undefined, GREET)
+    }),
+    await outcomeOf(
+      'init: wrangler dev: the Worker takes jobs, with what .env says, and its cron trigger runs',
+      async () => {
+        const env = { HOME: path, WRANGLER_SEND_METRICS: 'false', CI: 'true' }
+        await using wrangler = await start(WRANGLER, { cwd: path, env, ready: /Ready on (\S+)/ })
+        await takesJobs(wrangler.line, undefined, GREET)
         const triggered = await fetch(`${wrangler.line}/__scheduled?cron=*+*+*+*+*`)
         expectEqual([triggered.status, await triggered.text()], [200, 'Ran scheduled event'])
       },
