@@ -54,7 +54,7 @@ To see the Worker itself on this machine, copy \`.env.example\` to \`.env\`, fil
 
 ## Jobs that take longer
 
-A Worker ends with its limits. For longer jobs run a worker on any host, on the same Redis: \`npx tq-edge work\`, as the guide
-says in docs/edge.md.
+A Worker ends with its limits. For longer jobs run a worker on any host, on the same Redis: \`npx tq-edge work\`. The guide in
+\`node_modules/tq-edge/docs/edge.md\` says which way when.
 `,
 }

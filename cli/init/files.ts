@@ -37,10 +37,14 @@ function toPackage({ scripts, devDependencies }: Template, { name, own }: Projec
     name,
     private: true,
     type: 'module',
-    scripts,
+    ...filled({ scripts, devDependencies }),
     dependencies: { 'tq-edge': version, valibot: dependencies.valibot },
-    devDependencies,
   })
+}
+
+/** Those that hold anything. */
+function filled(parts: Readonly<Record<string, object>>): object {
+  return Object.fromEntries(Object.entries(parts).filter(([, part]) => Object.keys(part).length > 0))
 }
 
 /** For a shell, systemd, Docker, Bun, Deno and wrangler alike: no quotes, nothing after a value. */

@@ -60,12 +60,6 @@ describe.each(PROJECTS)('tq init --runtime %s --broker %s', (runtime, broker) =>
     }
   })
 
-  test('writes TypeScript that compiles', async () => {
-    await using folder = await createFolder()
-    const files = await make(folder)
-    expect(await complaints(folder, files)).toEqual([])
-  }, 60_000)
-
   test('names the package that npm has, and what starts tq itself', async () => {
     await using folder = await createFolder()
     const files = await make(folder)
@@ -77,6 +71,16 @@ describe.each(PROJECTS)('tq init --runtime %s --broker %s', (runtime, broker) =>
     expect(commands.length).toBe(runtime === 'cloudflare' ? 0 : 4)
   })
 })
+
+test.each(['cloudflare', 'node', 'bun', 'deno'])(
+  'the TypeScript for %s compiles',
+  async (runtime) => {
+    await using folder = await createFolder()
+    const files = await init(folder, '--runtime', runtime, '--broker', 'redis')
+    expect(await complaints(folder, files)).toEqual([])
+  },
+  60_000,
+)
 
 test('a wrong type in an app is seen where the templates are compiled', async () => {
   await using folder = await createFolder()
