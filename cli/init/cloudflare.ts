@@ -9,6 +9,7 @@ export const cloudflare: Template = {
     check: 'tsc',
   },
   devDependencies: { ...TYPESCRIPT, wrangler: '^4.86.0' },
+  secrets: [],
   ignored: ['.wrangler'],
   files: ({ name }) => ({
     ...NODE_TSCONFIG,

@@ -28,6 +28,7 @@ export const deno: Template = {
   brokers: ['redis', 'sqlite'],
   scripts: {},
   devDependencies: {},
+  secrets: [],
   ignored: [],
   files: (project) => ({ ...denoFiles(project), ...hostFiles(host, project) }),
   steps: [

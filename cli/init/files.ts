@@ -6,7 +6,7 @@ export function filesOf(template: Template, project: Project): Files {
     'tq.config.ts': toApp(project),
     'package.json': toPackage(template, project),
     ...template.files(project),
-    '.env.example': toVariables(project),
+    '.env.example': toVariables(template, project),
     '.gitignore': ['node_modules', '.tq', '.env', ...template.ignored].map((path) => `${path}\n`).join(''),
     'README.md': toReadme(template, project),
   }
@@ -48,14 +48,14 @@ function filled(parts: Readonly<Record<string, object>>): object {
 }
 
 /** For a shell, systemd, Docker, Bun, Deno and wrangler alike: no quotes, nothing after a value. */
-function toVariables({ broker }: Project): string {
+function toVariables({ secrets }: Template, { broker }: Project): string {
   const redis = `# Where jobs are kept: a database of https://console.upstash.com, or \`tq gateway\` before a Redis of your own.
 UPSTASH_REDIS_REST_URL=https://your-database.upstash.io
 UPSTASH_REDIS_REST_TOKEN=the-token-of-your-database
 `
   return `${broker === 'redis' ? redis : ''}# Who may call the REST API: long random tokens, separated by commas.
 TQ_TOKENS=
-`
+${secrets.map(([name, what]) => `# ${what}\n${name}=\n`).join('')}`
 }
 
 function toReadme({ steps, notes }: Template, project: Project): string {

@@ -12,6 +12,7 @@ export const node: Template = {
   brokers: ['redis', 'sqlite'],
   scripts: { dev: `tq dev --db ${DEV_DB}`, serve: 'tq serve', work: 'tq work --beat', check: 'tsc' },
   devDependencies: TYPESCRIPT,
+  secrets: [],
   ignored: [],
   files: (project) => ({ ...NODE_TSCONFIG, ...hostFiles(host, project) }),
   steps: [

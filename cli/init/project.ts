@@ -22,6 +22,8 @@ export interface Template {
   files(project: Project): Files
   readonly scripts: Readonly<Record<string, string>>
   readonly devDependencies: Readonly<Record<string, string>>
+  /** Variables that `.env.example` names beside those of every project, and what each is for. */
+  readonly secrets: readonly (readonly [name: string, what: string])[]
   /** Beside what every project ignores. */
   readonly ignored: readonly string[]
   /** The commands to begin with, in their order, and what each does. */

@@ -14,6 +14,8 @@ const PROJECTS = [
   ['bun', 'sqlite'],
   ['deno', 'redis'],
   ['deno', 'sqlite'],
+  ['vercel', 'redis'],
+  ['netlify', 'redis'],
 ] as const
 
 /** Makes a project in a folder of the checkout; resolves with its files. */
@@ -37,7 +39,7 @@ async function complaints(folder: Folder, files: Readonly<Record<string, string>
   const paths = Object.fromEntries(sources.map(([name, [file]]) => [name, [join(ROOT, file)]]))
   const config = files['tsconfig.json'] ? './tsconfig.json' : join(ROOT, 'tsconfig.json')
   await Bun.write(join(path, 'deno.d.ts'), 'declare const Deno: { env: { get(name: string): string | undefined } }')
-  const include = Object.keys(files).filter((file) => file.endsWith('.ts'))
+  const include = Object.keys(files).filter((file) => /\.m?ts$/.test(file))
   const test = { extends: config, compilerOptions: { paths }, include: [...include, 'deno.d.ts'] }
   await Bun.write(join(path, 'tsconfig.test.json'), JSON.stringify(test))
   const compiler = [process.execPath, join(ROOT, 'node_modules/typescript/lib/tsc.js'), '-p', 'tsconfig.test.json']
@@ -55,7 +57,7 @@ describe.each(PROJECTS)('tq init --runtime %s --broker %s', (runtime, broker) =>
     expect(Object.keys(files)).toContain('tq.config.ts')
     for (const [file, text] of Object.entries(files)) {
       if (file.endsWith('.json')) expect(JSON.parse(text)).toBeObject()
-      if (file.endsWith('.toml')) expect(Bun.TOML.parse(text)).toMatchObject({ name: 'my-app' })
+      if (file.endsWith('.toml')) expect(Bun.TOML.parse(text)).toBeObject()
       expect([file, text.endsWith('\n'), /undefined|\[object/.test(text)]).toEqual([file, true, false])
     }
   })
@@ -68,11 +70,11 @@ describe.each(PROJECTS)('tq init --runtime %s --broker %s', (runtime, broker) =>
     const supervised = ['deploy/tq@.service', 'deploy/supervisord.conf', 'Dockerfile'].map((file) => files[file] ?? '')
     const commands = supervised.flatMap((text) => text.match(/^(?:ExecStart=|command=|ENTRYPOINT ).*/gm) ?? [])
     expect(commands.filter((line) => /npx|npm run|bunx/.test(line))).toEqual([])
-    expect(commands.length).toBe(runtime === 'cloudflare' ? 0 : 4)
+    expect(commands.length).toBe(['node', 'bun', 'deno'].includes(runtime) ? 4 : 0)
   })
 })
 
-test.each(['cloudflare', 'node', 'bun', 'deno'])(
+test.each(['cloudflare', 'node', 'bun', 'deno', 'vercel', 'netlify'])(
   'the TypeScript for %s compiles',
   async (runtime) => {
     await using folder = await createFolder()
@@ -133,6 +135,7 @@ test('files that are none of ours do not stand in the way', async () => {
 
 test.each([
   [['--runtime', 'cloudflare', '--broker', 'sqlite'], 'pass --broker redis, or --runtime node'],
+  [['--runtime', 'vercel', '--broker', 'sqlite'], 'expected a broker that vercel can use, got sqlite'],
   [['--runtime', 'cloudfare'], 'did you mean cloudflare?'],
   [['--runtime', 'node', '--broker', 'postgres'], 'expected --broker to be one of redis, sqlite'],
   [['--runtime', 'node'], 'expected --broker, got none: one of redis, sqlite'],

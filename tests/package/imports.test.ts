@@ -27,9 +27,10 @@ const PACKAGES: Record<string, readonly RegExp[]> = {
   uuid: [/^src\//, /^scheduler\//, /^cli\//],
   leven: [/^src\//, /^cli\//],
   '@standard-schema/spec': [/^src\//],
-  // In the text of what `tq init` writes.
-  'tq-edge': [/^cli\/init\//],
 }
+
+/** There, what is between backticks is what `tq init` writes: programs that import on their own behalf. */
+const WRITTEN = 'cli/init/'
 
 interface Import {
   readonly file: string
@@ -38,7 +39,8 @@ interface Import {
 
 /** By text, not by a transpiler: that would drop imports of types. */
 function importsOf(file: string, text: string): Import[] {
-  const code = text.replace(/\/\*[\s\S]*?\*\//g, '')
+  const commentless = text.replace(/\/\*[\s\S]*?\*\//g, '')
+  const code = file.startsWith(WRITTEN) ? commentless.replace(/`(?:\\.|[^`\\])*`/g, '``') : commentless
   const matches = code.matchAll(
     /(?:^|\n)\s*(?:import|export)\b[^'"\n]*?(?:\{[^}]*\}[^'"\n]*?)?from\s*['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]|(?:^|\n)import\s*['"]([^'"]+)['"]/g,
   )
