@@ -3,6 +3,7 @@ import { type Commands, main } from './main.ts'
 import { flushed } from './print.ts'
 
 const commands: Commands = {
+  init: () => import('./commands/init.ts'),
   dev: () => import('./commands/dev.ts'),
   serve: () => import('./commands/serve.ts'),
   work: () => import('./commands/work.ts'),

@@ -1,10 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs'
 import { toError } from '../src/errors.ts'
 import type { Command } from './command.ts'
 import { UsageError } from './errors.ts'
 import { exitCodeOf, MISUSED, OK } from './exit.ts'
 import { didYouMean } from './flags.ts'
 import { printHelp, printOverview } from './help.ts'
+import { ownPackage } from './package.ts'
 import { printError, printLine } from './print.ts'
 
 /** From each command's name to what loads it. */
@@ -70,11 +70,7 @@ function asUsageError(error: Error): Error {
   return error.name === 'CLIError' ? new UsageError(error.message, { cause: error }) : error
 }
 
-/** package.json is one level up from the sources, two from what is built. */
 function version(): number {
-  const file = [new URL('../package.json', import.meta.url), new URL('../../package.json', import.meta.url)].find(
-    (url) => existsSync(url),
-  )
-  printLine(file ? String(JSON.parse(readFileSync(file, 'utf8')).version) : 'unknown')
+  printLine(ownPackage().version)
   return OK
 }

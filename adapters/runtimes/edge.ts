@@ -1,10 +1,9 @@
 import { deploySchedules, type TickReport, tick } from '../../scheduler/index.ts'
 import type { App } from '../../src/app.ts'
 import type { Broker } from '../../src/broker.ts'
-import { isTqError, toError } from '../../src/errors.ts'
 import type { OnEvent } from '../../src/events.ts'
 import { createApi, type Tokens } from '../../src/http/index.ts'
-import { misconfigured } from '../../src/http/problem.ts'
+import { withProblems } from '../../src/http/problem.ts'
 import { type DrainOptions, type DrainReport, drain } from '../../src/worker/drain.ts'
 import { edgeBroker, tokensOf, type Variables } from './variables.ts'
 
@@ -42,13 +41,18 @@ export interface Edge {
 
 /** A trigger comes each minute and may come late: what falls due until the one after it is enqueued with its time. */
 const AHEAD_MS = 90_000
-/** Longer than a minute's trigger would overlap with the next one. */
-const CRON_LIMITS: DrainLimits = { budgetMs: 50_000, stay: true }
-/** Platforms let work go on for so long after the answer. */
-const KICK_LIMITS: DrainLimits = { budgetMs: 25_000 }
+
+/** What drains may take on a platform, where nobody says otherwise. */
+export interface PlatformLimits {
+  readonly cron: DrainLimits
+  readonly kick: DrainLimits
+}
+
+/** Longer than a minute's trigger would overlap with the next one; and for so long work may go on after the answer. */
+const LIMITS: PlatformLimits = { cron: { budgetMs: 50_000, stay: true }, kick: { budgetMs: 25_000 } }
 
 /** One instance serves many invocations, one after another and at once: what it has made it keeps. */
-export function createEdge(app: App, options: EdgeOptions = {}): Edge {
+export function createEdge(app: App, options: EdgeOptions = {}, platform: PlatformLimits = LIMITS): Edge {
   const { onEvent, kick = false } = options
   const told = onEvent ? { onEvent } : {}
   let broker: Broker | undefined
@@ -98,7 +102,7 @@ export function createEdge(app: App, options: EdgeOptions = {}): Edge {
     try {
       do {
         kicked = 'draining'
-        await drainFor(variables, { ...KICK_LIMITS, ...(kick === true ? {} : kick) })
+        await drainFor(variables, { ...platform.kick, ...(kick === true ? {} : kick) })
       } while (isKickedAgain())
     } finally {
       kicked = 'no'
@@ -110,24 +114,24 @@ export function createEdge(app: App, options: EdgeOptions = {}): Edge {
   }
 
   return {
-    async fetch(request, variables, waitUntil) {
-      try {
+    fetch: (request, variables, waitUntil) =>
+      withProblems(async () => {
         const response = await apiFor(variables).fetch(request)
         if (kick !== false && hasTakenJobs(request, response)) waitUntil(drainSoon(variables))
         return response
-      } catch (thrown) {
-        const error = toError(thrown)
-        if (!isTqError(error, 'InvalidOption')) throw error
-        return misconfigured(error)
-      }
-    },
+      }),
 
     async cron(variables) {
       const { fired, nextAtMs } = await fire(variables)
-      const limits = options.drain === false ? null : { ...CRON_LIMITS, ...options.drain }
+      const limits = options.drain === false ? null : { ...platform.cron, ...options.drain }
       return { fired, nextTickAtMs: nextAtMs, drained: limits && (await drainFor(variables, limits)) }
     },
   }
+}
+
+/** For a platform without `waitUntil`: a drain after the answer tells of its errors by events, and must not end the process. */
+export function goOn(work: Promise<unknown>): void {
+  work.catch(() => {})
 }
 
 /** By the statuses of the routes that enqueue. */

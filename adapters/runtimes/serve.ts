@@ -1,5 +1,5 @@
 import type { App } from '../../src/app.ts'
-import { createEdge, type Edge, type EdgeOptions } from './edge.ts'
+import { createEdge, type Edge, type EdgeOptions, goOn } from './edge.ts'
 import { type Listening, listen } from './listen.ts'
 import type { Variables } from './variables.ts'
 
@@ -14,8 +14,6 @@ export interface ServeOptions extends EdgeOptions {
 export async function serveEdge(app: App, variables: Variables, options: ServeOptions): Promise<Listening & Edge> {
   const { port = 8787, hostname = '127.0.0.1', ...given } = options
   const edge = createEdge(app, given)
-  // A drain after the answer tells of its errors by events; it must not end the server.
-  const goOn = (work: Promise<unknown>) => void work.catch(() => {})
   const listening = await listen((request) => edge.fetch(request, variables, goOn), { port, hostname })
   return { ...listening, ...edge }
 }

@@ -12,6 +12,11 @@ const REDIS_NAMES = [
   ['KV_REST_API_URL', 'KV_REST_API_TOKEN'],
 ] as const
 
+/** The process's own, where there is such a thing. */
+export function environment(): Variables {
+  return (globalThis as { process?: { env?: Variables } }).process?.env ?? {}
+}
+
 /** The text of a variable; undefined when it is not set. Throws `InvalidOption` for a binding that is no text. */
 export function variable(variables: Variables, name: string): string | undefined {
   const value = variables[name]

@@ -15,14 +15,22 @@ export function guard(tokens: Tokens): MiddlewareHandler {
 }
 
 function requireToken(tokens: readonly string[]): MiddlewareHandler {
+  const check = createTokenCheck(tokens)
+  return async (c, next) => {
+    await check(c.req.header('Authorization'))
+    return next()
+  }
+}
+
+/** Throws `RefusedRequest` for an `Authorization` header that carries none of the tokens. */
+export function createTokenCheck(tokens: readonly string[]): (header: string | null | undefined) => Promise<void> {
   // Made at the first request: some edge runtimes do no work before one.
   let digests: readonly Uint8Array[] | undefined
-  return async (c, next) => {
-    const token = CREDENTIALS.exec(c.req.header('Authorization') ?? '')?.[1]
+  return async (header) => {
+    const token = CREDENTIALS.exec(header ?? '')?.[1]
     if (token === undefined) throw unauthorized('none', '')
     digests ??= await Promise.all(tokens.map(sha256))
     if (!isAmong(await sha256(token), digests)) throw unauthorized('one that is not known', ', error="invalid_token"')
-    return next()
   }
 }
 

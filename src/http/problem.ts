@@ -147,9 +147,16 @@ function under(prefix: string, { path, message }: InputIssue): InputIssue {
   return { path: [prefix, path].filter(Boolean).join('.').slice(0, MAX_PATH_CHARS), message }
 }
 
-/** For an entry that could not even make its API: the setting is named, no value is. */
-export function misconfigured(error: Error): Response {
-  return problemResponse(refusal('misconfigured', error.message))
+/** For an entry, which may lack what its API needs: answers for a setting, and for a caller that is refused. Throws the rest. */
+export async function withProblems(answer: () => Promise<Response>): Promise<Response> {
+  try {
+    return await answer()
+  } catch (thrown) {
+    const error = toError(thrown)
+    if (error instanceof RefusedRequest) return problemResponse(error)
+    if (isTqError(error, 'InvalidOption')) return problemResponse(refusal('misconfigured', error.message))
+    throw error
+  }
 }
 
 export function problemResponse({ problem, headers }: RefusedRequest): Response {

@@ -1,8 +1,9 @@
 /** What each step costs on Redis, counted by the server, against the model that `tq cost` prints and the design's budget. */
 import { afterAll, expect, test } from 'bun:test'
-import { createWorker, defineApp, defineTask, type Schedule } from 'tq-edge'
+import { type Broker, createWorker, defineApp, defineTask, type Schedule } from 'tq-edge'
 import { createBeat, deploySchedules, every, type TickReport, tick } from 'tq-edge/scheduler'
 import { STEP_COMMANDS } from '../../adapters/brokers/redis/cost.ts'
+import { createEdge, type Edge } from '../../adapters/runtimes/edge.ts'
 import type { ClaimedJob } from '../../src/broker.ts'
 import { HOUR_MS, job, jobs, lane, succeed, type TestLane } from '../contract/verbs.ts'
 import { createVirtualClock } from '../support/clock.ts'
@@ -26,6 +27,8 @@ const BUDGET: Record<keyof typeof STEP_COMMANDS, number> = {
   tick: 16,
   tickMany: 20,
   lookAhead: 6,
+  idleCron: 11,
+  firstCron: 9,
 }
 
 function counts(name: string, run: (meter: Meter) => Promise<void>): void {
@@ -322,4 +325,47 @@ counts('a tick, with the looks before and after it', async (redis) => {
   const counted = await countBeat(redis, [every('often', '1m', { task: tiny })], 10)
   expect(counted.by.hset).toBe(10)
   expectAtMost(10 * (STEP_COMMANDS.tick + STEP_COMMANDS.idleBeatMinute), counted)
+})
+
+const TOKEN = 'a-token-for-tests'
+
+/** An instance of an edge with a schedule that is not due, on a broker whose scripts are there already. */
+async function anInstance({ broker }: Bench): Promise<Edge> {
+  await broker.prune()
+  const schedules = [every('later', '4w', { task: tiny })]
+  const options = { broker: (): Broker => broker, tokens: () => [TOKEN], kick: true }
+  return createEdge(defineApp({ tasks: [tiny], schedules }), options)
+}
+
+counts('a cron trigger that finds nothing, and the first one of an instance', async (redis) => {
+  const bench = redis.open({ subscribe: false })
+  const [first, second] = [await anInstance(bench), await anInstance(bench)]
+  await first.cron({})
+  expectAtMost(STEP_COMMANDS.idleCron, await redis.count(() => first.cron({})))
+  expectAtMost(STEP_COMMANDS.idleCron + STEP_COMMANDS.firstCron, await redis.count(() => second.cron({})))
+})
+
+counts('a cron trigger that runs what it finds: an exchange more for each fifty jobs', async (redis) => {
+  const bench = redis.open({ subscribe: false })
+  const edge = await anInstance(bench)
+  await edge.cron({})
+  for (const size of [1, 50, 200]) {
+    await bench.broker.enqueue(jobs(size, `of-${size}`))
+    const exchanges = Math.ceil(size / 50)
+    expectAtMost(STEP_COMMANDS.idleCron + exchanges * STEP_COMMANDS.exchange, await redis.count(() => edge.cron({})))
+  }
+})
+
+counts('a job that a request brings and that is run right after the answer', async (redis) => {
+  const bench = redis.open({ subscribe: false })
+  const edge = await anInstance(bench)
+  async function take(): Promise<void> {
+    const headers = { Authorization: `Bearer ${TOKEN}` }
+    const request = new Request('http://edge.test/v1/tasks/digest', { method: 'POST', headers, body: 'null' })
+    const background: Promise<unknown>[] = []
+    expect((await edge.fetch(request, {}, (work) => background.push(work))).status).toBe(202)
+    await Promise.all(background)
+  }
+  await take()
+  expectAtMost(STEP_COMMANDS.jobAlone, await redis.count(take))
 })

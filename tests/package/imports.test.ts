@@ -29,6 +29,9 @@ const PACKAGES: Record<string, readonly RegExp[]> = {
   '@standard-schema/spec': [/^src\//],
 }
 
+/** There, what is between backticks is what `tq init` writes: programs that import on their own behalf. */
+const WRITTEN = 'cli/init/'
+
 interface Import {
   readonly file: string
   readonly specifier: string
@@ -36,7 +39,8 @@ interface Import {
 
 /** By text, not by a transpiler: that would drop imports of types. */
 function importsOf(file: string, text: string): Import[] {
-  const code = text.replace(/\/\*[\s\S]*?\*\//g, '')
+  const commentless = text.replace(/\/\*[\s\S]*?\*\//g, '')
+  const code = file.startsWith(WRITTEN) ? commentless.replace(/`(?:\\.|[^`\\])*`/g, '``') : commentless
   const matches = code.matchAll(
     /(?:^|\n)\s*(?:import|export)\b[^'"\n]*?(?:\{[^}]*\}[^'"\n]*?)?from\s*['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]|(?:^|\n)import\s*['"]([^'"]+)['"]/g,
   )

@@ -43,8 +43,12 @@ export async function runOrThrow(command: readonly string[], options: RunOptions
 export interface Started extends AsyncDisposable {
   /** What it printed when it was ready: the first group of the pattern. */
   readonly line: string
+  /** What it has printed on stdout so far. */
+  printed(): string
   /** Asks it to end, and resolves with its exit code. */
   stop(): Promise<number>
+  /** Ends it and all that it has started, unasked: `kill -9`. */
+  kill(): Promise<void>
 }
 
 const GRACE_MS = 10_000
@@ -61,13 +65,20 @@ export async function start(
 ): Promise<Started> {
   const child = spawn(command, options)
   const errors = new Response(child.stderr).text()
+  const output = follow(child.stdout, ready)
   return {
-    line: await firstMatch(child.stdout, ready).catch(async (text: string) => {
+    line: await output.match.catch(async (text: string) => {
       throw new Error(`expected "${command.join(' ')}" to get ready, got its end:\n${text}${await errors}`)
     }),
+    printed: output.text,
     stop: () => {
       child.kill('SIGTERM')
       return child.exited
+    },
+    async kill() {
+      // Some of them end with the first one, before it is their turn: that is no error.
+      Bun.spawnSync(['kill', '-9', ...[child.pid, ...startedBy(child.pid)].map(String)])
+      await child.exited
     },
     async [Symbol.asyncDispose]() {
       // Asked first: what is killed leaves behind what it has started.
@@ -79,20 +90,40 @@ export async function start(
   }
 }
 
-/** Reads on after it, or a full pipe would hold the program up. Rejects with the whole text when there is no match. */
-function firstMatch(output: ReadableStream<Uint8Array>, pattern: RegExp): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const decoder = new TextDecoder()
-    let text = ''
+interface Followed {
+  /** The first group of the pattern. Rejects with the whole text when there is no match. */
+  readonly match: Promise<string>
+  text(): string
+}
+
+/** Reads on after the match, or a full pipe would hold the program up. */
+function follow(output: ReadableStream<Uint8Array>, pattern: RegExp): Followed {
+  const decoder = new TextDecoder()
+  let text = ''
+  const match = new Promise<string>((resolve, reject) => {
+    let isFound = false
     const readAll = async () => {
       for await (const chunk of output) {
         text += decoder.decode(chunk, { stream: true })
-        const [, found] = pattern.exec(text) ?? []
-        if (found !== undefined) resolve(found)
+        const [, found] = isFound ? [] : (pattern.exec(text) ?? [])
+        if (found === undefined) continue
+        isFound = true
+        resolve(found)
       }
     }
     readAll().then(() => reject(text), reject)
   })
+  return { match, text: () => text }
+}
+
+/** The processes below one, by those that list them. */
+function startedBy(pid: number): number[] {
+  const children = Bun.spawnSync(['pgrep', '-P', String(pid)])
+    .stdout.toString()
+    .split('\n')
+    .filter(Boolean)
+    .map(Number)
+  return children.flatMap((child) => [child, ...startedBy(child)])
 }
 
 function spawn(command: readonly string[], { cwd, env }: RunOptions) {

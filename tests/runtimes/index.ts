@@ -8,6 +8,8 @@
 import { startRedisOrJs } from '../support/redis-server.ts'
 import { bun } from './on/bun.ts'
 import { deno } from './on/deno.ts'
+import { fleet } from './on/fleet.ts'
+import { functions } from './on/functions.ts'
 import { nodes } from './on/node.ts'
 import { contents } from './on/package.ts'
 import { compilers } from './on/typescript.ts'
@@ -17,7 +19,9 @@ import { startPages } from './pages.ts'
 import type { Outcome, Runtime, Site } from './runtime.ts'
 
 const [wanted = ''] = process.argv.slice(2)
-const RUNTIMES = [contents, ...compilers, bun, deno, ...nodes, workerd].filter(({ name }) => name.startsWith(wanted))
+const RUNTIMES = [contents, ...compilers, bun, deno, ...nodes, workerd, ...functions, fleet].filter(({ name }) =>
+  name.startsWith(wanted),
+)
 
 interface Totals {
   readonly name: string

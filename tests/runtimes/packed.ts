@@ -10,6 +10,8 @@ import { join } from 'node:path'
 import { runOrThrow } from './command.ts'
 
 export const ROOT: string = join(import.meta.dir, '../..')
+/** The CLI in the project, where a runtime is to start it by itself. */
+export const CLI = 'node_modules/tq-edge/dist/cli/index.js'
 /** Of the sources, at the same places in the project: what uses the package, not what is in it. */
 const COPIED = [
   'examples/anywhere',

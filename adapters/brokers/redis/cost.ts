@@ -31,6 +31,10 @@ export const STEP_COMMANDS = {
   tickMany: 18,
   /** More for a pass that looks ahead, for each 1,000 due times. */
   lookAhead: 6,
+  /** A cron trigger that finds nothing: the beat's look and a drain. */
+  idleCron: 11,
+  /** More for the first trigger of an instance, which deploys the app's schedules. */
+  firstCron: 9,
 } as const
 
 export interface Workload {

@@ -15,6 +15,7 @@ export const nodes: readonly Runtime[] = ['node20', 'node22', 'node24', 'node26'
     command: [path],
     loader,
     serve: [path, ...loader, 'examples/edge/node.ts'],
+    runtime: 'node',
     cli: ['npx', 'tq-edge'],
     // What npm itself has to say of its settings is no output of ours.
     env: { PATH: `${dirname(path)}:${process.env.PATH}`, npm_config_loglevel: 'error' },

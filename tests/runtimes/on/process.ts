@@ -1,6 +1,8 @@
 import { run, start } from '../command.ts'
+import { CLI } from '../packed.ts'
 import { expectEqual, type Outcome, outcomeOf, type Runtime, type Site } from '../runtime.ts'
 import { TOKEN, takesJobs } from './edge.ts'
+import { initCases } from './init.ts'
 
 export interface ProcessRuntime {
   /** As in `node 24.21.0`. */
@@ -11,6 +13,8 @@ export interface ProcessRuntime {
   readonly loader?: readonly string[]
   /** What serves the app by the entry for this runtime. */
   readonly serve: readonly string[]
+  /** What `tq init` calls it. */
+  readonly runtime: string
   /** What a user types to run the CLI of the package in the current folder. */
   readonly cli: readonly string[]
   readonly env?: Readonly<Record<string, string>>
@@ -18,11 +22,19 @@ export interface ProcessRuntime {
 }
 
 const MAIN = 'tests/runtimes/project/main.ts'
-const CLI = 'node_modules/tq-edge/dist/cli/index.js'
 const APP = ['--app', 'examples/anywhere']
 
 /** A runtime that is started as a process: the gateway, the cases on both brokers, and the CLI by the package's name. */
-export function onProcess({ name, command, loader = [], serve, cli, env, hasSqlite }: ProcessRuntime): Runtime {
+export function onProcess({
+  name,
+  command,
+  loader = [],
+  serve,
+  runtime,
+  cli,
+  env,
+  hasSqlite,
+}: ProcessRuntime): Runtime {
   const id = name.replace(/\W/g, '-')
 
   async function check({ packed, redisUrl, pagesUrl }: Site): Promise<readonly Outcome[]> {
@@ -70,6 +82,7 @@ export function onProcess({ name, command, loader = [], serve, cli, env, hasSqli
         await tq('work', '--burst', ...APP)
         expectEqual(JSON.parse(await tq('result', jobId)).slice(0, 8), 'ba7816bf')
       }),
+      ...(await initCases({ packed, id, runtime, cli, env, redis, hasSqlite })),
       await outcomeOf('cli: the gateway ends when asked to', async () => expectEqual(await gateway.stop(), 0)),
     ]
   }

@@ -3,10 +3,11 @@ import { join } from 'node:path'
 import { installed } from '../../support/runtimes.ts'
 import { bundle } from '../bundle.ts'
 import { runOrThrow, type Started, start } from '../command.ts'
+import { CLI, type Packed } from '../packed.ts'
 import { expectEqual, type Outcome, outcomeOf, type Runtime, type Site } from '../runtime.ts'
-import { TOKEN, takesJobs } from './edge.ts'
+import { GREET, TOKEN, takesJobs } from './edge.ts'
+import { initProject, typesHold } from './init.ts'
 
-const CLI = [process.execPath, 'node_modules/tq-edge/dist/cli/index.js']
 const NODE = installed('node22/bin/node')
 /** `npx wrangler dev`, in a folder of its own and without a word to anybody. */
 const WRANGLER = [
@@ -30,14 +31,14 @@ export const workerd: Runtime = {
 
 async function check({ packed, redisUrl, pagesUrl }: Site): Promise<readonly Outcome[]> {
   const project = packed.path
-  await using gateway = await start([...CLI, 'gateway', '--redis', redisUrl, '--port', '0', '--json'], {
+  await using gateway = await start([process.execPath, CLI, 'gateway', '--redis', redisUrl, '--port', '0', '--json'], {
     cwd: project,
     env: { TQ_GATEWAY_TOKENS: TOKEN },
   })
   const { url } = JSON.parse(gateway.line) as { url: string }
   const redis = { UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: TOKEN }
   const workElsewhere = () =>
-    runOrThrow([...CLI, 'work', '--burst', '--app', 'examples/anywhere'], { cwd: project, env: redis })
+    runOrThrow([process.execPath, CLI, 'work', '--burst', '--app', 'examples/anywhere'], { cwd: project, env: redis })
   return [
     ...(await conformance(project, { ...redis, TQ_TOKENS: TOKEN, TQ_PREFIX: 'workerd', PAGES_URL: pagesUrl })),
     await outcomeOf('miniflare: a job that the edge takes alone runs elsewhere', async () => {
@@ -46,6 +47,7 @@ async function check({ packed, redisUrl, pagesUrl }: Site): Promise<readonly Out
       await takesJobs(worker.line, workElsewhere)
     }),
     ...(await edge(project, redis)),
+    ...(await initCases(packed, { ...redis, TQ_PREFIX: 'init', TQ_TOKENS: TOKEN })),
   ]
 }
 
@@ -90,7 +92,40 @@ async function edge(project: string, redis: Bindings): Promise<readonly Outcome[
   ]
 }
 
-async function serve(project: string, name: string, entry: string, bindings: Bindings): Promise<Started> {
+/** What `tq init` writes for Cloudflare, under the names and with the settings that it writes. */
+async function initCases(packed: Packed, variables: Bindings): Promise<readonly Outcome[]> {
+  let path = ''
+  return [
+    await outcomeOf('init: a project is written, and installs', async () => {
+      path = await initProject({
+        packed,
+        cli: [process.execPath, CLI],
+        runtime: 'cloudflare',
+        broker: 'redis',
+        variables,
+        name: 'init-worker',
+      })
+    }),
+    await outcomeOf('init: its types hold', () => typesHold(path)),
+    await outcomeOf('init: miniflare: a job that is taken runs right after the answer', async () => {
+      await using worker = await serve(path, 'init', 'worker.ts', variables)
+      await takesJobs(worker.line, undefined, GREET)
+    }),
+    await outcomeOf(
+      'init: wrangler dev: the Worker takes jobs, with what .env says, and its cron trigger runs',
+      async () => {
+        const env = { HOME: path, WRANGLER_SEND_METRICS: 'false', CI: 'true' }
+        await using wrangler = await start(WRANGLER, { cwd: path, env, ready: /Ready on (\S+)/ })
+        await takesJobs(wrangler.line, undefined, GREET)
+        const triggered = await fetch(`${wrangler.line}/__scheduled?cron=*+*+*+*+*`)
+        expectEqual([triggered.status, await triggered.text()], [200, 'Ran scheduled event'])
+      },
+    ),
+  ]
+}
+
+/** Bundles a module of the project, and serves it by miniflare. */
+export async function serve(project: string, name: string, entry: string, bindings: Bindings): Promise<Started> {
   await bundle(project, name, `export { default } from './${entry}'`)
   const host = [NODE, join(import.meta.dir, '..', 'miniflare.ts'), installed('miniflare/dist/src/index.js')]
   return start([...host, join(project, `${name}.js`), JSON.stringify(bindings)], { cwd: project })

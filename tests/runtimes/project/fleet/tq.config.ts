@@ -1,0 +1,4 @@
+/** The member that `tq work` is. */
+import { fleetApp } from './app.ts'
+
+export default fleetApp(process.env.MEMBER ?? 'unnamed')
