@@ -1,10 +1,12 @@
 import { deploySchedules, type TickReport, tick } from '../../scheduler/index.ts'
 import type { App } from '../../src/app.ts'
 import type { Broker } from '../../src/broker.ts'
+import { type Clock, systemClock } from '../../src/clock.ts'
 import type { OnEvent } from '../../src/events.ts'
 import { createApi, type Tokens } from '../../src/http/index.ts'
 import { withProblems } from '../../src/http/problem.ts'
 import { type DrainOptions, type DrainReport, drain } from '../../src/worker/drain.ts'
+import { createKicks, type KickAgain } from './kicks.ts'
 import { edgeBroker, tokensOf, type Variables } from './variables.ts'
 
 /** What a drain may take here: how long, how many requests, how many jobs at once, of which queues. */
@@ -19,8 +21,14 @@ export interface EdgeOptions {
   readonly drain?: DrainLimits | false
   /** Drains as well right after a job has been taken, so that it need not wait for the next cron trigger. Default false. */
   readonly kick?: DrainLimits | boolean
+  /**
+   * Has a drain that leaves work behind ask for the next one, in an invocation of its own. Needs `TQ_KICK_SECRET`. Default: what is
+   * left waits for the next cron trigger or kick.
+   */
+  readonly kickAgain?: KickAgain
   /** The app's version as a time, such as when it was built. Default: when this instance was started, by the broker's clock. */
   readonly stampMs?: number | ((variables: Variables) => number | undefined)
+  readonly clock?: Clock
   readonly onEvent?: OnEvent
 }
 
@@ -50,12 +58,15 @@ const LIMITS: PlatformLimits = { cron: { budgetMs: 50_000, stay: true }, kick: {
 
 /** One instance serves many invocations, one after another and at once: what it has made it keeps. */
 export function createEdge(app: App, options: EdgeOptions = {}, platform: PlatformLimits = LIMITS): Edge {
-  const { onEvent, kick = false } = options
-  const told = onEvent ? { onEvent } : {}
+  const { onEvent, kick = false, kickAgain, clock = systemClock } = options
+  const told = onEvent ? { onEvent, clock } : { clock }
+  const kicks = createKicks({ kickAgain, clock, onEvent })
   let broker: Broker | undefined
   let api: ReturnType<typeof createApi> | undefined
   let deployed = false
-  let kicked: 'no' | 'draining' | 'again' = 'no'
+  let isDraining = false
+  /** The most in a row among those who want a drain; null when nobody does. */
+  let wanted: number | null = null
 
   function brokerFor(variables: Variables): Broker {
     broker ??= (options.broker ?? edgeBroker)(variables)
@@ -87,41 +98,53 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
   }
 
   function drainFor(variables: Variables, limits: DrainLimits): Promise<DrainReport> {
-    return drain(app, { ...limits, broker: brokerFor(variables), ...told })
+    return drain(app, { ...told, ...limits, broker: brokerFor(variables) })
   }
 
   /** One at a time in an instance: whoever comes meanwhile has it look once more at the end. */
-  async function drainSoon(variables: Variables): Promise<void> {
-    if (kicked !== 'no') {
-      kicked = 'again'
-      return
-    }
+  async function drainSoon(variables: Variables, inARow = 0): Promise<void> {
+    wanted = Math.max(wanted ?? 0, inARow)
+    if (isDraining) return
+    isDraining = true
+    const limits = { ...platform.kick, ...(typeof kick === 'object' ? kick : {}) }
+    let last: { readonly report: DrainReport; readonly inARow: number } | undefined
     try {
-      do {
-        kicked = 'draining'
-        await drainFor(variables, { ...platform.kick, ...(kick === true ? {} : kick) })
-      } while (isKickedAgain())
+      for (let row = takeWanted(); row !== null; row = takeWanted())
+        last = { report: await drainFor(variables, limits), inARow: row }
     } finally {
-      kicked = 'no'
+      isDraining = false
+      wanted = null
     }
+    // Now that another call may drain here: one that comes to this very instance is not to find it busy.
+    if (last) await kicks.again(last.report, variables, last.inARow)
   }
 
-  function isKickedAgain(): boolean {
-    return kicked === 'again'
+  function takeWanted(): number | null {
+    const row = wanted
+    wanted = null
+    return row
   }
 
   return {
     fetch: (request, variables, waitUntil) =>
       withProblems(async () => {
+        const inARow = await kicks.read(request, variables)
+        if (inARow !== null) {
+          waitUntil(drainSoon(variables, inARow))
+          return Response.json({ state: 'draining' }, { status: 202 })
+        }
         const response = await apiFor(variables).fetch(request)
         if (kick !== false && hasTakenJobs(request, response)) waitUntil(drainSoon(variables))
         return response
       }),
 
     async cron(variables) {
+      kicks.check(variables)
       const { fired, nextAtMs } = await fire(variables)
       const limits = options.drain === false ? null : { ...platform.cron, ...options.drain }
-      return { fired, nextTickAtMs: nextAtMs, drained: limits && (await drainFor(variables, limits)) }
+      const drained = limits && (await drainFor(variables, limits))
+      if (drained) await kicks.again(drained, variables, 0)
+      return { fired, nextTickAtMs: nextAtMs, drained }
     },
   }
 }

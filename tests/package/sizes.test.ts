@@ -5,21 +5,21 @@ import { entries, ROOT } from './entries.ts'
 
 /** Most bytes of our own code in each entry, minified and gzipped, without dependencies. */
 const MAX_GZIP_BYTES: Record<string, number> = {
-  '.': 14_000, // client, worker and drain together
-  './client': 5_300,
+  '.': 14_600, // client, worker and drain together
+  './client': 6_000, // 0.8 kB of it are kicks
   './http': 10_200, // 5.2 kB of it are the client, its errors and the job's code
   './scheduler': 5_500,
   './brokers/redis': 20_500, // 14 kB of it are Lua
   './gateway': 12_000,
   './brokers/sqlite': 11_800,
   // The whole of an edge app: producer, drain, beat and Redis.
-  './cloudflare': 41_000,
-  './deno': 41_800,
-  './bun': 41_500,
-  './node': 41_500,
-  './vercel': 41_500,
-  './netlify': 41_500,
-  './fetch': 41_500,
+  './cloudflare': 41_600,
+  './deno': 42_200,
+  './bun': 42_000,
+  './node': 42_000,
+  './vercel': 41_600,
+  './netlify': 41_600,
+  './fetch': 41_600,
 }
 
 async function gzipBytes(file: string): Promise<number> {

@@ -5,7 +5,7 @@ import { bundle } from '../bundle.ts'
 import { runOrThrow, type Started, start } from '../command.ts'
 import { CLI } from '../packed.ts'
 import { expectEqual, type Outcome, outcomeOf, type Runtime, type Site } from '../runtime.ts'
-import { TOKEN, takesJobs } from './edge.ts'
+import { KICK_SECRET, kick, TOKEN, takesJobs } from './edge.ts'
 
 const NODE = installed('node22/bin/node')
 /** `npx wrangler dev`, in a folder of its own and without a word to anybody. */
@@ -36,10 +36,11 @@ async function check({ packed, redisUrl, pagesUrl }: Site): Promise<readonly Out
   })
   const { url } = JSON.parse(gateway.line) as { url: string }
   const redis = { UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: TOKEN }
+  const own = { TQ_TOKENS: TOKEN, TQ_KICK_SECRET: KICK_SECRET, TQ_PREFIX: 'workerd', PAGES_URL: pagesUrl }
   const workElsewhere = () =>
     runOrThrow([process.execPath, CLI, 'work', '--burst', '--app', 'examples/anywhere'], { cwd: project, env: redis })
   return [
-    ...(await conformance(project, { ...redis, TQ_TOKENS: TOKEN, TQ_PREFIX: 'workerd', PAGES_URL: pagesUrl })),
+    ...(await conformance(project, { ...redis, ...own })),
     await outcomeOf('miniflare: a job that the edge takes alone runs elsewhere', async () => {
       const bindings = { ...redis, TQ_TOKENS: TOKEN }
       await using worker = await serve(project, 'edge-producer', 'examples/edge-producer/worker.ts', bindings)
@@ -59,7 +60,10 @@ async function conformance(project: string, bindings: Bindings): Promise<readonl
       expectEqual([response.status, await response.text()], [200, 'ok'])
     }),
   )
-  return [...outcomes.map((outcome) => ({ ...outcome, name: `redis: ${outcome.name}` })), scheduled]
+  const kicked = await outcomeOf('miniflare: fetch takes a job, a signed kick runs it', () =>
+    takesJobs(worker.line, () => kick(worker.line)),
+  )
+  return [...outcomes.map((outcome) => ({ ...outcome, name: `redis: ${outcome.name}` })), scheduled, kicked]
 }
 
 /** The app as `wrangler.toml` deploys it: producer, beat and drain in one Worker. */
