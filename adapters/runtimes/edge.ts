@@ -53,8 +53,12 @@ export interface PlatformLimits {
   readonly kick: DrainLimits
 }
 
-/** Longer than a minute's trigger would overlap with the next one; and for so long work may go on after the answer. */
-const LIMITS: PlatformLimits = { cron: { budgetMs: 50_000, stay: true }, kick: { budgetMs: 25_000 } }
+/** Platforms let work go on for so long after the answer, and a little longer. */
+const KICK_BUDGET_MS = 25_000
+/** In less no drain gets anywhere: its jobs wait for the next one. */
+const MIN_BUDGET_MS = 1_000
+/** Longer than a minute's trigger would overlap with the next one. */
+const LIMITS: PlatformLimits = { cron: { budgetMs: 50_000, stay: true }, kick: { budgetMs: KICK_BUDGET_MS } }
 
 /** One instance serves many invocations, one after another and at once: what it has made it keeps. */
 export function createEdge(app: App, options: EdgeOptions = {}, platform: PlatformLimits = LIMITS): Edge {
@@ -64,9 +68,11 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
   let broker: Broker | undefined
   let api: ReturnType<typeof createApi> | undefined
   let deployed = false
-  let isDraining = false
-  /** The most in a row among those who want a drain; null when nobody does. */
-  let wanted: number | null = null
+  let draining: Promise<unknown> = Promise.resolve()
+  let drainsUntilMs = 0
+  /** How many drains were asked for so far, and the most in a row among those that have not begun. */
+  let asked = 0
+  let mostInARow = 0
 
   function brokerFor(variables: Variables): Broker {
     broker ??= (options.broker ?? edgeBroker)(variables)
@@ -101,28 +107,21 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
     return drain(app, { ...told, ...limits, broker: brokerFor(variables) })
   }
 
-  /** One at a time in an instance: whoever comes meanwhile has it look once more at the end. */
+  /** One at a time in an instance, and one more for those who come meanwhile: the last of them has the most of its time left. */
   async function drainSoon(variables: Variables, inARow = 0): Promise<void> {
-    wanted = Math.max(wanted ?? 0, inARow)
-    if (isDraining) return
-    isDraining = true
     const limits = { ...platform.kick, ...(typeof kick === 'object' ? kick : {}) }
-    let last: { readonly report: DrainReport; readonly inARow: number } | undefined
-    try {
-      for (let row = takeWanted(); row !== null; row = takeWanted())
-        last = { report: await drainFor(variables, limits), inARow: row }
-    } finally {
-      isDraining = false
-      wanted = null
-    }
-    // Now that another call may drain here: one that comes to this very instance is not to find it busy.
-    if (last) await kicks.again(last.report, variables, last.inARow)
-  }
-
-  function takeWanted(): number | null {
-    const row = wanted
-    wanted = null
-    return row
+    const startedMs = clock.monotonic()
+    const own = ++asked
+    mostInARow = Math.max(mostInARow, inARow)
+    await endOf(draining, clock, drainsUntilMs - startedMs)
+    const budgetMs = (limits.budgetMs ?? KICK_BUDGET_MS) - (clock.monotonic() - startedMs)
+    if (own !== asked || budgetMs < MIN_BUDGET_MS) return
+    const row = mostInARow
+    mostInARow = 0
+    const drained = drainFor(variables, { ...limits, budgetMs })
+    draining = drained.catch(() => {}) // Whoever waits for it is not told of its error: the invocation that drains is.
+    drainsUntilMs = clock.monotonic() + budgetMs
+    await kicks.again(await drained, variables, row)
   }
 
   return {
@@ -147,6 +146,17 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
       return { fired, nextTickAtMs: nextAtMs, drained }
     },
   }
+}
+
+/** Resolves also for work whose invocation the platform has ended: that never settles. */
+function endOf(work: Promise<unknown>, clock: Clock, withinMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = clock.after(Math.max(0, withinMs), resolve)
+    void work.then(() => {
+      cancel()
+      resolve()
+    })
+  })
 }
 
 /** For a platform without `waitUntil`: a drain after the answer tells of its errors by events, and must not end the process. */

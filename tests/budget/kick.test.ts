@@ -5,7 +5,7 @@ import { withKick } from 'tq-edge/client'
 import { STEP_COMMANDS } from '../../adapters/brokers/redis/cost.ts'
 import { createEdge } from '../../adapters/runtimes/edge.ts'
 import { job } from '../contract/verbs.ts'
-import { until } from '../support/until.ts'
+import { createTally } from '../support/tally.ts'
 import { type Meter, startMeter, whyNotCounted } from './meter.ts'
 
 const NOTHING = 10
@@ -32,8 +32,10 @@ async function check(redis: Meter): Promise<void> {
   await broker.remove(['warm'])
   const edge = createEdge(defineApp({ tasks: [tiny] }), { broker: () => broker })
   const kicks: Request[] = []
+  const kicked = createTally()
   const fetch = async (request: Request) => {
     kicks.push(request)
+    kicked.add()
     return new Response('', { status: 202 })
   }
   const producer = createClient({
@@ -45,7 +47,7 @@ async function check(redis: Meter): Promise<void> {
     const requests = Array.from({ length: count }, () => ({ task: 'digest' }))
     const { total } = await redis.count(async () => {
       await producer.enqueueMany(requests as never)
-      await until('a kick', () => kicks.length > before)
+      await kicked.reaches(before + 1)
     })
     return total
   }

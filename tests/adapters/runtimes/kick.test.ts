@@ -5,7 +5,7 @@ import { withKick } from 'tq-edge/client'
 import { createEdge, type EdgeOptions } from '../../../adapters/runtimes/edge.ts'
 import { KICK_HEADER, signKick } from '../../../src/kick.ts'
 import { createVirtualClock } from '../../support/clock.ts'
-import { until } from '../../support/until.ts'
+import { createTally } from '../../support/tally.ts'
 
 const SECRET = 'a-long-random-secret'
 const VARIABLES = { TQ_TOKENS: 'a-long-random-token', TQ_KICK_SECRET: SECRET }
@@ -23,9 +23,12 @@ function setUp(options: Partial<EdgeOptions> & { answers?: () => Promise<Respons
   const background: Promise<unknown>[] = []
   const kicks: Request[] = []
   const events: TqEvent[] = []
+  const answered = createTally()
+  const told = createTally()
   const fetch = (request: Request, variables: object = VARIABLES) => {
     kicks.push(request)
-    return answers ? answers() : edge.fetch(request, { ...variables }, (work) => void background.push(work))
+    const answer = answers ? answers() : edge.fetch(request, { ...variables }, (work) => void background.push(work))
+    return answer.finally(answered.add)
   }
   const kick = async ({ secret = SECRET, agoMs = 0, inARow = 0, variables = VARIABLES as object } = {}) => {
     const headers = { [KICK_HEADER]: await signKick(secret, clock.now() - agoMs, inARow) }
@@ -34,7 +37,10 @@ function setUp(options: Partial<EdgeOptions> & { answers?: () => Promise<Respons
   const settled = async () => {
     for (let at = 0; at < background.length; at++) await background[at]
   }
-  const onEvent = (event: TqEvent) => void events.push(event)
+  const onEvent = (event: TqEvent) => {
+    events.push(event)
+    told.add()
+  }
   const producer = createClient({
     broker: withKick(broker, { url: URL_OF_DRAIN, secret: SECRET, fetch, clock, onEvent }),
     clock,
@@ -45,6 +51,8 @@ function setUp(options: Partial<EdgeOptions> & { answers?: () => Promise<Respons
     edge,
     ran,
     kicks,
+    answered,
+    told,
     events,
     fetch,
     kick,
@@ -103,15 +111,15 @@ test('without a secret there is no such route, and a short one is no secret', as
 })
 
 test('jobs of a producer elsewhere run at once, with one kick per interval and one more for whoever came meanwhile', async () => {
-  const { producer, kicks, settled, ran, clock } = setUp()
+  const { producer, kicks, answered, settled, ran, clock } = setUp()
   await producer.enqueue('note', 'first')
-  await until('the first kick', () => kicks.length === 1)
+  await answered.reaches(1)
   await producer.enqueueMany(Array.from({ length: 5 }, (_, at) => ({ task: 'note', input: `more ${at}` })) as never)
   await producer.enqueue('note', 'last')
   await clock.advance(999)
   expect(kicks.length).toBe(1)
   await clock.advance(1)
-  await until('the second kick', () => kicks.length === 2)
+  await answered.reaches(2)
   await clock.advance(MINUTE_MS)
   await settled()
   expect([kicks.length, ran.length]).toEqual([2, 7])
@@ -129,9 +137,9 @@ test.each([
   ['refused', async () => new Response('', { status: 404 }), 'expected status 202, got 404'],
   ['lost', () => Promise.reject(new Error('no way there')), 'no way there'],
 ])('a kick that is %s fails no enqueue, and is told', async (_, answers, reason) => {
-  const { producer, events, kicks } = setUp({ answers })
+  const { producer, events, told, kicks } = setUp({ answers })
   expect((await producer.enqueue('note', 'hello')).created).toBe(true)
-  await until('an event', () => events.length > 0)
+  await told.reaches(1)
   expect([events, kicks.length]).toEqual([[{ kind: 'kick.failed', reason }], 1])
 })
 

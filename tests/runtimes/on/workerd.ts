@@ -73,9 +73,9 @@ async function edge(project: string, redis: Bindings): Promise<readonly Outcome[
   await Bun.write(join(project, '.dev.vars'), lines.join(''))
   const env = { HOME: project, WRANGLER_SEND_METRICS: 'false', CI: 'true' }
   return [
-    await outcomeOf('miniflare: a job that is taken runs right after the answer', async () => {
+    await outcomeOf('miniflare: jobs that are taken at once run right after the answers', async () => {
       await using worker = await serve(project, 'edge', 'examples/edge/cloudflare.ts', bindings)
-      await takesJobs(worker.line)
+      await Promise.all(Array.from({ length: 10 }, () => takesJobs(worker.line)))
     }),
     await outcomeOf('miniflare: a setting that is missing is named', async () => {
       await using worker = await serve(project, 'unset', 'examples/edge/cloudflare.ts', { ...bindings, TQ_TOKENS: '' })
