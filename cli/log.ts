@@ -95,6 +95,8 @@ function describeEvent(event: TqEvent): Line {
       return { what: 'broker', more: `${event.call} failed: ${event.reason}` }
     case 'broker.warning':
       return { what: 'broker', more: event.reason }
+    case 'kick.failed':
+      return { what: 'kick', more: `failed: ${shorten(event.reason)}` }
     case 'http.request':
       return {
         what: 'http',
@@ -128,7 +130,7 @@ function shorten(text: string): string {
 function colorOf({ kind }: TqEvent): (text: string) => string {
   if (kind === 'job.succeeded') return pc.green
   if (kind === 'job.failed' || kind === 'broker.failed') return pc.red
-  if (/retrying|warning|unknown|late|released/.test(kind)) return pc.yellow
+  if (/kick|retrying|warning|unknown|late|released/.test(kind)) return pc.yellow
   return kind === 'http.request' ? pc.dim : pc.cyan
 }
 

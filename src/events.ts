@@ -60,6 +60,8 @@ export type TqEvent =
   | { readonly kind: 'broker.failed'; readonly call: string; readonly reason: string }
   /** The broker's store works, but is set up in a way that may cost jobs. */
   | { readonly kind: 'broker.warning'; readonly reason: string }
+  /** An edge worker could not be asked to drain: its next cron trigger will. */
+  | { readonly kind: 'kick.failed'; readonly reason: string }
   | {
       readonly kind: 'http.request'
       readonly method: string

@@ -1,10 +1,12 @@
 import { deploySchedules, type TickReport, tick } from '../../scheduler/index.ts'
 import type { App } from '../../src/app.ts'
 import type { Broker } from '../../src/broker.ts'
+import { type Clock, systemClock } from '../../src/clock.ts'
 import type { OnEvent } from '../../src/events.ts'
 import { createApi, type Tokens } from '../../src/http/index.ts'
 import { withProblems } from '../../src/http/problem.ts'
 import { type DrainOptions, type DrainReport, drain } from '../../src/worker/drain.ts'
+import { createKicks, type KickAgain } from './kicks.ts'
 import { edgeBroker, tokensOf, type Variables } from './variables.ts'
 
 /** What a drain may take here: how long, how many requests, how many jobs at once, of which queues. */
@@ -19,8 +21,14 @@ export interface EdgeOptions {
   readonly drain?: DrainLimits | false
   /** Drains as well right after a job has been taken, so that it need not wait for the next cron trigger. Default false. */
   readonly kick?: DrainLimits | boolean
+  /**
+   * Has a drain that leaves work behind ask for the next one, in an invocation of its own. Needs `TQ_KICK_SECRET`. Default: what is
+   * left waits for the next cron trigger or kick.
+   */
+  readonly kickAgain?: KickAgain
   /** The app's version as a time, such as when it was built. Default: when this instance was started, by the broker's clock. */
   readonly stampMs?: number | ((variables: Variables) => number | undefined)
+  readonly clock?: Clock
   readonly onEvent?: OnEvent
 }
 
@@ -48,17 +56,26 @@ export interface PlatformLimits {
   readonly kick: DrainLimits
 }
 
-/** Longer than a minute's trigger would overlap with the next one; and for so long work may go on after the answer. */
-const LIMITS: PlatformLimits = { cron: { budgetMs: 50_000, stay: true }, kick: { budgetMs: 25_000 } }
+/** Platforms let work go on for so long after the answer, and a little longer. */
+const KICK_BUDGET_MS = 25_000
+/** In less no drain gets anywhere: its jobs wait for the next one. */
+const MIN_BUDGET_MS = 1_000
+/** Longer than a minute's trigger would overlap with the next one. */
+const LIMITS: PlatformLimits = { cron: { budgetMs: 50_000, stay: true }, kick: { budgetMs: KICK_BUDGET_MS } }
 
 /** One instance serves many invocations, one after another and at once: what it has made it keeps. */
 export function createEdge(app: App, options: EdgeOptions = {}, platform: PlatformLimits = LIMITS): Edge {
-  const { onEvent, kick = false } = options
-  const told = onEvent ? { onEvent } : {}
+  const { onEvent, kick = false, kickAgain, clock = systemClock } = options
+  const told = onEvent ? { onEvent, clock } : { clock }
+  const kicks = createKicks({ kickAgain, clock, onEvent })
   let broker: Broker | undefined
   let api: ReturnType<typeof createApi> | undefined
   let deployed = false
-  let kicked: 'no' | 'draining' | 'again' = 'no'
+  let draining: Promise<unknown> = Promise.resolve()
+  let drainsUntilMs = 0
+  /** How many drains were asked for so far, and the most in a row among those that have not begun. */
+  let asked = 0
+  let mostInARow = 0
 
   function brokerFor(variables: Variables): Broker {
     broker ??= (options.broker ?? edgeBroker)(variables)
@@ -90,43 +107,59 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
   }
 
   function drainFor(variables: Variables, limits: DrainLimits): Promise<DrainReport> {
-    return drain(app, { ...limits, broker: brokerFor(variables), ...told })
+    return drain(app, { ...told, ...limits, broker: brokerFor(variables) })
   }
 
-  /** One at a time in an instance: whoever comes meanwhile has it look once more at the end. */
-  async function drainSoon(variables: Variables): Promise<void> {
-    if (kicked !== 'no') {
-      kicked = 'again'
-      return
-    }
-    try {
-      do {
-        kicked = 'draining'
-        await drainFor(variables, { ...platform.kick, ...(kick === true ? {} : kick) })
-      } while (isKickedAgain())
-    } finally {
-      kicked = 'no'
-    }
-  }
-
-  function isKickedAgain(): boolean {
-    return kicked === 'again'
+  /** One at a time in an instance, and one more for those who come meanwhile: the last of them has the most of its time left. */
+  async function drainSoon(variables: Variables, inARow = 0): Promise<void> {
+    const limits = { ...platform.kick, ...(typeof kick === 'object' ? kick : {}) }
+    const startedMs = clock.monotonic()
+    const own = ++asked
+    mostInARow = Math.max(mostInARow, inARow)
+    await endOf(draining, clock, drainsUntilMs - startedMs)
+    const budgetMs = (limits.budgetMs ?? KICK_BUDGET_MS) - (clock.monotonic() - startedMs)
+    if (own !== asked || budgetMs < MIN_BUDGET_MS) return
+    const row = mostInARow
+    mostInARow = 0
+    const drained = drainFor(variables, { ...limits, budgetMs })
+    draining = drained.catch(() => {}) // Whoever waits for it is not told of its error: the invocation that drains is.
+    drainsUntilMs = clock.monotonic() + budgetMs
+    await kicks.again(await drained, variables, row)
   }
 
   return {
     fetch: (request, variables, waitUntil) =>
       withProblems(async () => {
+        const inARow = await kicks.read(request, variables)
+        if (inARow !== null) {
+          waitUntil(drainSoon(variables, inARow))
+          return Response.json({ state: 'draining' }, { status: 202 })
+        }
         const response = await apiFor(variables).fetch(request)
         if (kick !== false && hasTakenJobs(request, response)) waitUntil(drainSoon(variables))
         return response
       }),
 
     async cron(variables) {
+      kicks.check(variables)
       const { fired, nextAtMs } = await fire(variables)
       const limits = options.drain === false ? null : { ...platform.cron, ...options.drain }
-      return { fired, nextTickAtMs: nextAtMs, drained: limits && (await drainFor(variables, limits)) }
+      const drained = limits && (await drainFor(variables, limits))
+      if (drained) await kicks.again(drained, variables, 0)
+      return { fired, nextTickAtMs: nextAtMs, drained }
     },
   }
+}
+
+/** Resolves also for work whose invocation the platform has ended: that never settles. */
+function endOf(work: Promise<unknown>, clock: Clock, withinMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = clock.after(Math.max(0, withinMs), resolve)
+    void work.then(() => {
+      cancel()
+      resolve()
+    })
+  })
 }
 
 /** For a platform without `waitUntil`: a drain after the answer tells of its errors by events, and must not end the process. */

@@ -15,7 +15,7 @@ export interface NetlifyHandlers {
   scheduled(request: Request): Promise<Response>
 }
 
-/** Within the 30 s of a scheduled function, and the 10 s of any other. */
+/** Within the 30 s of a scheduled function, and the 10 s that any other has had at least. */
 const LIMITS: PlatformLimits = { cron: { budgetMs: 25_000 }, kick: { budgetMs: 8_000 } }
 
 /**

@@ -1,6 +1,7 @@
 import type { QueueBounds } from '../../src/bounds.ts'
 import type { Broker } from '../../src/broker.ts'
 import { InvalidOption } from '../../src/errors.ts'
+import { checkKickSecret } from '../../src/kick.ts'
 import { type RedisBrokerOptions, redisBroker } from '../brokers/redis/index.ts'
 
 /** A platform's variables, bindings and secrets by name. */
@@ -61,6 +62,12 @@ export function edgeBroker(variables: Variables): Broker {
   const redis = redisOf(variables)
   if (!redis) requiredVariable(variables, REDIS_NAMES[0][0], 'the address of a Redis REST API')
   return redisBroker({ ...(redis as RedisBrokerOptions), ...boundsOf(variables), subscribe: false })
+}
+
+/** The secrets that sign kicks, by commas, the one to sign with first; none where there are none. Throws `InvalidOption` for one too short. */
+export function kickSecretsOf(variables: Variables): readonly string[] {
+  const secrets = variable(variables, 'TQ_KICK_SECRET')?.split(',') ?? []
+  return secrets.map((secret) => checkKickSecret('TQ_KICK_SECRET', secret.trim()))
 }
 
 /** The bearer tokens of callers, by commas. Throws `InvalidOption` without any: never open by accident. */

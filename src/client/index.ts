@@ -7,3 +7,4 @@ export {
   type EnqueueRequest,
   type JobHandle,
 } from './client.ts'
+export { type KickOptions, withKick } from './kick.ts'

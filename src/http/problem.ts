@@ -25,6 +25,7 @@ export const KINDS = {
   'malformed-json': { status: 400, title: 'The body is not JSON that can be read' },
   'invalid-request': { status: 400, title: 'The request is not in the form that this route takes' },
   unauthorized: { status: 401, title: 'A bearer token is needed' },
+  unsigned: { status: 403, title: 'A fresh signature is needed' },
   'cross-site': { status: 403, title: "Another site's page may not call this API" },
   'unknown-task': { status: 404, title: 'There is no task of this name' },
   'unknown-job': { status: 404, title: 'There is no job of this id' },

@@ -39,6 +39,10 @@ const LINES: [TqEvent, string][] = [
     'broker                          expected this, got that',
   ],
   [
+    { kind: 'kick.failed', reason: 'expected status 202, got 404' },
+    'kick                            failed: expected status 202, got 404',
+  ],
+  [
     { kind: 'http.request', method: 'GET', path: '/healthz', status: 200, durationMs: 0.4 },
     'http        GET                 /healthz  200 in 0 ms',
   ],

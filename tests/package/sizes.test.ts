@@ -5,21 +5,21 @@ import { entries, ROOT } from './entries.ts'
 
 /** Most bytes of our own code in each entry, minified and gzipped, without dependencies. */
 const MAX_GZIP_BYTES: Record<string, number> = {
-  '.': 14_000, // client, worker and drain together
-  './client': 5_300,
+  '.': 14_600, // client, worker and drain together
+  './client': 6_000, // 0.8 kB of it are kicks
   './http': 10_200, // 5.2 kB of it are the client, its errors and the job's code
   './scheduler': 7_800,
   './brokers/redis': 21_800, // 15 kB of it are Lua
   './gateway': 12_000,
   './brokers/sqlite': 12_000,
   // The whole of an edge app: producer, drain, beat and Redis.
-  './cloudflare': 45_000,
-  './deno': 46_000,
-  './bun': 45_500,
-  './node': 45_500,
-  './vercel': 46_000,
-  './netlify': 45_500,
-  './fetch': 45_500,
+  './cloudflare': 46_500,
+  './deno': 47_500,
+  './bun': 47_000,
+  './node': 47_000,
+  './vercel': 47_500,
+  './netlify': 47_000,
+  './fetch': 47_000,
 }
 
 async function gzipBytes(file: string): Promise<number> {

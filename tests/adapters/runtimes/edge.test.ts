@@ -1,9 +1,9 @@
 import { expect, test } from 'bun:test'
-import { createClient, defineApp, defineTask } from 'tq-edge'
+import { createClient, defineApp, defineTask, type TqEvent } from 'tq-edge'
 import { sqliteBroker } from 'tq-edge/brokers/sqlite'
 import { toWorker } from 'tq-edge/cloudflare'
 import { every } from 'tq-edge/scheduler'
-import { createEdge, type EdgeOptions } from '../../../adapters/runtimes/edge.ts'
+import { createEdge, type DrainLimits, type EdgeOptions } from '../../../adapters/runtimes/edge.ts'
 import { createVirtualClock } from '../../support/clock.ts'
 import { createGate } from '../../support/worker-bench.ts'
 
@@ -11,8 +11,7 @@ const TOKEN = 'a-long-random-token'
 const VARIABLES = { TQ_TOKENS: `another-token, ${TOKEN}` }
 
 /** An instance on a broker in memory, whose time moves when the test says so. */
-function setUp(options: Partial<EdgeOptions> = {}) {
-  const clock = createVirtualClock()
+function setUp(options: Partial<EdgeOptions> = {}, more: DrainLimits = {}, clock = createVirtualClock()) {
   const broker = sqliteBroker({ path: ':memory:', clock })
   const ran: string[] = []
   const gate = createGate()
@@ -21,8 +20,8 @@ function setUp(options: Partial<EdgeOptions> = {}) {
     tasks: [note, defineTask({ name: 'held', run: () => gate.pass() })],
     schedules: [every('often', '30s', { task: note, input: 'tick' })],
   })
-  const limits = { clock, budgetMs: 20_000 }
-  const edge = createEdge(app, { broker: () => broker, drain: limits, kick: limits, ...options })
+  const limits = { clock, budgetMs: 20_000, ...more }
+  const edge = createEdge(app, { broker: () => broker, clock, drain: limits, kick: limits, ...options })
   const background: Promise<unknown>[] = []
   const post = (task: string, input: unknown, token = TOKEN, variables: object = VARIABLES) =>
     edge.fetch(
@@ -62,16 +61,49 @@ test('requests that take no job start no drain', async () => {
 })
 
 test('one instance drains once at a time, and once more for whoever came meanwhile', async () => {
-  const { post, ran, gate, background, clock } = setUp()
+  let drains = 0
+  const onEvent = ({ kind }: TqEvent) => void (kind === 'worker.started' && drains++)
+  const { post, ran, gate, background, clock } = setUp({ onEvent })
   await post('held', null)
   while (gate.waiting === 0) await clock.advance(1)
   await post('note', 'meanwhile')
-  await background[1]
+  await post('note', 'as well')
+  await clock.advance(1)
   expect([gate.most, ran]).toEqual([1, []])
   gate.open()
   await clock.advance(1_000)
   await Promise.all(background)
-  expect(ran).toEqual(['meanwhile'])
+  expect([ran, drains]).toEqual([['meanwhile', 'as well'], 2])
+})
+
+test('a drain that had to wait for another one has the rest of its own time', async () => {
+  const { clock, post, background } = setUp({}, { concurrency: 1 })
+  await post('held', 1)
+  await clock.advance(5_000)
+  await post('held', 2)
+  let ended = 0
+  for (const work of background) void work.then(() => ended++)
+  await clock.advance(14_900)
+  expect(ended).toBe(1)
+  await clock.advance(5_100)
+  expect(ended).toBe(2)
+})
+
+test('a drain whose invocation the platform has ended holds the next one up no longer than it could have taken', async () => {
+  const bench = setUp()
+  // As if it had stopped there: nothing of it goes on.
+  let isEnded = true
+  const broker = { ...bench.broker, workers: () => (isEnded ? new Promise<never>(() => {}) : bench.broker.workers()) }
+  const { clock, post, background, ran } = setUp({ broker: () => broker }, {}, bench.clock)
+  await post('note', 'first')
+  await clock.advance(5_000)
+  isEnded = false
+  await post('note', 'second')
+  await clock.advance(14_999)
+  expect(ran).toEqual([])
+  await clock.advance(1)
+  await background[1]
+  expect(ran).toEqual(['first', 'second'])
 })
 
 test('a cron trigger looks ahead and drains, however often and late it comes', async () => {

@@ -1,6 +1,8 @@
+import { KICK_HEADER, signKick } from '../../../src/kick.ts'
 import { expectEqual } from '../runtime.ts'
 
 export const TOKEN = 'a-token-for-tests'
+export const KICK_SECRET = 'a-secret-for-tests'
 
 const HEADERS = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' }
 
@@ -30,4 +32,11 @@ export async function takesJobs(
   const answer = await fetch(`${url}/v1/jobs/${id}/result?wait=10`, { headers: HEADERS })
   const { state, result } = (await answer.json()) as { state: string; result: string }
   expectEqual([state, String(result).slice(0, begins.length)], ['succeeded', begins])
+}
+
+/** Asks whoever serves at that address to drain. */
+export async function kick(url: string): Promise<void> {
+  const headers = { [KICK_HEADER]: await signKick(KICK_SECRET, Date.now(), 0) }
+  expectEqual((await fetch(`${url}/v1/drain`, { method: 'POST', headers })).status, 202)
+  expectEqual((await fetch(`${url}/v1/drain`, { method: 'POST' })).status, 403)
 }

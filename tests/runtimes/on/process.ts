@@ -1,7 +1,7 @@
 import { run, start } from '../command.ts'
 import { CLI } from '../packed.ts'
 import { expectEqual, type Outcome, outcomeOf, type Runtime, type Site } from '../runtime.ts'
-import { TOKEN, takesJobs } from './edge.ts'
+import { KICK_SECRET, kick, TOKEN, takesJobs } from './edge.ts'
 import { initCases } from './init.ts'
 
 export interface ProcessRuntime {
@@ -69,11 +69,16 @@ export function onProcess({
     return [
       ...(await conformance('redis')),
       ...(hasSqlite ? await conformance('sqlite') : [await refusesSqlite()]),
-      await outcomeOf('serve: a job that is taken runs right after the answer', async () => {
-        const variables = { ...env, ...redis, TQ_PREFIX: `${id}-serve`, TQ_TOKENS: TOKEN, PORT: '0' }
-        await using server = await start(serve, { cwd: packed.path, env: variables, ready: /listening on (\S+)/ })
-        await takesJobs(server.line)
-      }),
+      await outcomeOf(
+        'serve: a job that is taken runs right after the answer, and a signed kick is taken',
+        async () => {
+          const own = { TQ_PREFIX: `${id}-serve`, TQ_TOKENS: TOKEN, TQ_KICK_SECRET: KICK_SECRET, PORT: '0' }
+          const variables = { ...env, ...redis, ...own }
+          await using server = await start(serve, { cwd: packed.path, env: variables, ready: /listening on (\S+)/ })
+          await takesJobs(server.line)
+          await kick(server.line)
+        },
+      ),
       await outcomeOf(`cli: it is the version that was packed`, async () =>
         expectEqual(await tq('--version'), packed.version),
       ),

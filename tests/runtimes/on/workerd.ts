@@ -5,7 +5,7 @@ import { bundle } from '../bundle.ts'
 import { runOrThrow, type Started, start } from '../command.ts'
 import { CLI, type Packed } from '../packed.ts'
 import { expectEqual, type Outcome, outcomeOf, type Runtime, type Site } from '../runtime.ts'
-import { GREET, TOKEN, takesJobs } from './edge.ts'
+import { GREET, KICK_SECRET, kick, TOKEN, takesJobs } from './edge.ts'
 import { initProject, typesHold } from './init.ts'
 
 const NODE = installed('node22/bin/node')
@@ -37,10 +37,11 @@ async function check({ packed, redisUrl, pagesUrl }: Site): Promise<readonly Out
   })
   const { url } = JSON.parse(gateway.line) as { url: string }
   const redis = { UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: TOKEN }
+  const own = { TQ_TOKENS: TOKEN, TQ_KICK_SECRET: KICK_SECRET, TQ_PREFIX: 'workerd', PAGES_URL: pagesUrl }
   const workElsewhere = () =>
     runOrThrow([process.execPath, CLI, 'work', '--burst', '--app', 'examples/anywhere'], { cwd: project, env: redis })
   return [
-    ...(await conformance(project, { ...redis, TQ_TOKENS: TOKEN, TQ_PREFIX: 'workerd', PAGES_URL: pagesUrl })),
+    ...(await conformance(project, { ...redis, ...own })),
     await outcomeOf('miniflare: a job that the edge takes alone runs elsewhere', async () => {
       const bindings = { ...redis, TQ_TOKENS: TOKEN }
       await using worker = await serve(project, 'edge-producer', 'examples/edge-producer/worker.ts', bindings)
@@ -61,7 +62,10 @@ async function conformance(project: string, bindings: Bindings): Promise<readonl
       expectEqual([response.status, await response.text()], [200, 'ok'])
     }),
   )
-  return [...outcomes.map((outcome) => ({ ...outcome, name: `redis: ${outcome.name}` })), scheduled]
+  const kicked = await outcomeOf('miniflare: fetch takes a job, a signed kick runs it', () =>
+    takesJobs(worker.line, () => kick(worker.line)),
+  )
+  return [...outcomes.map((outcome) => ({ ...outcome, name: `redis: ${outcome.name}` })), scheduled, kicked]
 }
 
 /** The app as `wrangler.toml` deploys it: producer, beat and drain in one Worker. */
@@ -71,9 +75,9 @@ async function edge(project: string, redis: Bindings): Promise<readonly Outcome[
   await Bun.write(join(project, '.dev.vars'), lines.join(''))
   const env = { HOME: project, WRANGLER_SEND_METRICS: 'false', CI: 'true' }
   return [
-    await outcomeOf('miniflare: a job that is taken runs right after the answer', async () => {
+    await outcomeOf('miniflare: jobs that are taken at once run right after the answers', async () => {
       await using worker = await serve(project, 'edge', 'examples/edge/cloudflare.ts', bindings)
-      await takesJobs(worker.line)
+      await Promise.all(Array.from({ length: 10 }, () => takesJobs(worker.line)))
     }),
     await outcomeOf('miniflare: a setting that is missing is named', async () => {
       await using worker = await serve(project, 'unset', 'examples/edge/cloudflare.ts', { ...bindings, TQ_TOKENS: '' })
