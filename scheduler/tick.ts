@@ -114,9 +114,17 @@ export async function pass(context: PassContext): Promise<TickReport> {
     const outcomes = await calls.fire(ticks)
     fired += tell(ticks, outcomes, context)
     nowMs = page.nowMs
-    if (outcomes.every((outcome) => outcome === 'full')) return { fired, nextAtMs: nowMs + FULL_PAUSE_MS, nowMs }
+    // What follows a tick of a full queue has moved with it.
+    const isStuck = outcomes.every((outcome) => outcome === 'full' || outcome === 'moved')
+    if (isStuck && outcomes.includes('full')) return { fired, ...(await beside(page, context)) }
   }
   return { fired, nextAtMs: nowMs, nowMs }
+}
+
+/** Schedules of full queues wait; the others do not wait for them. */
+async function beside(page: SchedulePage, context: PassContext): Promise<Omit<TickReport, 'fired'>> {
+  const { nextAtMs, nowMs } = await outlook(page, context)
+  return { nextAtMs: Math.min(nextAtMs ?? Number.POSITIVE_INFINITY, nowMs + FULL_PAUSE_MS), nowMs }
 }
 
 /** What stays due without being fired is unknown here, and nothing to wake for. */

@@ -4,6 +4,7 @@ import { DrainTooShort, InvalidOption } from '../errors.ts'
 import { resend } from '../resend.ts'
 import { type CountedCalls, countCalls } from './counted-calls.ts'
 import { createDurations, type Durations } from './durations.ts'
+import type { NotNow } from './runner.ts'
 import { createWorker, type WorkerOptions } from './worker.ts'
 
 export interface DrainOptions extends Omit<WorkerOptions, 'app' | 'lanes' | 'burst'> {
@@ -82,6 +83,8 @@ export async function drain(app: App, options: DrainOptions): Promise<DrainRepor
   const calls = countCalls(given.broker, { name, max: maxSubrequests, kept: KEPT_CALLS })
   const durations = await learnDurations(calls, { ...given, clock, deadlineMs: Math.min(FIRST_CALL_MS, timeMs / 2) })
   const sum = { ran: 0, failed: 0, returned: 0 }
+  // What a job can have at the most: a second round trip brings it.
+  const wholeMs = Math.max(0, 2 * leftMs() - timeMs)
 
   async function runWorker(): Promise<void> {
     let outOfTime = false
@@ -99,14 +102,15 @@ export async function drain(app: App, options: DrainOptions): Promise<DrainRepor
       },
       {
         durations,
-        admit: (run) => doesNotFit(durations.p95Ms(run.task), leftMs(), timeMs),
+        admit: (run) => doesNotFit(durations.p95Ms(run.task), leftMs(), wholeMs),
         cutOff: (run) =>
-          outOfTime && clock.monotonic() - run.startedAtMs >= NEARLY_ALL * timeMs
+          outOfTime && clock.monotonic() - run.startedAtMs >= NEARLY_ALL * wholeMs
             ? new DrainTooShort(run.task, budgetMs)
             : undefined,
         mayClaim: () => calls.left > KEPT_CALLS,
         presenceMs: PRESENCE_MS,
-        paceMs: () => leftMs() / Math.max(1, calls.left - KEPT_CALLS),
+        // No longer than leases can wait to be extended.
+        paceMs: () => Math.min(leaseMs / 3, leftMs() / Math.max(1, calls.left - KEPT_CALLS)),
       },
     )
     const stop = () => worker.stop({ graceMs: 0 })
@@ -149,11 +153,12 @@ function checkLimit(option: string, value: number, min: number): void {
 }
 
 /** Why a job that takes so long is not to be started with so much time left; null when it is. */
-function doesNotFit(p95Ms: number | undefined, leftMs: number, timeMs: number): string | null {
-  const neededMs = Math.min(p95Ms ?? UNKNOWN_TAKES * timeMs, NEARLY_ALL * timeMs)
+function doesNotFit(p95Ms: number | undefined, leftMs: number, wholeMs: number): NotNow | null {
+  const neededMs = Math.min(p95Ms ?? UNKNOWN_TAKES * wholeMs, NEARLY_ALL * wholeMs)
   if (leftMs >= neededMs) return null
   const takes = p95Ms === undefined ? 'nobody knows how long it takes' : `it takes ${p95Ms} ms`
-  return `${takes}, and ${Math.round(leftMs)} ms of the drain are left`
+  // Until this drain is over, or it would claim the same job again and again.
+  return { reason: `${takes}, and ${Math.round(leftMs)} ms of the drain are left`, forMs: Math.round(leftMs) + KEPT_MS }
 }
 
 interface LearnOptions extends Pick<WorkerOptions, 'onEvent' | 'random'> {

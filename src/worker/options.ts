@@ -8,6 +8,7 @@ import { type OnEvent, withoutThrowing } from '../events.ts'
 import { DEFAULT_QUEUE } from '../words.ts'
 import type { Durations } from './durations.ts'
 import type { Run } from './run.ts'
+import type { NotNow } from './runner.ts'
 
 export interface WorkerOptions {
   readonly app: App
@@ -41,7 +42,7 @@ export interface WorkerOptions {
 /** What a drain, whose time and calls are counted, sets beyond a worker's options. */
 export interface WorkerLimits {
   readonly durations?: Durations
-  readonly admit?: (run: Run) => string | null
+  readonly admit?: (run: Run) => NotNow | null
   readonly cutOff?: (run: Run) => Error | undefined
   /** Whether it may ask for more jobs. */
   readonly mayClaim?: () => boolean

@@ -16,6 +16,12 @@ const unknownTaskBackoff = exponential({ baseMs: 1_000, maxMs: 60_000, jitter: '
 /** Anybody may enqueue jobs under any name: no more names than these are remembered. */
 const MAX_UNKNOWN_SEEN = 1_000
 
+/** Why a job is not started now, and for how long at least nobody here can. */
+export interface NotNow {
+  readonly reason: string
+  readonly forMs: number
+}
+
 /** Runs claimed jobs, and puts what becomes of them into the outbox. */
 export interface Runner {
   /** Starts the job, or as soon as one of those that run has ended. */
@@ -45,7 +51,7 @@ export interface RunnerOptions {
   readonly onEvent: OnEvent | undefined
   readonly durations: Durations
   /** Why a job that this worker could run is not to be started now; null when it is. It is put back for later. */
-  readonly admit: ((run: Run) => string | null) | undefined
+  readonly admit: ((run: Run) => NotNow | null) | undefined
   /** For a job that still runs when everything is returned: an error makes that a failed attempt. */
   readonly cutOff: ((run: Run) => Error | undefined) | undefined
   /** Hears of each handler that has come to its end. */
@@ -75,9 +81,10 @@ export function createRunner(options: RunnerOptions): Runner {
 
   function start(job: ClaimedJob, lane: string): void {
     const run = take(job, lane)
-    const reason = refusal(run, options.blobs) ?? admit?.(run) ?? null
-    if (reason === null) startNext()
-    else putBack(run, reason)
+    const refused = refusal(run, options.blobs)
+    const notNow = refused === null ? admit?.(run) : { reason: refused, forMs: 0 }
+    if (notNow) putBack(run, notNow.reason, notNow.forMs)
+    else startNext()
   }
 
   function startNext(): void {
@@ -111,13 +118,15 @@ export function createRunner(options: RunnerOptions): Runner {
   }
 
   function release(run: Run, reason: string, delayMs: number): void {
-    onEvent?.({ kind: 'job.released', id: run.id, task: run.task, reason, delayMs })
+    if (run.released) return
     settle(run, { kind: 'released', id: run.id, epoch: run.job.epoch, delayMs })
     run.released = true
+    // Told last: whoever hears of it may stop the worker, which gives back what it still has.
+    onEvent?.({ kind: 'job.released', id: run.id, task: run.task, reason, delayMs })
   }
 
   /** For a worker that can run it, later and later, and said once per task. */
-  function putBack(run: Run, reason: string): void {
+  function putBack(run: Run, reason: string, leastMs = 0): void {
     const times = (unknownSeen.get(run.task) ?? 0) + 1
     for (const oldest of unknownSeen.keys()) if (unknownSeen.size >= MAX_UNKNOWN_SEEN) unknownSeen.delete(oldest)
     unknownSeen.set(run.task, times)
@@ -125,7 +134,7 @@ export function createRunner(options: RunnerOptions): Runner {
       const { suggestion } = unknownTask(run.task, app.tasks.keys())
       onEvent?.({ kind: 'task.unknown', task: run.task, ...(suggestion ? { suggestion } : {}) })
     }
-    release(run, reason, unknownTaskBackoff(times, random))
+    release(run, reason, Math.max(leastMs, unknownTaskBackoff(times, random)))
   }
 
   return {

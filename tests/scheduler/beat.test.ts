@@ -240,3 +240,22 @@ test('a listener that throws ends no beat', async () => {
   await running
   expect(await ticksOf(scene.broker)).toHaveLength(2)
 })
+
+test('a schedule whose queue is full delays no other', async () => {
+  const scene = createScene()
+  const full: Broker = {
+    ...scene.broker,
+    async fire(ticks) {
+      const outcomes = await scene.broker.fire(ticks.filter(({ schedule }) => schedule !== 'stuck'))
+      let at = 0
+      return ticks.map(({ schedule }) => (schedule === 'stuck' ? 'full' : (outcomes[at++] ?? 'moved')))
+    },
+  }
+  const app = appWith(every('stuck', '1s', { task: tidy }), every('often', '100ms', { task: tidy }))
+  const { beat, running } = start({ app, ...scene, broker: full })
+  await pass(scene.clock, 9_000, 10)
+  beat.stop()
+  await running
+  const fired = scene.events.filter((event) => event.kind === 'beat.fired')
+  expect(fired.length).toBeGreaterThanOrEqual(88)
+})

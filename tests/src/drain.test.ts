@@ -229,3 +229,59 @@ test.each([{ budgetMs: 50 }, { budgetMs: Number.NaN }, { maxSubrequests: 4 }, { 
     await expect(bench.drain([bench.takes('instant', 0)], options)).rejects.toMatchObject({ name: 'InvalidOption' })
   },
 )
+
+test('a drain that spares its requests keeps the leases of what it runs', async () => {
+  const bench = createInvocations()
+  const tasks = [bench.takes('short', 0), bench.takes('long', 100_000)]
+  await bench.enqueueMany('short', 31)
+  await bench.enqueue('long')
+  const given = { budgetMs: 290_000, broker: { ...bench.broker, local: false }, clock: bench.clock }
+  const onEvent = (event: (typeof bench.events)[number]) => void bench.events.push(event)
+  const first = drain(defineApp({ tasks }), { ...given, concurrency: 1, onEvent })
+  await bench.clock.advance(35_000)
+  const second = drain(defineApp({ tasks }), given)
+  await bench.clock.advance(300_000)
+  await Promise.all([first, second])
+  expect([bench.started.filter((name) => name === 'long').length, bench.said('job.late')]).toEqual([1, []])
+})
+
+test('a job that does not fit into a drain that stays is left alone by it', async () => {
+  const bench = createInvocations()
+  const tasks = [bench.takes('long', 10_000), bench.takes('short', 0)]
+  await bench.enqueue('long')
+  await bench.drain(tasks)
+  const later = (id: string, task: string, delayMs: number) =>
+    bench.broker.enqueue([{ id, task, queue: 'default', input: '', priority: 0, createdAtMs: 0, delayMs }])
+  await later('does not fit', 'long', 11_000)
+  await later('fits', 'short', 15_000)
+  bench.requests.count = 0
+  expect(await bench.drain(tasks, { stay: true })).toMatchObject({ ran: 1, returned: 1 })
+  expect((await bench.read('fits')).state).toBe('succeeded')
+  expect(bench.requests.count).toBeLessThan(8)
+})
+
+test.each([
+  [1_000, 60],
+  [5_000, 250],
+  [25_000, 100],
+])('a job longer than a drain of %d ms ends as failed, over round trips of %d ms', async (budgetMs, roundTripMs) => {
+  const bench = createInvocations()
+  const pass = () => new Promise<void>((resolve) => void bench.clock.after(roundTripMs, resolve))
+  const far: Broker = {
+    ...withExchange(bench.broker, async (_request, send) => {
+      await pass()
+      return send()
+    }),
+    workers: async () => {
+      await pass()
+      return bench.broker.workers()
+    },
+  }
+  const endless = bench.takes('endless', 10 * BUDGET_MS, { retry: { maxAttempts: 1 } })
+  const id = await bench.enqueue('endless')
+  for (let round = 0; round < 5; round++) {
+    await bench.drain([endless], { broker: far, budgetMs })
+    await bench.clock.advance(60_000)
+  }
+  expect((await bench.read(id)).state).toBe('failed')
+})

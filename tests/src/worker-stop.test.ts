@@ -147,3 +147,18 @@ test('a worker stops although its broker is gone', async () => {
   await bench.clock.advance(LEASE_MS)
   await worker.done
 })
+
+test('a worker that is stopped by who hears of a release gives each job back once', async () => {
+  const bench = createBench()
+  await bench.enqueue('nobody')
+  let released = 0
+  const worker = bench.start([defineTask({ name: 'known', run: () => {} })], {
+    onEvent(event) {
+      if (event.kind !== 'job.released') return
+      released++
+      worker.stop()
+    },
+  })
+  expect((await worker.done).released).toBe(1)
+  expect(released).toBe(1)
+})

@@ -58,7 +58,7 @@ local function revoke(s)
   for n, tick in ipairs(noted) do
     local r = got[n] and parse(got[n])
     records[n], entries[n] = r, tick.id
-    if r then timed, entries[n] = queueKey(r.queue, 't'), entry(tick.id, 0, #r.body, r.pri) end
+    if r then timed, entries[n] = queueKey(r.queue, 't'), entry(tick.id, 0, #got[n] - #r.waiters, r.pri) end
   end
   local scores, dead, left, first = timed and redis.call('ZMSCORE', timed, unpack(entries)) or {}, {}, {}, nil
   for n, tick in ipairs(noted) do

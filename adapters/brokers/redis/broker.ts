@@ -25,7 +25,7 @@ import {
   fireArguments,
   READ_DUE,
   READ_NAMES,
-  SET_SCHEDULE,
+  SET_SCHEDULES,
   setScheduleArguments,
   toStoredSchedules,
 } from './fire.ts'
@@ -61,6 +61,8 @@ const CHANGE_OUTCOMES = ['set', 'existing', 'moved'] as const
 /** Jobs whose records expire are swept in passing, once so many have been settled. */
 const SWEEP_EVERY = 450
 const SWEEP_EVERY_MS = 10_000
+/** Workers without hints are counted no more often. */
+const COUNT_MS = 25_000
 /** A tick is asked for a little before it is due by our own count; the server's clock decides. */
 const DUE_SLACK_MS = 1_000
 
@@ -91,6 +93,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
   const leaving = new Set<Promise<unknown>>()
   /** How many workers were here lately, when last counted. */
   let workers = 1
+  let countedAtMs = Number.NEGATIVE_INFINITY
   /** Whether the last look found what nobody has told us of. */
   let hintsMissed = false
   let streams = 0
@@ -178,9 +181,10 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     return (await counted) ? { ...reply, workers } : reply
   }
 
-  /** With every word of a worker that has to do without hints: one command. */
+  /** For a worker that has to do without hints, now and then as it says that it is there: one command. */
   async function countWorkers(presence: WorkerPresence | undefined): Promise<boolean> {
-    if (!presence || wake?.live) return false
+    if (!presence || wake?.live || clock.monotonic() - countedAtMs < COUNT_MS) return false
+    countedAtMs = clock.monotonic()
     const counted = Number(await rest.command(['HLEN', keys.named('workers')]).catch(() => 0))
     if (counted > 0) workers = counted
     return counted > 0
@@ -321,10 +325,9 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     },
 
     async setSchedules(changes) {
-      const outcomes: ('set' | 'existing' | 'moved')[] = []
-      for (const change of changes)
-        outcomes.push(await rest.word(SET_SCHEDULE, [nowArgument(), ...setScheduleArguments(change)], CHANGE_OUTCOMES))
-      return outcomes
+      if (changes.length === 0) return []
+      const args = [nowArgument(), ...changes.flatMap(setScheduleArguments)]
+      return (await rest.rows(SET_SCHEDULES, args, changes.length)) as ('set' | 'existing' | 'moved')[]
     },
 
     async prune(limit = 1_000) {

@@ -248,7 +248,7 @@ local function takeOver(q)
         expire(id, r.at, r.fin, sizeOf(r)); hintWaiters(r.waiters); r.waiters = ''; put(id, r)
       elseif not parked and isAhead(scores[i]) then
         backBytes = backBytes + sizeOf(r)
-        if #back > 0 and backBytes > ${MAX_BATCH_BYTES} then break end
+        if #back > 0 and backBytes > ${MAX_BATCH_BYTES} then sooner(now) break end
         r.epoch = r.epoch + 2; r.state = 'q'; r.at = 0; put(id, r)
         gone[#gone + 1] = id; back[#back + 1] = entry(id, r.epoch, sizeOf(r), r.pri)
       elseif not parked and r.lost > 0 then
@@ -273,7 +273,16 @@ end
 local function pop(q, n)
   local entries = {}
   if q.priorities then
-    local popped = redis.call('ZPOPMAX', queueKey(q.name, 'p'), n)
+    ${'' /* Members of one score sort by their age, but from the top the youngest come first: of the last score that is reached, the oldest are taken. */}
+    local key = queueKey(q.name, 'p')
+    local popped = redis.call('ZRANGE', key, 0, n - 1, 'REV', 'WITHSCORES')
+    if #popped > 0 then
+      local lowest, k, members = popped[#popped], 0, {}
+      while popped[#popped] == lowest do popped[#popped] = nil; popped[#popped] = nil; k = k + 1 end
+      for _, m in ipairs(redis.call('ZRANGE', key, lowest, lowest, 'BYSCORE', 'LIMIT', 0, k)) do popped[#popped + 1] = m; popped[#popped + 1] = lowest end
+      for i = 1, #popped, 2 do members[#members + 1] = popped[i] end
+      redis.call('ZREM', key, unpack(members))
+    end
     local low = {}
     ${'' /* Highest first, and first in first out within one priority: the score alone does not say so. */}
     local rows = {}
@@ -354,6 +363,7 @@ flushWindows()
 if sweep then sweepWindow(now, 500) end
 ${'' /* Whoever comes when there are too many makes room of those that have gone, or is not shown. */}
 if presence ~= '' then
+  if sweep then pruneWorkers(now) end
   local who, says = string.match(presence, '^([^|]*)(.*)$')
   if redis.call('HSET', prefix .. 'workers', who, int(now) .. says) == 1 and redis.call('HLEN', prefix .. 'workers') > MAX_WORKERS then
     if not pruneWorkers(now) then redis.call('HDEL', prefix .. 'workers', who) end

@@ -107,21 +107,20 @@ export function fireArguments(ticks: readonly Tick[]): string[] {
   ]
 }
 
-/** ARGV: prefix, now, kind, name, app, stamp, definition, due, incarnation. Returns set, existing or moved. */
-export const SET_SCHEDULE = script(`
+/** ARGV: prefix, now, then kind, name, app, stamp, definition, due and incarnation of each change. Returns a word each: set, existing or moved. */
+export const SET_SCHEDULES = script(`
 ${SCHEDULES}
 ${REVOKE_AHEAD}
-local kind, name, app, stamp, definition, due, incarnation = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[7], ARGV[8], ARGV[9]
+local LARGE_DEFINITION = ${MAX_BATCH_BYTES} / 1000
+local function set(kind, name, app, stamp, definition, due, incarnation)
 local s = toSchedule(name, redis.call('HGET', prefix .. 'schedules', name))
 ${'' /* Whoever reads many at once has to know which ones are large, before reading. */}
-local LARGE_DEFINITION = ${MAX_BATCH_BYTES} / 1000
 local before = s and #s.definition or 0
 local function change(s)
   writeSchedules({ s })
   if #s.definition >= LARGE_DEFINITION then redis.call('HSET', prefix .. 'large', name, #s.definition + 512)
   elseif before >= LARGE_DEFINITION then redis.call('HDEL', prefix .. 'large', name) end
   forgetRevoked(s)
-  flushHints()
   return 'set'
 end
 if kind == 'remove' then
@@ -148,6 +147,13 @@ if s.app ~= app then redis.call('ZREM', dueKey(s.app), name) end
 s.app, s.definition, s.revision = app, definition, s.revision + 1
 if s.last == '' or due == '' or tonumber(due) > tonumber(s.last) then s.due = due end
 return change(s)
+end
+local out = {}
+for at = 3, #ARGV, 7 do
+  out[#out + 1] = set(ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3]), ARGV[at + 4], ARGV[at + 5], ARGV[at + 6])
+end
+flushHints()
+return out
 `)
 
 export function setScheduleArguments(change: ScheduleChange): string[] {

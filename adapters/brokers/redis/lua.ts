@@ -156,7 +156,10 @@ local function expire(id, at, fin, size)
 end
 local function flushWindows()
   for w, ids in pairs(windows) do
-    if redis.call('RPUSH', prefix .. 'x:' .. int(w), unpack(ids)) == #ids then redis.call('ZADD', prefix .. 'windows', w, int(w)) end
+    for i = 1, #ids, 1000 do
+      local n = math.min(1000, #ids + 1 - i)
+      if redis.call('RPUSH', prefix .. 'x:' .. int(w), unpack(ids, i, i + n - 1)) == n then redis.call('ZADD', prefix .. 'windows', w, int(w)) end
+    end
   end
 end
 local MAX_WORKERS = 2000

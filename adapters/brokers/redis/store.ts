@@ -59,10 +59,11 @@ local function grouped(list)
 end
 ${'' /* A key has room for the most with ids of the usual length; of longer ones there may be fewer, by the square, so that those of any length together stay within it. */}
 local USUAL = 48
+local MAX_READY = 1000000
 local MAX_PRIORITIZED = 500000
 local function most(g)
   local n = g.place == 't' and maxTimed or g.place == 'p' and math.min(maxReady, MAX_PRIORITIZED) or maxReady
-  return math.floor(n / math.max(1, (g.longest / USUAL) ^ 2))
+  return math.min(n, math.floor((g.place == 'r' and MAX_READY or MAX_PRIORITIZED) / (g.longest / USUAL) ^ 2))
 end
 ${'' /* A list takes a second entry of the same id and gives it back; a zset would lose the first one's: there the record comes first. */}
 local function pushReady(g)

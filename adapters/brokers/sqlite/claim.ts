@@ -23,6 +23,7 @@ const RECLAIM = `
 update tq_job set
   epoch = epoch + 1,
   lost = lost + 1 - ahead,
+  ahead = 0,
   state = case when cancelAsked then 'cancelled' when lost + 1 >= ${MAX_LOST_LEASES} then 'failed' when lost = 0 then 'queued' else 'retrying' end,
   atMs = case when cancelAsked or lost + 1 >= ${MAX_LOST_LEASES} then ?2 + ${FAILED_KEEP_MS} when lost = 0 then null else ?2 + cast(lost * ?3 as integer) end,
   finishedAtMs = iif(cancelAsked or lost + 1 >= ${MAX_LOST_LEASES}, ?2, null),

@@ -70,6 +70,20 @@ export const claimCases: readonly Case[] = [
     },
   },
   {
+    name: 'of equal priorities the first ones are claimed first, however few at a time',
+    async run({ broker, clock }) {
+      for (const id of ['a', 'b', 'c', 'd', 'e']) {
+        await broker.enqueue([job(id, { priority: 5 })])
+        await clock.advance(1)
+      }
+      await broker.enqueue([job('urgent', { priority: 9 }), job('later', { priority: -1 })])
+      const worker = lane(broker)
+      const claimed: string[][] = []
+      for (const want of [3, 1, 2, 5]) claimed.push(idsOf(await worker.claim(want)))
+      assert.deepEqual(claimed, [['urgent', 'a', 'b'], ['c'], ['d', 'e'], ['later']])
+    },
+  },
+  {
     name: 'a delayed job keeps its priority when it falls due',
     async run({ broker, clock }) {
       await broker.enqueue([job('first'), job('urgent', { priority: 9, delayMs: 1_000 })])

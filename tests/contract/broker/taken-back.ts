@@ -145,6 +145,17 @@ export const takenBackCases: readonly Case[] = [
     },
   },
   {
+    name: 'jobs of every size are taken back',
+    async run({ broker, clock }) {
+      for (let bytes = 3_800; bytes < 5_200; bytes += 50) {
+        const schedule = `digest-${bytes}`
+        const dues = await lookedAhead(broker, clock, 1, { schedule, job: { input: `"${'x'.repeat(bytes)}"` } })
+        await broker.setSchedules([remove(schedule, 2)])
+        assert.deepEqual(await statesOf(broker, idsAt(dues, schedule)), [null], `an input of ${bytes} bytes`)
+      }
+    },
+  },
+  {
     name: 'what was claimed before its time, or given back until later, is not taken back; nor is it fired again',
     async run({ broker, clock }) {
       const dues = await lookedAhead(broker, clock, 4)

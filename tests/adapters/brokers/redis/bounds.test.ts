@@ -270,15 +270,27 @@ withRedis('of jobs with a priority fewer may wait than of others: their entries 
 })
 
 withRedis('of jobs with long ids fewer may wait, by the square of the length', async () => {
-  const { broker } = await setUp({ maxReady: 100, maxTimed: 50 })
+  const { broker } = await setUp({}, [
+    ['MAX_READY = 1000000', 'MAX_READY = 100'],
+    ['MAX_PRIORITIZED = 500000', 'MAX_PRIORITIZED = 50'],
+  ])
   const long = (at: number, bytes: number) => String(at).padStart(bytes, 'i')
   const outcomes = async (bytes: number, count: number, given = {}) =>
     new Set(await broker.enqueue(NUMBERS(count).map((at) => job(long(at, bytes), { queue: `q-${bytes}`, ...given }))))
+  expect(await outcomes(48, 101)).toEqual(new Set(['full']))
   expect(await outcomes(48, 100)).toEqual(new Set(['created']))
   expect(await outcomes(96, 26)).toEqual(new Set(['full']))
   expect(await outcomes(96, 25)).toEqual(new Set(['created']))
   expect(await outcomes(97, 13, { delayMs: 1_000 })).toEqual(new Set(['full']))
   expect(await outcomes(97, 12, { delayMs: 1_000 })).toEqual(new Set(['created']))
+})
+
+withRedis('a small bound is the same for ids of any length', async () => {
+  const { broker } = await setUp({ maxReady: 2 })
+  const ids = ['a', 'b', 'c'].map((id) => id.repeat(200))
+  const outcomes = []
+  for (const id of ids) outcomes.push(...(await broker.enqueue([job(id)])))
+  expect(outcomes).toEqual(['created', 'created', 'full'])
 })
 
 withRedis('of failed jobs the oldest give way in the list of them; their records stay', async () => {

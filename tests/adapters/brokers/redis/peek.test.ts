@@ -82,10 +82,11 @@ test('a look tells of the worker’s presence', async () => {
 })
 
 test('workers are counted for those that have to do without hints', async () => {
-  const { broker, polling } = open()
+  const { broker, polling, clock } = open()
   const presence = { queues: ['default'], concurrency: 1, running: 0, runtime: 'bun', startedAtMs: 0 }
   for (const worker of ['a.1', 'b.1']) await broker.peek?.({ queues: ['default'], presence: { ...presence, worker } })
   await lane(polling, 'c.1.0').exchange({ want: 1, presence: { ...presence, worker: 'c.1' } })
+  await clock.advance(25_000)
   const again = await lane(polling, 'c.1.1').exchange({ want: 1, presence: { ...presence, worker: 'c.1' } })
   expect(again.workers).toBe(3)
 })
