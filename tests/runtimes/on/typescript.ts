@@ -23,7 +23,15 @@ const compilerOptions = {
   lib: ['es2023', 'dom', 'dom.iterable', 'dom.asynciterable'],
   types: [],
 }
-const include = ['tests/src', 'tests/runtimes/project/conformance.ts', 'tests/runtimes/project/producer.ts', 'examples']
+/** What asks for no types but those of the Web: the servers of `examples/edge` take those of their runtime. */
+const include = [
+  'tests/src',
+  'tests/runtimes/project/conformance.ts',
+  'tests/runtimes/project/producer.ts',
+  'examples/anywhere',
+  'examples/edge/cloudflare.ts',
+  'examples/edge-producer',
+]
 
 /** The package's types under every compiler that is supported: names of tasks, inputs and results, right and wrong. */
 export const compilers: readonly Runtime[] = COMPILERS.map((path) => ({
