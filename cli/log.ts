@@ -83,6 +83,10 @@ function describeEvent(event: TqEvent): Line {
       return { what: 'beat', more: `${event.schedules} ${event.schedules === 1 ? 'schedule' : 'schedules'}` }
     case 'beat.fired':
       return { what: 'fired', to: event.schedule, id: event.id, more: `due ${toTime(event.dueAtMs)}${lateness(event)}` }
+    case 'beat.missed': {
+      const count = event.count < 1_000 ? event.count : `${event.count} or more`
+      return { what: 'missed', to: event.schedule, more: `${count} from ${toTime(event.dueAtMs)} on are left out` }
+    }
     case 'beat.unknown':
       return { what: 'unknown', to: event.schedule, more: `its task "${event.task}" or its rule is not known here` }
     case 'beat.broken':

@@ -24,7 +24,7 @@ export interface Calls {
 
 const RESEND_DEADLINE_MS = 20_000
 /** What a tick or a change weighs in a call besides its one text of any length: names, ids, numbers, punctuation. */
-const ENVELOPE_BYTES = 1_000
+export const ENVELOPE_BYTES = 1_000
 
 export function createCalls(broker: Broker, options: CallOptions): Calls {
   let lastError: unknown
@@ -54,7 +54,7 @@ export function createCalls(broker: Broker, options: CallOptions): Calls {
       sendAll(toBatches(changes, bytesOfChange), (batch) => send('setSchedules', () => broker.setSchedules(batch))),
     fire: (ticks) =>
       sendAll(
-        toBatches(ticks, ({ job }) => ENVELOPE_BYTES + utf8Bytes(job.input)),
+        toBatches(ticks, ({ job }) => ENVELOPE_BYTES + utf8Bytes(job?.input ?? '')),
         (batch) => send('fire', () => broker.fire(batch)),
       ),
     caused: (error) => error === lastError,

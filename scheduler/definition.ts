@@ -42,12 +42,13 @@ const Definition = v.pipe(
     input: v.string(),
     queue: v.string(),
     priority: v.number(),
+    catchUp: v.optional(v.object({ maxAgeMs: v.number(), maxRuns: v.number() })),
   }),
 )
 
 /** The same text for the same schedule: a broker tells by it whether a schedule has changed. */
-export function toDefinition({ rule, task, input, queue, priority }: Schedule): string {
-  return JSON.stringify({ v: DEFINITION_VERSION, rule, task, input, queue, priority })
+export function toDefinition({ rule, task, input, queue, priority, catchUp }: Schedule): string {
+  return JSON.stringify({ v: DEFINITION_VERSION, rule, task, input, queue, priority, catchUp })
 }
 
 /** What is declared of a schedule besides its name, as data. */
@@ -76,6 +77,7 @@ export function fromDefinition(stored: Stored, declared: readonly Schedule[] = [
       queue: read.queue,
       priority: read.priority,
       rule: read.rule,
+      catchUp: read.catchUp,
       next,
     }
   )

@@ -1,6 +1,7 @@
 /** Schedules and the beat (`tq-edge/scheduler`). */
 export { type AtOptions, at } from './at.ts'
 export { type Beat, type BeatOptions, createBeat } from './beat.ts'
+export type { CatchUpOptions } from './catch-up.ts'
 export { type CronOptions, cron } from './cron.ts'
 export { type CustomOptions, type CustomRule, custom } from './custom.ts'
 export { fromDefinition, toDefinition } from './definition.ts'

@@ -4,10 +4,11 @@ import type { Schedule, ScheduleRule } from '../src/schedule.ts'
 import { type Task, validateInput } from '../src/task.ts'
 import { DEFAULT_QUEUE, NAME_FORM, NAME as QUEUE_NAME } from '../src/words.ts'
 import { type BoundOptions, within } from './bounds.ts'
+import { type CatchUpOptions, toCatchUp } from './catch-up.ts'
 
 export type ScheduleOptions<T extends Task = Task> = JobOptions<T> & BoundOptions
 
-/** What every job of a schedule is made of. */
+/** What every job of a schedule is made of, and which of those that were missed there are. */
 export type JobOptions<T extends Task = Task> = {
   /** The task whose jobs it enqueues. */
   readonly task: T
@@ -15,7 +16,8 @@ export type JobOptions<T extends Task = Task> = {
   readonly queue?: string | undefined
   /** A whole number; higher is claimed first. Default 0. */
   readonly priority?: number | undefined
-} & InputOption<NonNullable<T['~types']>['input']>
+} & CatchUpOptions &
+  InputOption<NonNullable<T['~types']>['input']>
 
 /** The input of every job; left out only where the task takes none. */
 type InputOption<Input> = undefined extends Input ? { readonly input?: Input } : { readonly input: Input }
@@ -30,11 +32,20 @@ export function toSchedule(
   name: string,
   rule: ScheduleRule,
   next: Schedule['next'],
-  { task, input, queue = DEFAULT_QUEUE, priority = 0 }: JobOptions,
+  { task, input, queue = DEFAULT_QUEUE, priority = 0, catchUp }: JobOptions,
 ): Schedule {
   checkOptions(name, queue, priority)
   const text = inputText(name, task, input)
-  return { name, task: task.name, input: text, queue, priority, rule, next: within(name, rule, next) }
+  return {
+    name,
+    task: task.name,
+    input: text,
+    queue,
+    priority,
+    rule,
+    catchUp: toCatchUp(name, catchUp),
+    next: within(name, rule, next),
+  }
 }
 
 /** Before the rule is looked at, since its errors name the schedule. */

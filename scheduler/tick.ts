@@ -21,8 +21,10 @@ import { InvalidOption, toError } from '../src/errors.ts'
 import { type OnEvent, type TqEvent, withoutThrowing } from '../src/events.ts'
 import type { JobTick } from '../src/job.ts'
 import type { Schedule } from '../src/schedule.ts'
-import { type Calls, createCalls } from './calls.ts'
+import { type Calls, createCalls, ENVELOPE_BYTES } from './calls.ts'
+import { resumesAt } from './catch-up.ts'
 import { fromDefinition } from './definition.ts'
+import { dueAfter } from './due-after.ts'
 import { latestDue } from './latest.ts'
 
 export interface TickOptions {
@@ -109,7 +111,7 @@ export async function pass(context: PassContext): Promise<TickReport> {
   let nowMs = 0
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const page = await calls.schedules({ due: true, app: app.name, aheadMs })
-    const ticks = page.schedules.flatMap((stored) => toTicks(stored, page.nowMs, context))
+    const ticks = toRound(page, context)
     if (ticks.length === 0) return { fired, ...(await outlook(page, context)) }
     const outcomes = await calls.fire(ticks)
     fired += tell(ticks, outcomes, context)
@@ -136,15 +138,30 @@ async function outlook(page: SchedulePage, { app, calls }: PassContext): Promise
   return { nextAtMs: dueAtMs.length === 0 ? null : Math.min(...dueAtMs), nowMs }
 }
 
+/** Shared by the schedules that are due, so that what one has missed neither fills the memory nor keeps others waiting. */
+const MAX_ROUND_BYTES = 20_000_000
+
+/** The schedules with few ticks come first. */
+function toRound({ schedules, nowMs }: SchedulePage, context: PassContext): Firing[] {
+  const maxBytes = MAX_ROUND_BYTES / schedules.length
+  return schedules
+    .map((stored) => toTicks(stored, nowMs, maxBytes, context))
+    .sort((a, b) => a.length - b.length)
+    .flat()
+}
+
+/** A tick, and how many due times it passes over, if it does. */
+type Firing = Tick & { readonly missed?: number }
+
 /** None of a schedule that this beat cannot fire and so must not advance. */
-function toTicks(stored: StoredSchedule, nowMs: number, context: PassContext): Tick[] {
+function toTicks(stored: StoredSchedule, nowMs: number, maxBytes: number, context: PassContext): Firing[] {
   const { app, onEvent, unknownSeen, aheadMs = 0 } = context
   const { name } = stored
   const schedule = fromDefinition(stored, app.schedules)
   let event: TqEvent = { kind: 'beat.unknown', schedule: name, task: schedule?.task ?? '' }
   try {
     // A rule of overlap would end here at nowMs: whether such a tick may fire is known at its due time.
-    if (schedule && app.tasks.has(schedule.task)) return ticksUntil(nowMs + aheadMs, schedule, stored, nowMs)
+    if (schedule && app.tasks.has(schedule.task)) return ticksUntil(nowMs + aheadMs, schedule, stored, nowMs, maxBytes)
   } catch (error) {
     // What a rule of the app's own does wrong must not keep others from being fired.
     if (schedule?.rule.kind !== 'custom') throw error
@@ -155,49 +172,81 @@ function toTicks(stored: StoredSchedule, nowMs: number, context: PassContext): T
   return []
 }
 
-/** One for all that is due by now, and one for each due time from then on. */
-function ticksUntil(untilMs: number, schedule: Schedule, stored: StoredSchedule, nowMs: number): Tick[] {
-  const ticks: Tick[] = []
-  for (let dueAtMs = stored.dueAtMs; dueAtMs !== null && dueAtMs <= untilMs; ) {
-    const tick = tickOf(schedule, stored, dueAtMs, nowMs)
+/** What is due by now as the schedule catches up, and one for each due time from then on. */
+function ticksUntil(
+  untilMs: number,
+  schedule: Schedule,
+  stored: StoredSchedule,
+  nowMs: number,
+  maxBytes: number,
+): Firing[] {
+  const { next, input, catchUp } = schedule
+  const most = Math.ceil(maxBytes / (ENVELOPE_BYTES + input.length))
+  const ticks: Firing[] = []
+  let { dueAtMs } = stored
+  if (catchUp && dueAtMs !== null && dueAtMs <= nowMs) {
+    const nextDueAtMs = resumesAt(next, dueAtMs, nowMs, catchUp)
+    if (nextDueAtMs !== dueAtMs) ticks.push(passOver(schedule, stored, dueAtMs, nextDueAtMs, nowMs))
+    dueAtMs = nextDueAtMs
+  }
+  while (dueAtMs !== null && dueAtMs <= untilMs && ticks.length < most) {
+    const tick = tickOf(schedule, stored, dueAtMs, catchUp ? dueAtMs : latestDue(next, dueAtMs, nowMs), nowMs)
     ticks.push(tick)
     dueAtMs = tick.nextDueAtMs
   }
   return ticks
 }
 
-/** One job stands for all that was missed: the compare-and-set is on the stored due time, the job is the latest's. */
-function tickOf(schedule: Schedule, stored: StoredSchedule, dueAtMs: number, nowMs: number): Tick {
+const MAX_COUNTED = 1_000
+
+/** From the stored due time to the next, without a job. */
+function passOver(
+  { name, next }: Schedule,
+  { revision }: StoredSchedule,
+  dueAtMs: number,
+  nextDueAtMs: number | null,
+  nowMs: number,
+): Firing {
+  const untilMs = Math.min(nowMs, (nextDueAtMs ?? nowMs + 1) - 1)
+  const missed = 1 + dueAfter(next, dueAtMs, untilMs, MAX_COUNTED - 1).length
+  return { schedule: name, revision, dueAtMs, nextDueAtMs, job: null, missed }
+}
+
+/** The compare-and-set is on the stored due time; the job is of the one that is fired, which may stand for it and others. */
+function tickOf(schedule: Schedule, stored: StoredSchedule, dueAtMs: number, firedMs: number, nowMs: number): Tick {
   const { name, task, input, queue, priority, next } = schedule
-  const latestMs = latestDue(next, dueAtMs, nowMs)
-  const id = `${name}:${stored.incarnation}:${latestMs}`
-  const lateMs = Math.max(0, nowMs - latestMs)
-  const told: JobTick = { schedule: name, dueAtMs: latestMs, lateMs, catchUp: latestMs > dueAtMs }
+  const nextDueAtMs = next(firedMs)
+  const catchUp = firedMs > dueAtMs || (nextDueAtMs !== null && nextDueAtMs <= nowMs)
+  const told: JobTick = { schedule: name, dueAtMs: firedMs, lateMs: Math.max(0, nowMs - firedMs), catchUp }
   return {
     schedule: name,
     revision: stored.revision,
     dueAtMs,
-    nextDueAtMs: next(latestMs),
+    nextDueAtMs,
     job: {
-      id,
+      id: `${name}:${stored.incarnation}:${firedMs}`,
       task,
       queue,
       input,
       priority,
       createdAtMs: nowMs,
       tick: told,
-      ...(latestMs > nowMs ? { dueAtMs: latestMs } : {}),
+      ...(firedMs > nowMs ? { dueAtMs: firedMs } : {}),
     },
   }
 }
 
 /** Says what was fired and counts it; `existing` is another beat's, or an own one whose first reply was lost. */
-function tell(ticks: readonly Tick[], outcomes: readonly FireOutcome[], { onEvent }: PassContext): number {
+function tell(ticks: readonly Firing[], outcomes: readonly FireOutcome[], { onEvent }: PassContext): number {
   const fired = ticks.filter((_, at) => outcomes[at] === 'fired')
-  for (const { schedule, job } of fired) {
-    const { dueAtMs = 0, lateMs = 0 } = job.tick ?? {}
-    onEvent?.({ kind: 'beat.fired', schedule, id: job.id, dueAtMs, lateMs })
-    onEvent?.({ kind: 'job.enqueued', id: job.id, task: job.task, queue: job.queue, by: 'beat' })
+  for (const { schedule, dueAtMs, nextDueAtMs, missed = 0, job } of fired) {
+    if (!job) {
+      onEvent?.({ kind: 'beat.missed', schedule, dueAtMs, nextDueAtMs, count: missed })
+      continue
+    }
+    const { id, task, queue, tick } = job
+    onEvent?.({ kind: 'beat.fired', schedule, id, dueAtMs: tick?.dueAtMs ?? dueAtMs, lateMs: tick?.lateMs ?? 0 })
+    onEvent?.({ kind: 'job.enqueued', id, task, queue, by: 'beat' })
   }
-  return fired.length
+  return fired.filter(({ job }) => job).length
 }

@@ -41,6 +41,7 @@ export interface Broker {
   peek?(request: PeekRequest): Promise<Peek>
   /**
    * Fires ticks in order: compares and sets each schedule's (revision, due) and enqueues the tick's job in the same step.
+   * One without a job passes its due time over, and is fired otherwise alike.
    *
    * A tick whose job has a `dueAtMs` that is yet to come is looked ahead. It counts as fired, and the broker notes it until that
    * time, so that a change of the schedule takes it back.
@@ -206,8 +207,8 @@ export interface Tick {
   readonly dueAtMs: number
   /** Where the schedule goes on; null when it has come to its end. */
   readonly nextDueAtMs: number | null
-  /** With `dueAtMs` where the tick is looked ahead: at most `MAX_AHEAD_MS` from now. */
-  readonly job: Job
+  /** With `dueAtMs` where the tick is looked ahead: at most `MAX_AHEAD_MS` from now. Null: the due time is passed over. */
+  readonly job: Job | null
 }
 
 /**
@@ -272,7 +273,7 @@ export interface StoredSchedule {
   readonly incarnation: string
   /** Null when it has come to its end. */
   readonly dueAtMs: number | null
-  /** Of the last tick fired; yet to come where it was looked ahead. */
+  /** Of the last tick fired or passed over; yet to come where it was looked ahead. */
   readonly lastDueAtMs: number | null
   /** The version of the app that declared it, in milliseconds since the epoch. */
   readonly stampMs: number

@@ -49,6 +49,17 @@ export type TqEvent =
       readonly dueAtMs: number
       readonly lateMs: number
     }
+  /**
+   * Due times that were missed and by the schedule's `catchUp` are not fired: from `dueAtMs` on, `count` of them (1,000 stands for that
+   * or more). The schedule goes on at `nextDueAtMs`.
+   */
+  | {
+      readonly kind: 'beat.missed'
+      readonly schedule: string
+      readonly dueAtMs: number
+      readonly nextDueAtMs: number | null
+      readonly count: number
+    }
   /** A schedule is due whose task or rule this beat does not know: it neither fires nor moves on here. */
   | { readonly kind: 'beat.unknown'; readonly schedule: string; readonly task: string }
   /** A rule of the app's own has thrown, or has not gone forward: its schedule neither fires nor moves on. Told once. */

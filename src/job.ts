@@ -22,7 +22,7 @@ export interface JobTick {
   readonly dueAtMs: number
   /** How late it was enqueued. */
   readonly lateMs: number
-  /** True when ticks before it were missed, and it stands for them. */
+  /** True when it was missed: a later one was due by then as well; or when it stands for earlier ones that were. */
   readonly catchUp: boolean
 }
 

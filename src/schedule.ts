@@ -9,8 +9,18 @@ export interface Schedule {
   readonly priority: number
   /** The rule as data: what a broker stores and another process rebuilds it from. */
   readonly rule: ScheduleRule
+  /** Which missed due times are fired, a job each. Left out: one job for all of them. */
+  readonly catchUp?: CatchUp | undefined
   /** The first due time after `afterMs`, both milliseconds since the epoch; null when there is none any more. */
   next(afterMs: number): number | null
+}
+
+/** Bounds of what is fired of all that is due by now: the newest due times within both. */
+export interface CatchUp {
+  /** How late a due time may be fired. From 1,000 to 31,622,400,000, which are 366 days; default a day. */
+  readonly maxAgeMs: number
+  /** Of how many due times a job is made. From 1 to 1,000; default 1,000. */
+  readonly maxRuns: number
 }
 
 export type ScheduleRule = ScheduleKind & ScheduleBounds

@@ -1,6 +1,6 @@
 import { readDefinition } from '../../scheduler/definition.ts'
 import type { StoredSchedule } from '../../src/broker.ts'
-import type { ScheduleRule } from '../../src/schedule.ts'
+import type { CatchUp, ScheduleRule } from '../../src/schedule.ts'
 import { commonArgs, given } from '../args.ts'
 import { withBroker } from '../broker.ts'
 import { command, group } from '../command.ts'
@@ -34,14 +34,16 @@ interface ScheduleView {
   readonly task: string | null
   readonly rule: ScheduleRule | null
   readonly queue: string | null
+  /** Null where one job stands for all that was missed. */
+  readonly catchUp: CatchUp | null
   readonly dueAtMs: number | null
   readonly lastDueAtMs: number | null
 }
 
 function toView(stored: StoredSchedule): ScheduleView {
   const { name, app, dueAtMs, lastDueAtMs } = stored
-  const { task = null, rule = null, queue = null } = readDefinition(stored.definition) ?? {}
-  return { name, app, task, rule, queue, dueAtMs, lastDueAtMs }
+  const { task = null, rule = null, queue = null, catchUp = null } = readDefinition(stored.definition) ?? {}
+  return { name, app, task, rule, queue, catchUp, dueAtMs, lastDueAtMs }
 }
 
 function toRow(stored: StoredSchedule): string[] {

@@ -77,7 +77,7 @@ export function withKick(broker: Broker, options: KickOptions): Broker {
     },
     async fire(ticks) {
       const outcomes = await broker.fire(ticks)
-      kickFor(ticks.flatMap(({ job }, at) => (outcomes[at] === 'fired' ? [job] : [])))
+      kickFor(ticks.flatMap(({ job }, at) => (job && outcomes[at] === 'fired' ? [job] : [])))
       return outcomes
     },
   }

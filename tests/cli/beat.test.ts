@@ -20,7 +20,7 @@ test('beat --once stores the schedules and fires what is due', async () => {
   expect(nextAtMs).toBeGreaterThan(nowMs)
   expect((await folder.tq(['schedules'])).stdout).toMatch(/greetings +greeter +greet +every 1 s +2\S+Z +2\S+Z/)
   expect(JSON.parse((await folder.tq(['schedules', '--json'])).stdout).schedules).toMatchObject([
-    { name: 'greetings', task: 'greet', rule: { kind: 'every', everyMs: 1_000 } },
+    { name: 'greetings', task: 'greet', rule: { kind: 'every', everyMs: 1_000 }, catchUp: null },
   ])
   expect((await folder.tq(['work', '--burst'])).stdout).toContain('"Hello, beat"')
 })

@@ -27,6 +27,14 @@ const LINES: [TqEvent, string][] = [
     'fired       s                   one  due 1970-01-01T00:00:00Z, 3 s late',
   ],
   [
+    { kind: 'beat.missed', schedule: 's', dueAtMs: 0, nextDueAtMs: 60_000, count: 7 },
+    'missed      s                   7 from 1970-01-01T00:00:00Z on are left out',
+  ],
+  [
+    { kind: 'beat.missed', schedule: 's', dueAtMs: 0, nextDueAtMs: null, count: 1_000 },
+    'missed      s                   1000 or more from 1970-01-01T00:00:00Z on are left out',
+  ],
+  [
     { kind: 'worker.stopped', worker: 'w', totals: TOTALS },
     'stopped                         2 succeeded, 1 late in 3 exchanges',
   ],

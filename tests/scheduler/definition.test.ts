@@ -16,8 +16,9 @@ const bounded = cron('bounded', 'TZ=Asia/Tokyo 0 7 * * *', { task: tidy, ...boun
 const first = every('first', '36h', { task: tidy, align: 'first', ...bounds })
 const launch = at('launch', '2026-02-01T00:00Z', { task: tidy, jitterMs: 1_000 })
 const off = every('off', '1h', { task: tidy, enabled: false })
+const caughtUp = every('caught-up', '1h', { task: tidy, catchUp: { maxRuns: 3 } })
 
-for (const schedule of [digest, urls, bounded, first, launch, off])
+for (const schedule of [digest, urls, bounded, first, launch, off, caughtUp])
   test(`another process rebuilds the schedule "${schedule.name}" from its definition`, () => {
     const rebuilt = fromDefinition({ name: schedule.name, definition: toDefinition(schedule) })
     expect({ ...rebuilt, next: null }).toEqual({ ...schedule, next: null } as never)

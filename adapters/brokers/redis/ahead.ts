@@ -9,12 +9,11 @@ import { MAX_AHEAD_MS } from '../../../src/broker.ts'
 /** The notes go by themselves once nobody looks ahead any more: nothing in them is still to come by then. */
 const NOTES_KEPT_MS = 4 * MAX_AHEAD_MS
 
-/** Inside `FIRE`: reads its ticks, and the upvalues of `STORE`. What has fallen due by now is a job like any other. */
+/** Inside `FIRE`: reads the upvalues of `STORE`. What has fallen due by now is a job like any other. */
 export const NOTE_AHEAD = `
-local function note(s, i)
-  local due = ARGV[7 + 5 * i]
+local function note(s, due, id)
   s.aheadFrom, s.ahead = s.aheadFrom or tonumber(due), s.ahead or {}
-  s.ahead[#s.ahead + 1] = due .. '|' .. s.last .. '|' .. ids[i] .. '\\n'
+  s.ahead[#s.ahead + 1] = due .. '|' .. s.last .. '|' .. id .. '\\n'
 end
 local function writeNotes(list)
   local names, args = {}, {}

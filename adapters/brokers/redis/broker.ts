@@ -269,9 +269,9 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
 
     async fire(ticks) {
       if (ticks.length === 0) return []
-      const { args, done } = limits(ticks.map(({ job }) => job.queue))
+      const { args, done } = limits(ticks.flatMap(({ job }) => job?.queue ?? []))
       const outcomes = await rest.rows(FIRE, [nowArgument(), ...args, ...fireArguments(ticks)], ticks.length)
-      done(ticks.flatMap(({ job }, at) => (outcomes[at] === 'full' ? [] : job.queue)))
+      done(ticks.flatMap(({ job }, at) => (outcomes[at] === 'full' ? [] : (job?.queue ?? []))))
       return outcomes as FireOutcome[]
     },
 

@@ -39,7 +39,7 @@ end
  * Fires ticks in order: compares and sets each schedule's (revision, due), and enqueues the ticks' jobs in the same step.
  *
  * ARGV: prefix, now, the bounds and flag of `ENQUEUE`, the number of ticks, then name, revision, due, next due ('' for none) and the
- * due time fired of each, then their jobs as `STORE` reads them.
+ * due time fired of each ('' for one without a job), then their jobs as `STORE` reads them.
  * Returns a word per tick: fired, existing, moved or full.
  * Commands, however many ticks: HMGET, HSET and ZADD beside those of `ENQUEUE`; HMGET, HSET and PEXPIRE where some are looked ahead.
  */
@@ -48,33 +48,34 @@ local given, maxReady, maxTimed, dropOldest, newQueues = ARGV[2], tonumber(ARGV[
 ${STORE}
 ${SCHEDULES}
 ${NOTE_AHEAD}
-local count, names, known = tonumber(ARGV[7]), {}, {}
+local count, names, known, jobs, jobOf = tonumber(ARGV[7]), {}, {}, 0, {}
 readJobs(8 + 5 * count)
 for i = 1, count do
   local name = ARGV[3 + 5 * i]
   if not known[name] then known[name] = true; names[#names + 1] = name end
+  if ARGV[7 + 5 * i] ~= '' then jobs = jobs + 1; jobOf[i] = jobs end
 end
 local texts = redis.call('HMGET', prefix .. 'schedules', unpack(names))
 local schedules, out
-${'' /* Of the ticks, those that are fired. One by one, a job that has no place keeps back the later ones of its schedule alone. */}
+${'' /* The jobs of the ticks that are fired. One by one, a job that has no place keeps back the later ones of its schedule alone. */}
 local function advance(oneByOne)
   local fired = {}
   schedules, out = {}, {}
   for i, name in ipairs(names) do schedules[name] = toSchedule(name, texts[i]) end
   for i = 1, count do
     local at = 3 + 5 * i
-    local s, due = schedules[ARGV[at]], ARGV[at + 2]
+    local s, due, job = schedules[ARGV[at]], ARGV[at + 2], jobOf[i]
     if not s or s.definition == '' then out[i] = 'moved'
     elseif s.full then out[i] = 'full'
     elseif s.revision ~= tonumber(ARGV[at + 1]) or s.due ~= due then
       out[i] = s.last ~= '' and tonumber(s.last) >= tonumber(due) and 'existing' or 'moved'
-    elseif oneByOne and not storeOrNone({ i }) then
+    elseif oneByOne and job and not storeOrNone({ job }) then
       s.full = true
       out[i] = 'full'
     else
-      if alikes[i].place == 't' then note(s, i) end
-      s.last, s.due, s.fired = ARGV[at + 4], ARGV[at + 3], true
-      fired[#fired + 1] = i
+      if job and alikes[job].place == 't' then note(s, ARGV[at + 4], ids[job]) end
+      s.last, s.due, s.fired = job and ARGV[at + 4] or due, ARGV[at + 3], true
+      fired[#fired + 1] = job
       out[i] = 'fired'
     end
   end
@@ -101,9 +102,9 @@ export function fireArguments(ticks: readonly Tick[]): string[] {
       String(dueAtMs),
       nextDueAtMs === null ? '' : String(nextDueAtMs),
       // After missed ticks the one fired is later than the one that was due.
-      String(job.tick?.dueAtMs ?? dueAtMs),
+      job ? String(job.tick?.dueAtMs ?? dueAtMs) : '',
     ]),
-    ...enqueueArguments(ticks.map(({ job }) => job)),
+    ...enqueueArguments(ticks.flatMap(({ job }) => job ?? [])),
   ]
 }
 

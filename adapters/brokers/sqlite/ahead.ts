@@ -15,7 +15,7 @@ select name, dueAtMs, lastDueAtMs, ? from tq_schedule where name = ? and revisio
 
 /** Before the schedule moves on: what its last tick was is part of the note. */
 export function noteAhead(driver: Driver, { schedule, revision, dueAtMs, job }: Tick, nowMs: number): void {
-  if (job.dueAtMs !== undefined && job.dueAtMs > nowMs) driver.run(NOTE, job.id, schedule, revision, dueAtMs)
+  if (job?.dueAtMs !== undefined && job.dueAtMs > nowMs) driver.run(NOTE, job.id, schedule, revision, dueAtMs)
 }
 
 /** What has fallen due is a job like any other. */

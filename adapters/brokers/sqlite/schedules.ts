@@ -33,7 +33,7 @@ export function fireStep(driver: Driver, ticks: readonly Tick[], nowMs: number, 
   function fire(tick: Tick): FireOutcome {
     noteAhead(driver, tick, nowMs)
     const outcome = advance(driver, tick)
-    if (outcome !== 'fired') return outcome
+    if (outcome !== 'fired' || !tick.job) return outcome
     const enqueued = enqueueStep(driver, [tick.job], nowMs, bounds)
     if (enqueued.outcomes[0] === 'full') return 'full'
     named.push(...enqueued.named)
@@ -45,7 +45,7 @@ export function fireStep(driver: Driver, ticks: readonly Tick[], nowMs: number, 
 function advance(driver: Driver, { schedule, revision, dueAtMs, nextDueAtMs, job }: Tick): FireOutcome {
   const moved = driver.run(
     'update tq_schedule set lastDueAtMs = ?, dueAtMs = ? where name = ? and revision = ? and dueAtMs = ?',
-    job.tick?.dueAtMs ?? dueAtMs,
+    job?.tick?.dueAtMs ?? dueAtMs,
     nextDueAtMs,
     schedule,
     revision,

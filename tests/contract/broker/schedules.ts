@@ -207,6 +207,49 @@ export const scheduleCases: readonly Case[] = [
     },
   },
   {
+    name: 'a tick without a job passes its due time over, once, and the one after it is fired in the same call',
+    async run({ broker }) {
+      await broker.setSchedules([set('digest'), set('other')])
+      const passed = tick({ job: null, nextDueAtMs: DUE_MS + 600_000 })
+      const call = [
+        passed,
+        tick({ schedule: 'other', job: job('other.1') }),
+        tick({ dueAtMs: DUE_MS + 600_000 }),
+        tick({ schedule: 'other', dueAtMs: DUE_MS + 60_000, job: null, nextDueAtMs: null }),
+      ]
+      assert.deepEqual(await broker.fire(call), ['fired', 'fired', 'fired', 'fired'])
+      assert.deepEqual(await broker.fire(call), ['existing', 'existing', 'existing', 'existing'])
+      const { dueAtMs, lastDueAtMs } = await stored(broker)
+      assert.deepEqual([dueAtMs, lastDueAtMs], [DUE_MS + 660_000, DUE_MS + 600_000])
+      const other = await stored(broker, 'other')
+      assert.deepEqual([other.dueAtMs, other.lastDueAtMs], [null, DUE_MS + 60_000])
+      assert.deepEqual(idsOf(await lane(broker).claim(10)).sort(), [`digest.i1.${DUE_MS + 600_000}`, 'other.1'])
+    },
+  },
+  {
+    name: 'a schedule that has passed a due time over does not go back to it, and another revision is not passed over',
+    async run({ broker }) {
+      await broker.setSchedules([set('digest')])
+      const passed = tick({ job: null, nextDueAtMs: DUE_MS + 600_000 })
+      assert.deepEqual(await broker.fire([{ ...passed, revision: 2 }]), ['moved'])
+      assert.deepEqual(await broker.fire([passed]), ['fired'])
+      await broker.setSchedules([set('digest', { definition: '{"edit":1}', dueAtMs: DUE_MS, stampMs: 2 })])
+      assert.equal((await stored(broker)).dueAtMs, DUE_MS + 600_000)
+      assert.deepEqual(await lane(broker).claim(10), [])
+    },
+  },
+  {
+    name: 'where the queue is full, a tick without a job is fired all the same',
+    bounds: { maxReady: 1, maxTimed: 1 },
+    async run({ broker }) {
+      await broker.setSchedules([set('digest')])
+      const later = [1, 2].map((at) => tick({ dueAtMs: DUE_MS + at * 60_000 }))
+      assert.deepEqual(await broker.fire([tick({ job: null }), ...later]), ['fired', 'fired', 'full'])
+      const { dueAtMs, lastDueAtMs } = await stored(broker)
+      assert.deepEqual([dueAtMs, lastDueAtMs], [DUE_MS + 120_000, DUE_MS + 60_000])
+    },
+  },
+  {
     name: 'a schedule that has come to its end stays, without a due time',
     async run({ broker }) {
       await broker.setSchedules([set('digest')])
