@@ -42,7 +42,8 @@ export async function serve(app: App, { cron, ...options }: DenoOptions = {}): P
       'run deno with --unstable-cron, or leave cron out and run `tq work --beat`',
     )
   const variables = deno.env.toObject()
-  const server = await serveEdge(app, variables, options)
-  if (cron !== undefined) void deno.cron?.('tq', cron, () => server.cron(variables))
-  return server
+  const starting = serveEdge(app, variables, options)
+  // Before anything is awaited: Deno Deploy finds crons only as the module is first evaluated.
+  if (cron !== undefined) void deno.cron?.('tq', cron, async () => (await starting).cron(variables))
+  return starting
 }
