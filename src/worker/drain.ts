@@ -37,6 +37,8 @@ export interface DrainReport {
 const KEPT_CALLS = 3
 /** The same in time. */
 const KEPT_MS = 1_000
+/** What a round of a drain that stays takes: a claim, the settlements, a look whether there is more. */
+const ROUND_CALLS = 3
 /** A job that has had so much of a drain and did not end will not end in the next one either. */
 const NEARLY_ALL = 0.9
 /** So much has to be left for a job of which nobody knows how long it takes. If that was too little, the next drain knows. */
@@ -140,9 +142,16 @@ export async function drain(app: App, options: DrainOptions): Promise<DrainRepor
     return !mayGoOn || dueInMs >= leftMs()
   }
 
+  /** Until something falls due, but not so soon that its requests would not last for its time: what is due by then runs together. */
+  function waitMs(): number {
+    const spacedMs = (ROUND_CALLS * leftMs()) / Math.max(1, calls.left - KEPT_CALLS)
+    const dueInMs = (calls.nextAtMs ?? 0) - calls.nowMs
+    return Math.max(0, dueInMs, Math.min(spacedMs, leftMs() / 2))
+  }
+
   await runWorker()
   while (!isOver()) {
-    await sleep(clock, Math.max(0, (calls.nextAtMs ?? 0) - calls.nowMs), signal)
+    await sleep(clock, waitMs(), signal)
     await runWorker()
   }
   return { ...sum, left: calls.more, nextAtMs: calls.nextAtMs, nowMs: calls.nowMs }

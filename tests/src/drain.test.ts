@@ -168,6 +168,18 @@ test('a drain that stays runs what falls due in its time', async () => {
   expect((await bench.read('in-60000')).state).toBe('scheduled')
 })
 
+test('a drain that stays spreads its requests over its time, however often something falls due', async () => {
+  const bench = createInvocations()
+  const due = Array.from({ length: 90 }, (_, at) => 200 * (at + 1))
+  for (const delayMs of due)
+    await bench.broker.enqueue([
+      { id: `in-${delayMs}`, task: 'instant', queue: 'default', input: '', priority: 0, createdAtMs: 0, delayMs },
+    ])
+  const { ran } = await bench.drain([bench.takes('instant', 0)], { stay: true, maxSubrequests: 20 })
+  expect(ran).toBeGreaterThan(75)
+  expect(bench.requests.count).toBeLessThanOrEqual(20)
+})
+
 test('a drain whose signal aborts returns what runs', async () => {
   const bench = createInvocations()
   const stopping = new AbortController()

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { redisBroker } from '../../../adapters/brokers/redis/index.ts'
 import { installed } from '../../support/runtimes.ts'
 import { bundle } from '../bundle.ts'
 import { runOrThrow, type Started, start } from '../command.ts'
@@ -85,15 +86,28 @@ async function edge(project: string, redis: Bindings): Promise<readonly Outcome[
       expectEqual([answer.status, (await answer.text()).includes('expected TQ_TOKENS to be')], [500, true])
     }),
     await outcomeOf(
-      'wrangler dev: the Worker of wrangler.toml takes jobs, and its cron trigger runs what is due',
+      'wrangler dev: the Worker of wrangler.toml takes jobs, and one cron trigger runs a schedule of each second for its minute',
       async () => {
         await using wrangler = await start(WRANGLER, { cwd: project, env, ready: /Ready on (\S+)/ })
         await takesJobs(wrangler.line)
         const triggered = await fetch(`${wrangler.line}/__scheduled?cron=*+*+*+*+*`)
         expectEqual([triggered.status, await triggered.text()], [200, 'Ran scheduled event'])
+        const ran = await dueTimesRun({ ...redis, TQ_PREFIX: 'wrangler' })
+        expectEqual([new Set(ran).size === ran.length, ran.length >= LEAST_RUN], [true, true])
       },
     ),
   ]
+}
+
+/** Of the 50 seconds for which the drain after a trigger stays; a machine may be busy. */
+const LEAST_RUN = 30
+
+/** The due times that have become jobs and been run. */
+async function dueTimesRun({ UPSTASH_REDIS_REST_URL: url = '', TQ_PREFIX: prefix = '' }: Bindings): Promise<number[]> {
+  const broker = redisBroker({ url, token: TOKEN, prefix, subscribe: false })
+  const { jobs } = await broker.list({ states: ['succeeded'], limit: 1_000 })
+  await broker.close()
+  return jobs.flatMap(({ tick }) => (tick ? [tick.dueAtMs] : []))
 }
 
 /** What `tq init` writes for Cloudflare, under the names and with the settings that it writes. */
