@@ -90,7 +90,9 @@ function createFileWatcher(path: string, driver: Driver, onChange: () => void): 
   function changed(): void {
     confirm()
     onChange()
-    secondLook ??= setTimeout(() => {
+    // Anew after each: what follows the last of a burst may be dropped as well.
+    clearTimeout(secondLook)
+    secondLook = setTimeout(() => {
       secondLook = undefined
       onChange()
     }, SECOND_LOOK_MS)
