@@ -128,9 +128,12 @@ export async function drain(app: App, options: DrainOptions): Promise<DrainRepor
     calls.onNone = stop
     signal?.addEventListener('abort', stop)
     if (signal?.aborted) stop()
-    const { succeeded, failed, retried, cancelled, released } = await worker.run().finally(cancel)
-    cancelFew?.()
-    signal?.removeEventListener('abort', stop)
+    const letGo = () => {
+      cancel()
+      cancelFew?.()
+      signal?.removeEventListener('abort', stop)
+    }
+    const { succeeded, failed, retried, cancelled, released } = await worker.run().finally(letGo)
     sum.ran += succeeded + failed + retried + cancelled
     sum.failed += failed + retried
     sum.returned += released
