@@ -15,7 +15,8 @@ import { jitterOf, within } from './bounds.ts'
 import { cronNext } from './cron.ts'
 import { everyNext } from './every.ts'
 
-const DEFINITION_VERSION = 1
+/** Written where a beat of version 1 would get the schedule wrong: it would fire jobs without the input that a function makes. */
+const DEFINITION_VERSION = 2
 
 const bounds = {
   startAtMs: v.optional(v.number()),
@@ -36,10 +37,11 @@ const Definition = v.pipe(
   v.string(),
   v.parseJson(),
   v.object({
-    v: v.literal(DEFINITION_VERSION),
+    v: v.picklist([1, DEFINITION_VERSION]),
     rule: Rule,
     task: v.string(),
     input: v.string(),
+    inputBy: v.optional(v.literal('function')),
     queue: v.string(),
     priority: v.number(),
     catchUp: v.optional(v.object({ maxAgeMs: v.number(), maxRuns: v.number() })),
@@ -47,12 +49,13 @@ const Definition = v.pipe(
 )
 
 /** The same text for the same schedule: a broker tells by it whether a schedule has changed. */
-export function toDefinition({ rule, task, input, queue, priority, catchUp }: Schedule): string {
-  return JSON.stringify({ v: DEFINITION_VERSION, rule, task, input, queue, priority, catchUp })
+export function toDefinition({ rule, task, input, inputOf, queue, priority, catchUp }: Schedule): string {
+  const inputBy = inputOf && 'function'
+  return JSON.stringify({ v: inputBy ? DEFINITION_VERSION : 1, rule, task, input, inputBy, queue, priority, catchUp })
 }
 
 /** What is declared of a schedule besides its name, as data. */
-export type Declared = Omit<Schedule, 'name' | 'next'>
+export type Declared = Omit<Schedule, 'name' | 'next' | 'inputOf'> & { readonly inputBy?: 'function' | undefined }
 
 /** What a definition says; null when this version cannot make sense of it. */
 export function readDefinition(definition: string): Declared | null {
@@ -63,17 +66,22 @@ export function readDefinition(definition: string): Declared | null {
 type Stored = Pick<StoredSchedule, 'name' | 'definition'> & Partial<Pick<StoredSchedule, 'dueAtMs'>>
 
 /**
- * The schedule that a broker has stored; null when this version cannot make sense of it. A rule of the app's own is found among the
- * schedules that the app declares.
+ * The schedule that a broker has stored; null when this version cannot make sense of it. What is code of the app's own, a rule or a
+ * function that makes the input, is found among the schedules that the app declares.
  */
 export function fromDefinition(stored: Stored, declared: readonly Schedule[] = []): Schedule | null {
   const read = readDefinition(stored.definition)
-  const next = read && nextOf(stored, read.rule, declared)
+  if (!read) return null
+  const isCode = read.rule.kind === 'custom' || read.inputBy
+  const own = isCode ? declared.find(({ name }) => name === stored.name) : undefined
+  const next = nextOf(stored, read.rule, own)
+  if (read.inputBy && !own?.inputOf) return null
   return (
     next && {
       name: stored.name,
       task: read.task,
       input: read.input,
+      inputOf: read.inputBy && own?.inputOf,
       queue: read.queue,
       priority: read.priority,
       rule: read.rule,
@@ -84,10 +92,9 @@ export function fromDefinition(stored: Stored, declared: readonly Schedule[] = [
 }
 
 /** Null for a rule that was valid where it was declared, but is not here: a zone that this runtime does not have. */
-function nextOf(stored: Stored, rule: ScheduleRule, declared: readonly Schedule[]): Schedule['next'] | null {
+function nextOf(stored: Stored, rule: ScheduleRule, own: Schedule | undefined): Schedule['next'] | null {
   const { name } = stored
-  if (rule.kind === 'custom')
-    return declared.find((schedule) => schedule.name === name && isSameRule(schedule.rule, rule))?.next ?? null
+  if (rule.kind === 'custom') return own && isSameRule(own.rule, rule) ? own.next : null
   try {
     return within(name, rule, kindNext(stored, rule))
   } catch (error) {

@@ -1,5 +1,5 @@
 import { InvalidOption, TooLarge } from '../src/errors.ts'
-import { toJson, utf8Bytes } from '../src/job.ts'
+import { type JobTick, toJson, utf8Bytes } from '../src/job.ts'
 import type { Schedule, ScheduleRule } from '../src/schedule.ts'
 import { type Task, validateInput } from '../src/task.ts'
 import { DEFAULT_QUEUE, NAME_FORM, NAME as QUEUE_NAME } from '../src/words.ts'
@@ -19,8 +19,15 @@ export type JobOptions<T extends Task = Task> = {
 } & CatchUpOptions &
   InputOption<NonNullable<T['~types']>['input']>
 
-/** The input of every job; left out only where the task takes none. */
-type InputOption<Input> = undefined extends Input ? { readonly input?: Input } : { readonly input: Input }
+/** The input of every job, or a function that makes it at each tick; left out only where the task takes none. */
+type InputOption<Input> = undefined extends Input
+  ? { readonly input?: InputOrFunction<Input> }
+  : { readonly input: InputOrFunction<Input> }
+
+/** Written so that the function's parameter has its type also where the task takes anything. */
+type InputOrFunction<Input> =
+  | (unknown extends Input ? NonNullable<unknown> | null | undefined : Input)
+  | ((tick: JobTick) => Input)
 
 /** Short enough for a tick's job id: the schedule's name, its incarnation and the due time in 200 characters. */
 const NAME = /^[\w.:/-]{1,140}$/
@@ -35,11 +42,10 @@ export function toSchedule(
   { task, input, queue = DEFAULT_QUEUE, priority = 0, catchUp }: JobOptions,
 ): Schedule {
   checkOptions(name, queue, priority)
-  const text = inputText(name, task, input)
   return {
     name,
     task: task.name,
-    input: text,
+    ...toInput(name, task, input),
     queue,
     priority,
     rule,
@@ -62,6 +68,11 @@ function checkOptions(name: string, queue: string, priority: number): void {
       `a whole number from -${MAX_PRIORITY} to ${MAX_PRIORITY}`,
       `${priority}`,
     )
+}
+
+function toInput(name: string, task: Task, input: unknown): Pick<Schedule, 'input' | 'inputOf'> {
+  if (typeof input !== 'function') return { input: inputText(name, task, input) }
+  return { input: '', inputOf: (tick) => inputText(name, task, input(tick)) }
 }
 
 function inputText(name: string, task: Task, input: unknown): string {

@@ -153,48 +153,58 @@ function toRound({ schedules, nowMs }: SchedulePage, context: PassContext): Firi
 /** A tick, and how many due times it passes over, if it does. */
 type Firing = Tick & { readonly missed?: number }
 
-/** None of a schedule that this beat cannot fire and so must not advance. */
+/** None of a schedule that this beat cannot fire and so must not advance; of one whose own code fails, those before. */
 function toTicks(stored: StoredSchedule, nowMs: number, maxBytes: number, context: PassContext): Firing[] {
   const { app, onEvent, unknownSeen, aheadMs = 0 } = context
   const { name } = stored
   const schedule = fromDefinition(stored, app.schedules)
   let event: TqEvent = { kind: 'beat.unknown', schedule: name, task: schedule?.task ?? '' }
+  const ticks: Firing[] = []
   try {
-    // A rule of overlap would end here at nowMs: whether such a tick may fire is known at its due time.
-    if (schedule && app.tasks.has(schedule.task)) return ticksUntil(nowMs + aheadMs, schedule, stored, nowMs, maxBytes)
+    if (schedule && app.tasks.has(schedule.task)) {
+      // A rule of overlap would end here at nowMs: whether such a tick may fire is known at its due time.
+      for (const tick of ticksUntil(nowMs + aheadMs, schedule, stored, nowMs, maxBytes)) ticks.push(tick)
+      return ticks
+    }
   } catch (error) {
-    // What a rule of the app's own does wrong must not keep others from being fired.
-    if (schedule?.rule.kind !== 'custom') throw error
+    // What code of the app's own does wrong must not keep others from being fired.
+    if (!schedule || !hasOwnCode(schedule)) throw error
     event = { kind: 'beat.broken', schedule: name, reason: toError(error).message }
   }
   if (!unknownSeen.has(name)) onEvent?.(event)
   unknownSeen.add(name)
-  return []
+  return ticks
+}
+
+function hasOwnCode({ rule, inputOf }: Schedule): boolean {
+  return rule.kind === 'custom' || inputOf !== undefined
 }
 
 /** What is due by now as the schedule catches up, and one for each due time from then on. */
-function ticksUntil(
+function* ticksUntil(
   untilMs: number,
   schedule: Schedule,
   stored: StoredSchedule,
   nowMs: number,
   maxBytes: number,
-): Firing[] {
-  const { next, input, catchUp } = schedule
-  const most = Math.ceil(maxBytes / (ENVELOPE_BYTES + input.length))
-  const ticks: Firing[] = []
+): Generator<Firing> {
+  const { next, catchUp } = schedule
+  let bytes = 0
   let { dueAtMs } = stored
   if (catchUp && dueAtMs !== null && dueAtMs <= nowMs) {
     const nextDueAtMs = resumesAt(next, dueAtMs, nowMs, catchUp)
-    if (nextDueAtMs !== dueAtMs) ticks.push(passOver(schedule, stored, dueAtMs, nextDueAtMs, nowMs))
+    if (nextDueAtMs !== dueAtMs) {
+      yield passOver(schedule, stored, dueAtMs, nextDueAtMs, nowMs)
+      bytes += ENVELOPE_BYTES
+    }
     dueAtMs = nextDueAtMs
   }
-  while (dueAtMs !== null && dueAtMs <= untilMs && ticks.length < most) {
+  while (dueAtMs !== null && dueAtMs <= untilMs && bytes < maxBytes) {
     const tick = tickOf(schedule, stored, dueAtMs, catchUp ? dueAtMs : latestDue(next, dueAtMs, nowMs), nowMs)
-    ticks.push(tick)
+    yield tick
+    bytes += ENVELOPE_BYTES + (tick.job?.input.length ?? 0)
     dueAtMs = tick.nextDueAtMs
   }
-  return ticks
 }
 
 const MAX_COUNTED = 1_000
@@ -214,7 +224,7 @@ function passOver(
 
 /** The compare-and-set is on the stored due time; the job is of the one that is fired, which may stand for it and others. */
 function tickOf(schedule: Schedule, stored: StoredSchedule, dueAtMs: number, firedMs: number, nowMs: number): Tick {
-  const { name, task, input, queue, priority, next } = schedule
+  const { name, task, input, inputOf, queue, priority, next } = schedule
   const nextDueAtMs = next(firedMs)
   const catchUp = firedMs > dueAtMs || (nextDueAtMs !== null && nextDueAtMs <= nowMs)
   const told: JobTick = { schedule: name, dueAtMs: firedMs, lateMs: Math.max(0, nowMs - firedMs), catchUp }
@@ -227,7 +237,7 @@ function tickOf(schedule: Schedule, stored: StoredSchedule, dueAtMs: number, fir
       id: `${name}:${stored.incarnation}:${firedMs}`,
       task,
       queue,
-      input,
+      input: inputOf ? inputOf(told) : input,
       priority,
       createdAtMs: nowMs,
       tick: told,

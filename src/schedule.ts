@@ -1,10 +1,14 @@
+import type { JobTick } from './job.ts'
+
 /** What a schedule is to the core: data, and a pure rule of when it is due next. The kinds live in `scheduler/`. */
 export interface Schedule {
   readonly name: string
   /** The task's name. */
   readonly task: string
-  /** The input of every job as JSON text. */
+  /** The input of every job as JSON text; empty where it is made tick by tick. */
   readonly input: string
+  /** Makes the input of a tick's job, as JSON text: a process that does not have the app's code cannot. */
+  readonly inputOf?: ((tick: JobTick) => string) | undefined
   readonly queue: string
   readonly priority: number
   /** The rule as data: what a broker stores and another process rebuilds it from. */

@@ -48,7 +48,7 @@ const stored = JSON.parse(toDefinition(urls))
 for (const [what, definition] of [
   ['no JSON', '{'],
   ['no object', '[]'],
-  ['a newer version', JSON.stringify({ ...stored, v: 2 })],
+  ['a newer version', JSON.stringify({ ...stored, v: 3 })],
   ['an unknown kind of rule', JSON.stringify({ ...stored, rule: { kind: 'solar', event: 'dusk' } })],
   [
     'a zone this runtime lacks',
