@@ -56,6 +56,11 @@ export function cronNext(name: string, pattern: string, timezone: string): Sched
   return everyHour ? wheneverShown(calendar, offsetAt) : onceEach(calendar, offsetAt)
 }
 
+/** Whether a pattern is due in each of the 24 hours, and so goes by elapsed time. */
+export function isEveryHour(name: string, pattern: string): boolean {
+  return parsed(name, pattern).everyHour
+}
+
 interface Pattern {
   readonly calendar: Calendar
   /** Whether it is due in each of the 24 hours, and so goes by elapsed time. */

@@ -33,7 +33,7 @@ function latestShown(offsetAt: OffsetAt, atMs: number): number {
 }
 
 /** When the clocks first show the wall time or a later one. */
-function firstShown(offsetAt: OffsetAt, wallMs: number): number {
+export function firstShown(offsetAt: OffsetAt, wallMs: number): number {
   const [dayBeforeMs, dayAfterMs] = [wallMs - DAY_MS, wallMs + DAY_MS]
   const changeMs = changeBetween(offsetAt, dayBeforeMs, dayAfterMs) ?? dayAfterMs
   const byOldMs = wallMs - offsetAt(dayBeforeMs)

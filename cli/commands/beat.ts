@@ -10,6 +10,7 @@ import { OK } from '../exit.ts'
 import { createLog, toLine } from '../log.ts'
 import { printJson, printLine, printNote } from '../print.ts'
 import { untilSignal } from '../signals.ts'
+import { printSimulation, simulateArgs, toSimulation } from '../simulate.ts'
 import { toTime } from '../times.ts'
 
 export default command({
@@ -19,6 +20,7 @@ export default command({
     'tq beat',
     'tq beat --once                         fire what is due, then exit: for cron',
     'tq beat --once --ahead-seconds 60      and what falls due within a minute, as jobs that wait for it',
+    'tq beat --simulate 2026-10-25 --timezone Europe/Oslo --days 2',
     'tq beat ./jobs --db /var/lib/app/tq.db',
   ],
   args: {
@@ -29,11 +31,18 @@ export default command({
       description: 'With --once: fire what falls due within so long as well, for its time (default 0)',
       valueHint: 'seconds',
     },
+    ...simulateArgs,
     ...commonArgs,
   },
   async run({ app, path, db, once, json = false, ...args }) {
     const aheadMs = toAheadMs(args['ahead-seconds'], once)
+    const simulation = toSimulation(args)
+    if (simulation && once) throw new UsageError('expected --simulate or --once, got both: --simulate fires nothing')
     const loaded = await loadApp(findApp(app ?? path))
+    if (simulation) {
+      printSimulation(loaded.app.schedules, simulation, json)
+      return OK
+    }
     return withBroker({ db }, (broker) =>
       once ? beatOnce(loaded, broker, { aheadMs, json }) : beatOn(loaded, broker, json),
     )

@@ -6,7 +6,8 @@ import { withBroker } from '../broker.ts'
 import { command, group } from '../command.ts'
 import { OK } from '../exit.ts'
 import { printJson, printLine, toTable } from '../print.ts'
-import { toDuration, toTime } from '../times.ts'
+import { toRuleText } from '../rule-text.ts'
+import { toTime } from '../times.ts'
 
 const list = command({
   name: 'list',
@@ -49,22 +50,4 @@ function toView(stored: StoredSchedule): ScheduleView {
 function toRow(stored: StoredSchedule): string[] {
   const { name, app, task, rule, dueAtMs, lastDueAtMs } = toView(stored)
   return [name, app, task ?? '?', toRuleText(rule), toTime(dueAtMs), toTime(lastDueAtMs)]
-}
-
-function toRuleText(rule: ScheduleRule | null): string {
-  if (!rule) return 'not known to this version'
-  return rule.enabled === false ? `${toKindText(rule)} (not enabled)` : toKindText(rule)
-}
-
-function toKindText(rule: ScheduleRule): string {
-  switch (rule.kind) {
-    case 'cron':
-      return `${rule.pattern} ${rule.timezone}`
-    case 'every':
-      return `every ${toDuration(rule.everyMs)}`
-    case 'at':
-      return `at ${toTime(rule.atMs)}`
-    case 'custom':
-      return 'custom'
-  }
 }

@@ -129,7 +129,7 @@ export default defineApp({ name: 'kinds', tasks: [tidy], schedules: [
   expect((await folder.tq(['beat', '--once'])).stdout).toMatch(/broken +broken +expected next\(\d+\) of "broken" to be/)
   const { stdout } = await folder.tq(['schedules'])
   expect(stdout).toMatch(/launch +kinds +tidy +at 2999-01-09T08:00:00Z +2999-01-09T08:00:00Z/)
-  expect(stdout).toMatch(/digest +kinds +tidy +0 7 \* \* 1-5 Europe\/Oslo +2/)
+  expect(stdout).toMatch(/digest +kinds +tidy +0 7 \* \* 1-5 Europe\/Oslo: at 07:00, Monday through Friday +2/)
   expect(stdout).toMatch(/never +kinds +tidy +custom +-/)
   expect(stdout).toMatch(/off +kinds +tidy +every 1 h \(not enabled\) +-/)
 })

@@ -17,6 +17,7 @@ const PACKAGES: Record<string, readonly RegExp[]> = {
   hono: [/^src\/http\//],
   croner: [/^scheduler\//],
   citty: [/^cli\//],
+  cronstrue: [/^cli\//],
   jiti: [/^cli\//],
   picocolors: [/^cli\//],
   'cli-table3': [/^cli\//],
