@@ -9,7 +9,7 @@
 import * as v from 'valibot'
 import type { StoredSchedule } from '../src/broker.ts'
 import { isTqError } from '../src/errors.ts'
-import type { Schedule, ScheduleRule } from '../src/schedule.ts'
+import { OVERLAPS, type Schedule, type ScheduleRule } from '../src/schedule.ts'
 import { atNext } from './at.ts'
 import { jitterOf, within } from './bounds.ts'
 import { cronNext } from './cron.ts'
@@ -43,12 +43,13 @@ const Definition = v.pipe(
     queue: v.string(),
     priority: v.number(),
     catchUp: v.optional(v.object({ maxAgeMs: v.number(), maxRuns: v.number() })),
+    overlap: v.optional(v.picklist(OVERLAPS)),
   }),
 )
 
 /** The same text for the same schedule: a broker tells by it whether a schedule has changed. */
-export function toDefinition({ rule, task, input, queue, priority, catchUp }: Schedule): string {
-  return JSON.stringify({ v: DEFINITION_VERSION, rule, task, input, queue, priority, catchUp })
+export function toDefinition({ rule, task, input, queue, priority, catchUp, overlap }: Schedule): string {
+  return JSON.stringify({ v: DEFINITION_VERSION, rule, task, input, queue, priority, catchUp, overlap })
 }
 
 /** What is declared of a schedule besides its name, as data. */
@@ -78,6 +79,7 @@ export function fromDefinition(stored: Stored, declared: readonly Schedule[] = [
       priority: read.priority,
       rule: read.rule,
       catchUp: read.catchUp,
+      overlap: read.overlap,
       next,
     }
   )
