@@ -87,6 +87,10 @@ function describeEvent(event: TqEvent): Line {
       const count = event.count < 1_000 ? event.count : `${event.count} or more`
       return { what: 'missed', to: event.schedule, more: `${count} from ${toTime(event.dueAtMs)} on are left out` }
     }
+    case 'beat.skipped': {
+      const more = `due ${toTime(event.dueAtMs)}, but a job before it has not finished`
+      return { what: 'skipped', to: event.schedule, more }
+    }
     case 'beat.unknown':
       return { what: 'unknown', to: event.schedule, more: `its task "${event.task}" or its rule is not known here` }
     case 'beat.broken':

@@ -9,13 +9,13 @@
 import * as v from 'valibot'
 import type { StoredSchedule } from '../src/broker.ts'
 import { isTqError } from '../src/errors.ts'
-import type { Schedule, ScheduleRule } from '../src/schedule.ts'
+import { OVERLAPS, type Schedule, type ScheduleRule } from '../src/schedule.ts'
 import { atNext } from './at.ts'
 import { jitterOf, within } from './bounds.ts'
 import { cronNext } from './cron.ts'
 import { everyNext } from './every.ts'
 
-/** Written where a beat of version 1 would get the schedule wrong: it would fire jobs without the input that a function makes. */
+/** Written where a beat of version 1 would get the schedule wrong: without the input that a function makes, or whatever still runs. */
 const DEFINITION_VERSION = 2
 
 const bounds = {
@@ -45,13 +45,15 @@ const Definition = v.pipe(
     queue: v.string(),
     priority: v.number(),
     catchUp: v.optional(v.object({ maxAgeMs: v.number(), maxRuns: v.number() })),
+    overlap: v.optional(v.picklist(OVERLAPS)),
   }),
 )
 
 /** The same text for the same schedule: a broker tells by it whether a schedule has changed. */
-export function toDefinition({ rule, task, input, inputOf, queue, priority, catchUp }: Schedule): string {
+export function toDefinition({ rule, task, input, inputOf, queue, priority, catchUp, overlap }: Schedule): string {
   const inputBy = inputOf && 'function'
-  return JSON.stringify({ v: inputBy ? DEFINITION_VERSION : 1, rule, task, input, inputBy, queue, priority, catchUp })
+  const v = inputBy || overlap ? DEFINITION_VERSION : 1
+  return JSON.stringify({ v, rule, task, input, inputBy, queue, priority, catchUp, overlap })
 }
 
 /** What is declared of a schedule besides its name, as data. */
@@ -86,6 +88,7 @@ export function fromDefinition(stored: Stored, declared: readonly Schedule[] = [
       priority: read.priority,
       rule: read.rule,
       catchUp: read.catchUp,
+      overlap: read.overlap,
       next,
     }
   )

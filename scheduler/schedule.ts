@@ -1,6 +1,6 @@
 import { InvalidOption, TooLarge } from '../src/errors.ts'
 import { type JobTick, toJson, utf8Bytes } from '../src/job.ts'
-import type { Schedule, ScheduleRule } from '../src/schedule.ts'
+import { OVERLAPS, type Overlap, type Schedule, type ScheduleRule } from '../src/schedule.ts'
 import { type Task, validateInput } from '../src/task.ts'
 import { DEFAULT_QUEUE, NAME_FORM, NAME as QUEUE_NAME } from '../src/words.ts'
 import { type BoundOptions, within } from './bounds.ts'
@@ -16,6 +16,12 @@ export type JobOptions<T extends Task = Task> = {
   readonly queue?: string | undefined
   /** A whole number; higher is claimed first. Default 0. */
   readonly priority?: number | undefined
+  /**
+   * What becomes of a tick while a job of an earlier one has not finished: `allow`, its job is made all the same; `skip`, there is no
+   * job; `bufferOne`, its job waits, unless one waits already; `bufferAll`, its job waits behind those that do; `cancelPrevious`, its
+   * job is made, and those before it are cancelled. Default `allow`.
+   */
+  readonly overlap?: 'allow' | Overlap | undefined
 } & CatchUpOptions &
   InputOption<NonNullable<T['~types']>['input']>
 
@@ -39,7 +45,7 @@ export function toSchedule(
   name: string,
   rule: ScheduleRule,
   next: Schedule['next'],
-  { task, input, queue = DEFAULT_QUEUE, priority = 0, catchUp }: JobOptions,
+  { task, input, queue = DEFAULT_QUEUE, priority = 0, catchUp, overlap }: JobOptions,
 ): Schedule {
   checkOptions(name, queue, priority)
   return {
@@ -50,6 +56,7 @@ export function toSchedule(
     priority,
     rule,
     catchUp: toCatchUp(name, catchUp),
+    overlap: toOverlap(name, overlap),
     next: within(name, rule, next),
   }
 }
@@ -73,6 +80,14 @@ function checkOptions(name: string, queue: string, priority: number): void {
 function toInput(name: string, task: Task, input: unknown): Pick<Schedule, 'input' | 'inputOf'> {
   if (typeof input !== 'function') return { input: inputText(name, task, input) }
   return { input: '', inputOf: (tick) => inputText(name, task, input(tick)) }
+}
+
+/** Nothing for the default: it is not stored. */
+function toOverlap(name: string, given: JobOptions['overlap'] = 'allow'): Overlap | undefined {
+  if (given === 'allow') return undefined
+  if (OVERLAPS.includes(given)) return given
+  const words = ['allow', ...OVERLAPS].map((word) => `"${word}"`)
+  throw new InvalidOption(`overlap of "${name}"`, `one of ${words.join(', ')}`, String(JSON.stringify(given)))
 }
 
 function inputText(name: string, task: Task, input: unknown): string {

@@ -162,8 +162,9 @@ function toTicks(stored: StoredSchedule, nowMs: number, maxBytes: number, contex
   const ticks: Firing[] = []
   try {
     if (schedule && app.tasks.has(schedule.task)) {
-      // A rule of overlap would end here at nowMs: whether such a tick may fire is known at its due time.
-      for (const tick of ticksUntil(nowMs + aheadMs, schedule, stored, nowMs, maxBytes)) ticks.push(tick)
+      // With a rule of overlap, whether a tick may fire is known at its due time.
+      const untilMs = schedule.overlap ? nowMs : nowMs + aheadMs
+      for (const tick of ticksUntil(untilMs, schedule, stored, nowMs, maxBytes)) ticks.push(tick)
       return ticks
     }
   } catch (error) {
@@ -224,7 +225,7 @@ function passOver(
 
 /** The compare-and-set is on the stored due time; the job is of the one that is fired, which may stand for it and others. */
 function tickOf(schedule: Schedule, stored: StoredSchedule, dueAtMs: number, firedMs: number, nowMs: number): Tick {
-  const { name, task, input, inputOf, queue, priority, next } = schedule
+  const { name, task, input, inputOf, queue, priority, overlap, next } = schedule
   const nextDueAtMs = next(firedMs)
   const catchUp = firedMs > dueAtMs || (nextDueAtMs !== null && nextDueAtMs <= nowMs)
   const told: JobTick = { schedule: name, dueAtMs: firedMs, lateMs: Math.max(0, nowMs - firedMs), catchUp }
@@ -243,20 +244,27 @@ function tickOf(schedule: Schedule, stored: StoredSchedule, dueAtMs: number, fir
       tick: told,
       ...(firedMs > nowMs ? { dueAtMs: firedMs } : {}),
     },
+    ...(overlap ? { overlap } : {}),
   }
 }
 
 /** Says what was fired and counts it; `existing` is another beat's, or an own one whose first reply was lost. */
-function tell(ticks: readonly Firing[], outcomes: readonly FireOutcome[], { onEvent }: PassContext): number {
-  const fired = ticks.filter((_, at) => outcomes[at] === 'fired')
-  for (const { schedule, dueAtMs, nextDueAtMs, missed = 0, job } of fired) {
-    if (!job) {
-      onEvent?.({ kind: 'beat.missed', schedule, dueAtMs, nextDueAtMs, count: missed })
-      continue
-    }
-    const { id, task, queue, tick } = job
-    onEvent?.({ kind: 'beat.fired', schedule, id, dueAtMs: tick?.dueAtMs ?? dueAtMs, lateMs: tick?.lateMs ?? 0 })
-    onEvent?.({ kind: 'job.enqueued', id, task, queue, by: 'beat' })
+function tell(ticks: readonly Firing[], outcomes: readonly FireOutcome[], context: PassContext): number {
+  return ticks.filter((tick, at) => tellOf(tick, outcomes[at], context)).length
+}
+
+/** True when the tick has become a job. */
+function tellOf(tick: Firing, outcome: FireOutcome | undefined, { onEvent }: PassContext): boolean {
+  const { schedule, nextDueAtMs, missed = 0, job } = tick
+  const dueAtMs = job?.tick?.dueAtMs ?? tick.dueAtMs
+  if (outcome === 'skipped') onEvent?.({ kind: 'beat.skipped', schedule, dueAtMs })
+  if (outcome !== 'fired') return false
+  if (!job) {
+    onEvent?.({ kind: 'beat.missed', schedule, dueAtMs, nextDueAtMs, count: missed })
+    return false
   }
-  return fired.filter(({ job }) => job).length
+  const { id, task, queue } = job
+  onEvent?.({ kind: 'beat.fired', schedule, id, dueAtMs, lateMs: job.tick?.lateMs ?? 0 })
+  onEvent?.({ kind: 'job.enqueued', id, task, queue, by: 'beat' })
+  return true
 }

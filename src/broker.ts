@@ -9,6 +9,7 @@
  * @module
  */
 import type { Job, JobError, JobRecord, JobTick } from './job.ts'
+import type { Overlap } from './schedule.ts'
 import type { Spent } from './spent.ts'
 import type { JobState } from './words.ts'
 
@@ -20,6 +21,8 @@ export const MAX_LOST_LEASES = 5
 export const STUB_MS = 3_600_000
 /** How far ahead of its due time a tick may be fired. */
 export const MAX_AHEAD_MS = 900_000
+/** The most jobs of one schedule that wait for those before them. */
+export const MAX_BLOCKED = 1_000
 
 export interface Broker {
   /** Names the implementation in events and errors. */
@@ -45,6 +48,9 @@ export interface Broker {
    *
    * A tick whose job has a `dueAtMs` that is yet to come is looked ahead. It counts as fired, and the broker notes it until that
    * time, so that a change of the schedule takes it back.
+   *
+   * A tick with an `overlap` looks at the jobs of its schedule's earlier ones with such a rule. A job that has to wait for them is
+   * `blocked`, and freed in the very step in which the last one before it finishes.
    */
   fire(ticks: readonly Tick[]): Promise<readonly FireOutcome[]>
   /** Reads jobs, null for an unknown id; with `waiter`, names it by a hint once one of the unfinished ones finishes. */
@@ -209,13 +215,20 @@ export interface Tick {
   readonly nextDueAtMs: number | null
   /** With `dueAtMs` where the tick is looked ahead: at most `MAX_AHEAD_MS` from now. Null: the due time is passed over. */
   readonly job: Job | null
+  /**
+   * What becomes of it while a job of an earlier tick has not finished; a job that was replayed does not count. `skip`: no job.
+   * `bufferOne`: its job waits, unless one waits already. `bufferAll`: its job waits behind those that do. `cancelPrevious`: its job is
+   * made, and those before it are cancelled. Left out: its job is made, and later ones do not look at it.
+   */
+  readonly overlap?: Overlap | undefined
 }
 
 /**
  * `fired`; `existing`: this tick or a later one has been fired already; `moved`: the schedule has changed, read it again;
- * `full`: its queue holds as many jobs as it may, and the schedule stays due.
+ * `full`: its queue, or those that wait for the ones before them, are as many as may be, and the schedule stays due; `skipped`: by
+ * its rule of overlap there is no job, and the schedule has moved on.
  */
-export type FireOutcome = 'fired' | 'existing' | 'moved' | 'full'
+export type FireOutcome = 'fired' | 'skipped' | 'existing' | 'moved' | 'full'
 
 export interface GetOptions {
   readonly waiter?: string
@@ -244,7 +257,7 @@ export interface QueueStats {
   readonly paused: boolean
   /** What `setPaused` is based on. */
   readonly revision: number
-  /** By state; a job that is to be retried counts as scheduled, and a store may leave out those that succeeded or were cancelled. */
+  /** By state; one that is to be retried or is blocked counts as scheduled, and a store may leave out those that succeeded or were cancelled. */
   readonly counts: Readonly<Partial<Record<JobState, number>>>
 }
 

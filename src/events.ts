@@ -60,6 +60,8 @@ export type TqEvent =
       readonly nextDueAtMs: number | null
       readonly count: number
     }
+  /** By its schedule's rule of overlap there is no job for this due time: one before it has not finished. */
+  | { readonly kind: 'beat.skipped'; readonly schedule: string; readonly dueAtMs: number }
   /** A schedule is due whose task or rule this beat does not know: it neither fires nor moves on here. */
   | { readonly kind: 'beat.unknown'; readonly schedule: string; readonly task: string }
   /** A rule of the app's own has thrown, or has not gone forward: its schedule neither fires nor moves on. Told once. */

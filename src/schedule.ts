@@ -15,6 +15,8 @@ export interface Schedule {
   readonly rule: ScheduleRule
   /** Which missed due times are fired, a job each. Left out: one job for all of them. */
   readonly catchUp?: CatchUp | undefined
+  /** What becomes of a tick while a job of an earlier one has not finished. Left out: its job is made all the same. */
+  readonly overlap?: Overlap | undefined
   /** The first due time after `afterMs`, both milliseconds since the epoch; null when there is none any more. */
   next(afterMs: number): number | null
 }
@@ -26,6 +28,11 @@ export interface CatchUp {
   /** Of how many due times a job is made. From 1 to 1,000; default 1,000. */
   readonly maxRuns: number
 }
+
+/** The rules of overlap, without that of who has none. */
+export const OVERLAPS = ['skip', 'bufferOne', 'bufferAll', 'cancelPrevious'] as const
+
+export type Overlap = (typeof OVERLAPS)[number]
 
 export type ScheduleRule = ScheduleKind & ScheduleBounds
 

@@ -22,7 +22,7 @@
 export const JOB_STATES = [
   'scheduled', // due later
   'queued', // ready to be claimed
-  'blocked', // waits for a limit or a parent
+  'blocked', // waits for a limit, or for a job before it to finish
   'active', // a worker holds its lease
   'retrying', // failed or lost, due again later
   'succeeded',

@@ -16,6 +16,7 @@ import { leaseCases } from './broker/lease.ts'
 import { lookedAheadCases } from './broker/looked-ahead.ts'
 import { nextCases } from './broker/next.ts'
 import { operationCases } from './broker/operations.ts'
+import { overlapCases } from './broker/overlap.ts'
 import { readCases } from './broker/reads.ts'
 import { scheduleCases } from './broker/schedules.ts'
 import { settleCases } from './broker/settle.ts'
@@ -38,6 +39,7 @@ export const brokerCases: readonly Case[] = [
   ...scheduleCases,
   ...lookedAheadCases,
   ...takenBackCases,
+  ...overlapCases,
   ...wakeCases,
   ...faultCases,
 ]

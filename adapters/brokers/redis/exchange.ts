@@ -63,7 +63,7 @@ local function heads(q)
   q.leases = redis.call('ZRANGE', queueKey(q.name, 'l'), 0, 7, 'WITHSCORES')
 end
 local nextAt = nil
-local function sooner(ms) if ms and (not nextAt or ms < nextAt) then nextAt = ms end end
+local function sooner(ms) if ms and ms < NEVER and (not nextAt or ms < nextAt) then nextAt = ms end end
 
 ${'' /* Replay: the same jobs, without those that have moved on. */}
 local last = got[1]
@@ -187,6 +187,7 @@ end
 
 ${'' /* Before anything is claimed: what was put back in this very step is read with its new epoch. */}
 flushPuts()
+for _, q in ipairs(freeTurns()) do givenBack[#givenBack + 1] = q end
 
 ${'' /* Due and expired, of the served queues; then claim. */}
 local jobs, given, bytes, taken = {}, {}, 0, 0
@@ -359,6 +360,7 @@ end
 for _, name in ipairs(givenBack) do if not emptied[name] then nameWaiting(name) end end
 
 flushPuts()
+for _, q in ipairs(freeTurns()) do nameWaiting(q); sooner(now) end
 flushWindows()
 if sweep then sweepWindow(now, 500) end
 ${'' /* Whoever comes when there are too many makes room of those that have gone, or is not shown. */}

@@ -2,6 +2,8 @@ import { MAX_BATCH_BYTES, type ScheduleChange, type StoredSchedule, type Tick } 
 import { NOTE_AHEAD, REVOKE_AHEAD } from './ahead.ts'
 import { enqueueArguments } from './enqueue.ts'
 import { script } from './lua.ts'
+import { CANCEL_JOB } from './operations.ts'
+import { TAKE_TURNS } from './overlap.ts'
 import { STORE } from './store.ts'
 
 /**
@@ -38,46 +40,76 @@ end
 /**
  * Fires ticks in order: compares and sets each schedule's (revision, due), and enqueues the ticks' jobs in the same step.
  *
- * ARGV: prefix, now, the bounds and flag of `ENQUEUE`, the number of ticks, then name, revision, due, next due ('' for none) and the
- * due time fired of each ('' for one without a job), then their jobs as `STORE` reads them.
- * Returns a word per tick: fired, existing, moved or full.
- * Commands, however many ticks: HMGET, HSET and ZADD beside those of `ENQUEUE`; HMGET, HSET and PEXPIRE where some are looked ahead.
+ * ARGV: prefix, now, the bounds and flag of `ENQUEUE`, the number of ticks, then name, revision, due, next due ('' for none), the
+ * due time fired ('' for one without a job) and the rule of overlap ('' for none) of each, then their jobs as `STORE` reads them.
+ * Returns a word per tick: fired, skipped, existing, moved or full.
+ * Commands, however many ticks: HMGET, HSET and ZADD beside those of `ENQUEUE`; HMGET, HSET and PEXPIRE where some are looked ahead;
+ * HMGET, MGET (two for more than eight) and HSET where some have a rule of overlap, and those of `CANCEL` for what it cancels.
  */
 export const FIRE = script(`
 local given, maxReady, maxTimed, dropOldest, newQueues = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == 'drop-oldest', ARGV[6] == '1'
 ${STORE}
 ${SCHEDULES}
 ${NOTE_AHEAD}
-local count, names, known, jobs, jobOf = tonumber(ARGV[7]), {}, {}, 0, {}
-readJobs(8 + 5 * count)
+${CANCEL_JOB}
+${TAKE_TURNS}
+local WIDTH = 6
+local count, names, seen, jobs, jobOf, ruled, depths = tonumber(ARGV[7]), {}, {}, 0, {}, {}, {}
+readJobs(8 + WIDTH * count)
 for i = 1, count do
-  local name = ARGV[3 + 5 * i]
-  if not known[name] then known[name] = true; names[#names + 1] = name end
-  if ARGV[7 + 5 * i] ~= '' then jobs = jobs + 1; jobOf[i] = jobs end
+  local at = 8 + WIDTH * (i - 1)
+  local name, rule = ARGV[at], ARGV[at + 5]
+  if not seen[name] then seen[name] = true; names[#names + 1] = name end
+  if ARGV[at + 4] ~= '' then jobs = jobs + 1; jobOf[i] = jobs end
+  if rule ~= '' then
+    if not depths[name] then ruled[#ruled + 1] = name end
+    depths[name] = math.max(depths[name] or 1, depthOf(rule))
+  end
 end
 local texts = redis.call('HMGET', prefix .. 'schedules', unpack(names))
-local schedules, out
+local before, freed = {}, {}
+if #ruled > 0 then
+  if now == 0 then now = clock(given) end
+  before = readTurns(ruled)
+  freed = settleTurns(before, function(name) return depths[name] end)
+end
+local schedules, out, turns
 ${'' /* The jobs of the ticks that are fired. One by one, a job that has no place keeps back the later ones of its schedule alone. */}
 local function advance(oneByOne)
   local fired = {}
-  schedules, out = {}, {}
+  schedules, out, turns = {}, {}, {}
   for i, name in ipairs(names) do schedules[name] = toSchedule(name, texts[i]) end
+  for name, t in pairs(before) do turns[name] = copyOf(t) end
   for i = 1, count do
-    local at = 3 + 5 * i
-    local s, due, job = schedules[ARGV[at]], ARGV[at + 2], jobOf[i]
-    if not s or s.definition == '' then out[i] = 'moved'
-    elseif s.full then out[i] = 'full'
-    elseif s.revision ~= tonumber(ARGV[at + 1]) or s.due ~= due then
-      out[i] = s.last ~= '' and tonumber(s.last) >= tonumber(due) and 'existing' or 'moved'
-    elseif oneByOne and job and not storeOrNone({ job }) then
-      s.full = true
-      out[i] = 'full'
-    else
-      if job and alikes[job].place == 't' then note(s, ARGV[at + 4], ids[job]) end
-      s.last, s.due, s.fired = job and ARGV[at + 4] or due, ARGV[at + 3], true
-      fired[#fired + 1] = job
-      out[i] = 'fired'
+    local at = 8 + WIDTH * (i - 1)
+    local name, due, next, firedDue, rule = ARGV[at], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
+    local s, job = schedules[name], jobOf[i]
+    local function fire()
+      if not s or s.definition == '' then return 'moved' end
+      if s.full then return 'full' end
+      if s.revision ~= tonumber(ARGV[at + 1]) or s.due ~= due then
+        return s.last ~= '' and tonumber(s.last) >= tonumber(due) and 'existing' or 'moved'
+      end
+      local state = 'q'
+      if job and rule ~= '' then
+        state = becomes(turns[name], rule, ids[job])
+        if state == 'full' then s.full = true return 'full' end
+        if state ~= 'skipped' then
+          local a = alikes[job]
+          putJob(job, placed({ queue = a.queue, pri = a.pri, delay = a.delay, due = a.due, meta = a.meta, blocked = state == 'b',
+            mark = string.find(rule, '^buffer') and turnMark(name) }))
+        end
+      end
+      if job and state ~= 'skipped' then
+        if oneByOne and not storeOrNone({ job }) then s.full = true return 'full' end
+        if rule ~= '' then takeTurn(turns[name], rule, ids[job], state)
+        elseif alikes[job].place == 't' then note(s, firedDue, ids[job]) end
+        fired[#fired + 1] = job
+      end
+      s.last, s.due, s.fired = job and firedDue or due, next, true
+      return state == 'skipped' and state or 'fired'
     end
+    out[i] = fire()
   end
   return fired
 end
@@ -89,6 +121,8 @@ for _, name in ipairs(names) do
 end
 writeNotes(moved)
 writeSchedules(moved)
+finishTurns(turns)
+for _, q in ipairs(freed) do nameWaiting(q) end
 flushWindows(); flushHints()
 return out
 `)
@@ -96,13 +130,14 @@ return out
 export function fireArguments(ticks: readonly Tick[]): string[] {
   return [
     String(ticks.length),
-    ...ticks.flatMap(({ schedule, revision, dueAtMs, nextDueAtMs, job }) => [
+    ...ticks.flatMap(({ schedule, revision, dueAtMs, nextDueAtMs, job, overlap = '' }) => [
       schedule,
       String(revision),
       String(dueAtMs),
       nextDueAtMs === null ? '' : String(nextDueAtMs),
       // After missed ticks the one fired is later than the one that was due.
       job ? String(job.tick?.dueAtMs ?? dueAtMs) : '',
+      overlap,
     ]),
     ...enqueueArguments(ticks.flatMap(({ job }) => job ?? [])),
   ]

@@ -1,5 +1,6 @@
 import { MAX_BATCH_BYTES, MAX_BATCH_JOBS, STUB_MS } from '../../../src/broker.ts'
 import { CHECK_FORMAT } from './format.ts'
+import { TURNS } from './overlap.ts'
 
 /** A record from this size on is large: its entry says how large. As many as a claim may bring, each smaller, are within its bytes. */
 const LARGE_BYTES = MAX_BATCH_BYTES / MAX_BATCH_JOBS
@@ -13,12 +14,12 @@ export const WORKER_SEEN_MS = 120_000
  *
  *   1. `state|epoch|attempts|lost|atMs|finishedAtMs|priority|queue`, empty for 0
  *   2. meta: `task|createdAtMs|v|tick as JSON`
- *   3. waiters to hint when it finishes, separated by spaces
+ *   3. waiters to hint when it finishes, separated by spaces, and the marks of `TURNS`
  *   4. the last error as JSON    5. the last progress as JSON
  *   6. the input as JSON; of a succeeded job the input's fingerprint, a tab, and the result
  *
  * The state in a record is where the job stands without its lease: `q` queued (or active: then it has a lease), `t` timed
- * (scheduled), `y` retrying, `s` succeeded, `f` failed, `c` cancelled, `x` removed. Its epoch is that of the last lease
+ * (scheduled), `b` blocked, `y` retrying, `s` succeeded, `f` failed, `c` cancelled, `x` removed. Its epoch is that of the last lease
  * that has ended; a claim holds the next one.
  *
  * A lease's score is (ms * 256 + epoch % 256) * 4 + flags (1: its cancellation was asked for, 2: claimed ahead and not extended yet): one
@@ -132,16 +133,16 @@ local function task(meta) return string.match(meta, '^([^|]*)|') end
 local function fingerprint(body) return string.sub(redis.sha1hex(body), 1, 16) end
 local hints = {}
 local function hint(name) hints[#hints + 1] = name end
-local function flushHints()
-  if #hints > 0 then redis.call('PUBLISH', prefix .. 'wake', table.concat(hints, ' ')) end
-end
 ${'' /* One, and the newest: a second name would cost an exchange that finds nothing. A lane that ends takes itself out, so only one that crashed swallows a hint, for at most a lease. */}
 local function nameWaiting(q)
   local name = redis.call('RPOP', queueKey(q, 'w'))
   if name then hint(name) end
 end
-local function hintWaiters(waiters)
-  if waiters ~= '' then for name in string.gmatch(waiters, '%S+') do hint(name) end end
+${TURNS}
+${'' /* The last thing that a script does. */}
+local function flushHints()
+  for _, q in ipairs(freeTurns()) do nameWaiting(q) end
+  if #hints > 0 then redis.call('PUBLISH', prefix .. 'wake', table.concat(hints, ' ')) end
 end
 local windows = {}
 ${'' /* A record that is kept for less than a stub's time leaves its stub: a late copy of its enqueue is to find it. */}

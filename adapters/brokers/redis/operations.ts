@@ -19,27 +19,36 @@ local function readWithLease(id)
   if not r or isFinished(r.state) then return r, nil, false end
   return r, leaseOf(id, r)
 end
+${'' /* No claim would ever come by the places that its lease or its due time, which never comes, hold. */}
+local function leave(id, r, s)
+  if s then redis.call('ZREM', queueKey(r.queue, 'l'), id) end
+  if r.state == 'b' then redis.call('ZREM', queueKey(r.queue, 't'), id) end
+end
 local function write(id, r) redis.call('SET', jobKey(id), format(r)) end
 `
 
-/** ARGV: prefix, now, ids. Returns a word per id: cancelled, asked, finished, unknown. */
-export const CANCEL = script(`${LEASES}
-local now, out = clock(ARGV[2]), {}
-for at = 3, #ARGV do
-  local id = ARGV[at]
+/** `cancelJob(id)` answers a word: cancelled, asked, finished, unknown. It reads the upvalue `now`. */
+export const CANCEL_JOB = `${LEASES}
+local function cancelJob(id)
   local r, s, held = readWithLease(id)
-  if not r then out[#out + 1] = 'unknown'
-  elseif isFinished(r.state) then out[#out + 1] = r.state == 'c' and 'cancelled' or 'finished'
-  elseif held then
+  if not r then return 'unknown' end
+  if isFinished(r.state) then return r.state == 'c' and 'cancelled' or 'finished' end
+  if held then
     redis.call('ZADD', queueKey(r.queue, 'l'), 'XX', score(leaseEnds(s), r.epoch + 1, 1), id)
-    out[#out + 1] = 'asked'
-  else
-    if s then redis.call('ZREM', queueKey(r.queue, 'l'), id) end
-    r.state = 'c'; r.fin = now; r.at = now + ${STUB_MS}
-    expire(id, r.at, r.fin, sizeOf(r)); hintWaiters(r.waiters); r.waiters = ''; write(id, r)
-    out[#out + 1] = 'cancelled'
+    return 'asked'
   end
+  leave(id, r, s)
+  r.state = 'c'; r.fin = now; r.at = now + ${STUB_MS}
+  expire(id, r.at, r.fin, sizeOf(r)); hintWaiters(r.waiters); r.waiters = ''; write(id, r)
+  return 'cancelled'
 end
+`
+
+/** ARGV: prefix, now, ids. Returns a word per id: cancelled, asked, finished, unknown. */
+export const CANCEL = script(`
+local now, out = clock(ARGV[2]), {}
+${CANCEL_JOB}
+for at = 3, #ARGV do out[#out + 1] = cancelJob(ARGV[at]) end
 flushWindows(); flushHints()
 return out
 `)
@@ -54,7 +63,7 @@ for at = 3, #ARGV, 2 do
   elseif r.epoch ~= epoch or (r.state ~= 'f' and r.state ~= 'c') then out[#out + 1] = 'moved'
   else
     if r.state == 'f' then redis.call('ZREM', queueKey(r.queue, 'f'), id) end
-    r.state = 'q'; r.epoch = epoch + 1; r.attempts = 0; r.lost = 0; r.at = 0; r.fin = 0
+    r.state = 'q'; r.epoch = epoch + 1; r.attempts = 0; r.lost = 0; r.at = 0; r.fin = 0; r.waiters = REPLAYED
     makeReady(r.queue, { entry(id, r.epoch, sizeOf(r), r.pri) }, now, false)
     write(id, r)
     nameWaiting(r.queue)
@@ -74,7 +83,7 @@ for at = 3, #ARGV do
   if not r then out[#out + 1] = 'unknown'
   elseif held then out[#out + 1] = 'active'
   else
-    if s then redis.call('ZREM', queueKey(r.queue, 'l'), id) end
+    leave(id, r, s)
     if r.state == 'f' then redis.call('ZREM', queueKey(r.queue, 'f'), id) end
     r.state = 'x'; r.body = ''; r.err = ''; r.progress = ''; r.fin = now; r.at = now + ${STUB_MS}
     expire(id, r.at, r.fin, 0); hintWaiters(r.waiters); r.waiters = ''; write(id, r)

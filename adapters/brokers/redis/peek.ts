@@ -1,4 +1,5 @@
 import type { Keys } from './keys.ts'
+import { NEVER_MS } from './overlap.ts'
 import type { Rest } from './rest.ts'
 
 export interface QueuesLook {
@@ -24,8 +25,9 @@ export async function lookAtQueues(
     queues.flatMap((queue) => [head(rest, keys.queue(queue, 'l'), 1_024), head(rest, keys.queue(queue, 't'), 1)]),
   )
   const timers = heads.filter((atMs) => atMs !== null)
+  const nextAtMs = Math.min(...timers)
   // Each timed place accounts for one of the keys that exist; the rest is ready.
-  return { ready: existing > timers.length, nextAtMs: timers.length > 0 ? Math.min(...timers) : null }
+  return { ready: existing > timers.length, nextAtMs: nextAtMs < NEVER_MS ? nextAtMs : null }
 }
 
 /** The lowest score of a sorted set, in units of so many: a lease's carries its epoch below the time. */

@@ -4,6 +4,7 @@ import type { JobState } from '../../../src/words.ts'
 const STATES: Record<string, JobState> = {
   q: 'queued',
   t: 'scheduled',
+  b: 'blocked',
   y: 'retrying',
   s: 'succeeded',
   f: 'failed',

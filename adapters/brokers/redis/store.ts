@@ -8,7 +8,7 @@ import { MAX_BATCH_BYTES } from '../../../src/broker.ts'
  * meta, their number, then id and input each. What is common is worked out once; jobs are numbers into parallel tables.
  * `storeJobs()` answers one letter per job: C created, E existing, X conflict, F full. `storeOrNone(list)` stores those of the list,
  * or none of them where a place is full. Index before record, so that a script that stops half-way leaves no record that no list names.
- * It reads the upvalues `maxReady`, `maxTimed`, `dropOldest`, `newQueues`, `given`.
+ * `putJob(n, alike)` gives a job another place. It reads the upvalues `maxReady`, `maxTimed`, `dropOldest`, `newQueues`, `given`.
  */
 export const STORE = `
 local now = 0
@@ -16,13 +16,20 @@ local ids, bodies, alikes, entries, records = {}, {}, {}, {}, {}
 ${'' /* Where jobs alike are listed, and what stands before their input. */}
 local function placed(a)
   local due = a.due ~= '' and tonumber(a.due) or (a.delay ~= '' and now + tonumber(a.delay)) or 0
-  local at = due > now and due or 0
-  if at > 0 then a.place = 't'; a.score = int(at)
+  local at = not a.blocked and due > now and due or 0
+  if a.blocked then a.place = 't'; a.score = int(NEVER)
+  elseif at > 0 then a.place = 't'; a.score = int(at)
   elseif a.pri ~= 0 then a.place = 'p'; a.score = int(a.pri)
   else a.place = 'r' end
   a.key = queueKey(a.queue, a.place)
-  a.head = format({ state = at > 0 and 't' or 'q', epoch = 0, attempts = 0, lost = 0, at = at, fin = 0, pri = a.pri, queue = a.queue, meta = a.meta, waiters = '', err = '', progress = '', body = '' })
+  a.head = format({ state = a.blocked and 'b' or at > 0 and 't' or 'q', epoch = 0, attempts = 0, lost = 0, at = at, fin = 0, pri = a.pri, queue = a.queue, meta = a.meta, waiters = a.mark or '', err = '', progress = '', body = '' })
   return a
+end
+local function putJob(n, a)
+  alikes[n], records[n] = a, a.head .. bodies[n]
+  local plain = a.blocked or (a.pri == 0 and #records[n] < LARGE)
+  local e = plain and ids[n] or entry(ids[n], 0, #records[n], a.pri)
+  entries[n] = a.place == 'p' and ranked(e, now, n) or e
 end
 local function readJobs(from)
   local n, at = 0, from
@@ -33,11 +40,9 @@ local function readJobs(from)
     placed(a)
     at = at + 6
     for i = at, at + 2 * count - 1, 2 do
-      local id, body = ARGV[i], ARGV[i + 1]
       n = n + 1
-      ids[n], bodies[n], alikes[n], records[n] = id, body, a, a.head .. body
-      local e = (a.pri == 0 and #records[n] < LARGE) and id or entry(id, 0, #records[n], a.pri)
-      entries[n] = a.place == 'p' and ranked(e, now, n) or e
+      ids[n], bodies[n] = ARGV[i], ARGV[i + 1]
+      putJob(n, a)
     end
     at = at + 2 * count
   end
@@ -123,8 +128,8 @@ local function nameFor(g)
     local before = g.length - g.n
     if before == 0 or math.floor(math.log(before) / math.log(2)) < math.floor(math.log(g.length) / math.log(2)) then nameWaiting(g.queue) end
   elseif g.place == 't' then
-    local head = redis.call('ZRANGE', g.key, 0, 0)[1]
-    for _, e in ipairs(g.entries) do if e == head then nameWaiting(g.queue) break end end
+    local head = redis.call('ZRANGE', g.key, 0, 0, 'WITHSCORES')
+    for _, e in ipairs(tonumber(head[2]) < NEVER and g.entries or {}) do if e == head[1] then nameWaiting(g.queue) break end end
   else nameWaiting(g.queue) end
 end
 ${'' /* Names of queues are kept, and statistics look at each of them. */}

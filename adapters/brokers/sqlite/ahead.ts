@@ -6,7 +6,7 @@
  */
 import type { Tick } from '../../../src/broker.ts'
 import type { Driver } from './driver.ts'
-import { nameForFinished } from './waiting.ts'
+import { afterFinished } from './finished.ts'
 
 /** Only if the tick is about to be fired: the same comparison as that of `fireStep`. */
 const NOTE = `
@@ -40,5 +40,5 @@ export function revokeAhead(driver: Driver, schedule: string, nowMs: number): re
   const ids = driver.all(REVOKE, schedule, nowMs).map(({ id }) => String(id))
   if (ids.length > 0) driver.run(UNDO, schedule, JSON.stringify(ids))
   driver.run('delete from tq_ahead where schedule = ?', schedule)
-  return nameForFinished(driver, ids)
+  return afterFinished(driver, ids, nowMs)
 }

@@ -5,6 +5,7 @@ import { isFinished } from '../../../src/words.ts'
 import { type Driver, transaction } from './driver.ts'
 import { type Enqueued, enqueueStep } from './enqueue.ts'
 import { exchangeStep } from './exchange.ts'
+import { afterFinished } from './finished.ts'
 import { createLeaseGuard } from './lease-guard.ts'
 import { type OpenOptions, openDatabase } from './open.ts'
 import {
@@ -21,7 +22,7 @@ import {
 } from './operations.ts'
 import { fireStep, schedulesStep, setSchedulesStep } from './schedules.ts'
 import { createTurns } from './turns.ts'
-import { jobTopic, nameForFinished, nameWaiting, queueTopic, registerWaiting } from './waiting.ts'
+import { jobTopic, nameWaiting, queueTopic, registerWaiting } from './waiting.ts'
 import { createWake } from './wake.ts'
 import { afterCommit, joinTransaction } from './within.ts'
 
@@ -135,7 +136,7 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
     async cancel(ids) {
       const { value } = await step((nowMs) => ({
         value: cancelStep(driver, ids, nowMs),
-        named: nameForFinished(driver, ids),
+        named: afterFinished(driver, ids, nowMs),
       }))
       return value
     },
@@ -156,8 +157,9 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
     },
 
     async remove(ids) {
-      return (await step((nowMs) => ({ value: removeStep(driver, ids, nowMs), named: nameForFinished(driver, ids) })))
-        .value
+      return (
+        await step((nowMs) => ({ value: removeStep(driver, ids, nowMs), named: afterFinished(driver, ids, nowMs) }))
+      ).value
     },
 
     async setPaused(queue, paused, revision) {

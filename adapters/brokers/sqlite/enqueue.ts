@@ -3,7 +3,8 @@ import type { EnqueueOutcome } from '../../../src/broker.ts'
 import type { Job } from '../../../src/job.ts'
 import { keepBounds, type Place } from './bounds.ts'
 import type { Driver, SqlValue } from './driver.ts'
-import { nameForFinished, nameWaiting, queueTopic } from './waiting.ts'
+import { afterFinished } from './finished.ts'
+import { nameWaiting, queueTopic } from './waiting.ts'
 
 const COLUMNS = 'id, task, queue, state, priority, createdAtMs, atMs, v, tick, input'
 const PLACES = '(?,?,?,?,?,?,?,?,?,?)'
@@ -21,18 +22,26 @@ export interface Enqueued {
   readonly named: readonly string[]
 }
 
-/** Stores jobs, inside the caller's transaction. */
-export function enqueueStep(driver: Driver, jobs: readonly Job[], nowMs: number, bounds?: QueueBounds): Enqueued {
+/** Stores jobs, inside the caller's transaction. Those that are blocked wait until they are freed. */
+export function enqueueStep(
+  driver: Driver,
+  jobs: readonly Job[],
+  nowMs: number,
+  bounds?: QueueBounds,
+  blocked = false,
+): Enqueued {
   const outcomes: EnqueueOutcome[] = []
   for (let from = 0; from < jobs.length; from += CHUNK) {
     const chunk = jobs.slice(from, from + CHUNK)
-    outcomes.push(...(insertChunk(driver, chunk, nowMs) ?? chunk.map((job) => insertOne(driver, job, nowMs))))
+    outcomes.push(
+      ...(insertChunk(driver, chunk, nowMs, blocked) ?? chunk.map((job) => insertOne(driver, job, nowMs, blocked))),
+    )
   }
-  const named = nameForJobs(driver, jobs, nowMs)
+  const named = blocked ? [] : nameForJobs(driver, jobs, nowMs)
   if (!bounds) return { outcomes, named }
-  const places = jobs.map((job) => placeOf(job, nowMs))
+  const places = jobs.map((job) => (blocked ? 'timed' : placeOf(job, nowMs)))
   const dropped = keepBounds(driver, { jobs, places, outcomes }, bounds, nowMs)
-  return { outcomes, named: [...named, ...nameForFinished(driver, dropped)] }
+  return { outcomes, named: [...named, ...afterFinished(driver, dropped, nowMs)] }
 }
 
 function placeOf(job: Job, nowMs: number): Place {
@@ -41,17 +50,17 @@ function placeOf(job: Job, nowMs: number): Place {
 }
 
 /** All of a full chunk as new jobs, or null (and nothing stored) when one of them is there already. */
-function insertChunk(driver: Driver, chunk: readonly Job[], nowMs: number): EnqueueOutcome[] | null {
+function insertChunk(driver: Driver, chunk: readonly Job[], nowMs: number, blocked: boolean): EnqueueOutcome[] | null {
   if (chunk.length < CHUNK) return null
   driver.run('savepoint tq_chunk')
-  const created = driver.run(INSERT_CHUNK, ...chunk.flatMap((job) => valuesOf(job, nowMs))) === CHUNK
+  const created = driver.run(INSERT_CHUNK, ...chunk.flatMap((job) => valuesOf(job, nowMs, blocked))) === CHUNK
   if (!created) driver.run('rollback to tq_chunk')
   driver.run('release tq_chunk')
   return created ? Array<EnqueueOutcome>(CHUNK).fill('created') : null
 }
 
-function insertOne(driver: Driver, job: Job, nowMs: number): EnqueueOutcome {
-  if (driver.run(INSERT_ONE, ...valuesOf(job, nowMs)) === 1) return 'created'
+function insertOne(driver: Driver, job: Job, nowMs: number, blocked: boolean): EnqueueOutcome {
+  if (driver.run(INSERT_ONE, ...valuesOf(job, nowMs, blocked)) === 1) return 'created'
   const [same] = driver.all(
     `select state = 'removed' or (task = ? and input = ?) as same from tq_job where id = ?`,
     job.task,
@@ -61,9 +70,9 @@ function insertOne(driver: Driver, job: Job, nowMs: number): EnqueueOutcome {
   return same?.same === 1 ? 'existing' : 'conflict'
 }
 
-function valuesOf(job: Job, nowMs: number): SqlValue[] {
-  const atMs = dueAtMs(job, nowMs)
-  const state = atMs === null ? 'queued' : 'scheduled'
+function valuesOf(job: Job, nowMs: number, blocked: boolean): SqlValue[] {
+  const atMs = blocked ? null : dueAtMs(job, nowMs)
+  const state = blocked ? 'blocked' : atMs === null ? 'queued' : 'scheduled'
   const tick = job.tick ? JSON.stringify(job.tick) : null
   return [job.id, job.task, job.queue, state, job.priority, job.createdAtMs, atMs, job.v ?? 1, tick, job.input]
 }

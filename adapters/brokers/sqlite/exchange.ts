@@ -2,9 +2,10 @@ import type { ExchangeReply, ExchangeRequest } from '../../../src/broker.ts'
 import { StaleExchange } from '../../../src/errors.ts'
 import { claimStep, type MoveOptions, moveDue, type Outlook, outlook, replayClaim } from './claim.ts'
 import type { Driver } from './driver.ts'
+import { afterFinished } from './finished.ts'
 import { pruneStep, pruneWaiting } from './operations.ts'
 import { extendStep, settleStep } from './settle.ts'
-import { isWaiting, nameForFinished, nameWaiting, queueTopic, registerWaiting, unregisterWaiting } from './waiting.ts'
+import { isWaiting, nameWaiting, queueTopic, registerWaiting, unregisterWaiting } from './waiting.ts'
 
 export interface Exchanged {
   readonly reply: ExchangeReply
@@ -42,6 +43,8 @@ export function exchangeStep(
   const settled = settleStep(driver, request.settle, nowMs)
   const extended = extendStep(driver, request.extend, nowMs + leaseMs)
   const expired = queues.flatMap((queue) => moveDue(driver, queue, { ...options, leaseMs }))
+  // Before the claim: a job that has waited for one of them may be claimed at once.
+  const freed = afterFinished(driver, [...settled.finished, ...expired], nowMs)
   const jobs = request.want > 0 ? claimStep(driver, { ...request, queues }, nowMs) : []
   const takeLost = request.takeLost && !jobs.some(({ lost }) => lost > 0)
   const outlooks = queues.map((queue) => outlook(driver, queue, { nowMs, holdMs, takeLost }))
@@ -54,10 +57,7 @@ export function exchangeStep(
   const late = [...settled.late, ...extended.late]
   const { cancelled } = extended
   storeReply(driver, request, { jobs: jobs.map(({ id, epoch }) => [id, epoch]), late, cancelled }, nowMs)
-  const named = [
-    ...nameForFinished(driver, [...settled.finished, ...expired]),
-    ...nameNext(driver, queues, outlooks, nowMs),
-  ]
+  const named = [...freed, ...nameNext(driver, queues, outlooks, nowMs)]
   return { reply: { nowMs, jobs, late, cancelled, nextAtMs: nextMs }, named, registered: waits ? lane : undefined }
 }
 

@@ -15,6 +15,7 @@ import { InvalidOption } from '../../../src/errors.ts'
 import type { JobError, JobRecord, JobTick } from '../../../src/job.ts'
 import { isFinished, type JobState } from '../../../src/words.ts'
 import type { Driver, Row, SqlValue } from './driver.ts'
+import { leaveTurn } from './overlap.ts'
 
 const RECORD_COLUMNS =
   'id, task, queue, state, priority, input, createdAtMs, atMs, finishedAtMs, attempts, lost, epoch, result, error, progress, tick'
@@ -85,7 +86,7 @@ const WORKER_SEEN_MS = 120_000
 
 export function statsStep(driver: Driver, nowMs: number): BrokerStats {
   const counts = driver.all(
-    `select queue, iif(state = 'retrying', 'scheduled', state) as place, count(*) as jobs
+    `select queue, iif(state in ('retrying', 'blocked'), 'scheduled', state) as place, count(*) as jobs
      from tq_job where state <> 'removed' group by queue, place order by queue`,
   )
   const settings = driver.all('select queue, paused, revision from tq_queue')
@@ -157,7 +158,10 @@ where id = ? and epoch = ? and state in ('failed', 'cancelled', 'expired')`
 
 export function retryStep(driver: Driver, refs: readonly LeaseRef[]): RetryOutcome[] {
   return refs.map(({ id, epoch }) => {
-    if (driver.run(RETRY, id, epoch) === 1) return 'queued'
+    if (driver.run(RETRY, id, epoch) === 1) {
+      leaveTurn(driver, id)
+      return 'queued'
+    }
     return stateOf(driver, id) === undefined ? 'unknown' : 'moved'
   })
 }

@@ -7,9 +7,14 @@ import type {
   StoredSchedule,
   Tick,
 } from '../../../src/broker.ts'
+import type { Job } from '../../../src/job.ts'
+import type { Overlap } from '../../../src/schedule.ts'
 import { forgetDue, noteAhead, revokeAhead } from './ahead.ts'
 import type { Driver, Row } from './driver.ts'
 import { enqueueStep } from './enqueue.ts'
+import { afterFinished } from './finished.ts'
+import { cancelStep } from './operations.ts'
+import { takeTurn, turnOf } from './overlap.ts'
 
 export interface Fired {
   readonly outcomes: readonly FireOutcome[]
@@ -20,11 +25,12 @@ export interface Fired {
 export function fireStep(driver: Driver, ticks: readonly Tick[], nowMs: number, bounds?: QueueBounds): Fired {
   const named: string[] = []
   const outcomes = ticks.map((tick) => {
-    // One whose queue is full is as if it had not been tried: its schedule stays due.
-    if (bounds) driver.run('savepoint tq_tick')
+    if (!bounds && !tick.overlap) return fire(tick)
+    // One that has no place is as if it had not been tried: its schedule stays due.
+    driver.run('savepoint tq_tick')
     const outcome = fire(tick)
     if (outcome === 'full') driver.run('rollback to tq_tick')
-    if (bounds) driver.run('release tq_tick')
+    driver.run('release tq_tick')
     return outcome
   })
   for (const schedule of new Set(ticks.map((tick) => tick.schedule))) forgetDue(driver, schedule, nowMs)
@@ -33,11 +39,27 @@ export function fireStep(driver: Driver, ticks: readonly Tick[], nowMs: number, 
   function fire(tick: Tick): FireOutcome {
     noteAhead(driver, tick, nowMs)
     const outcome = advance(driver, tick)
-    if (outcome !== 'fired' || !tick.job) return outcome
-    const enqueued = enqueueStep(driver, [tick.job], nowMs, bounds)
+    const { job, overlap } = tick
+    if (outcome !== 'fired' || !job) return outcome
+    return overlap ? fireInTurn(tick, job, overlap) : store(job, false)
+  }
+
+  function store(job: Job, blocked: boolean): FireOutcome {
+    const enqueued = enqueueStep(driver, [job], nowMs, bounds, blocked)
     if (enqueued.outcomes[0] === 'full') return 'full'
     named.push(...enqueued.named)
-    return outcome
+    return 'fired'
+  }
+
+  function fireInTurn(tick: Tick, job: Job, overlap: Overlap): FireOutcome {
+    const { becomes, cancels, ...turn } = turnOf(driver, tick, overlap, nowMs)
+    named.push(...turn.named)
+    if (becomes === 'skipped' || becomes === 'full') return becomes
+    if (store(job, becomes === 'blocked') === 'full') return 'full'
+    takeTurn(driver, tick.schedule, job.id)
+    cancelStep(driver, cancels, nowMs)
+    named.push(...afterFinished(driver, cancels, nowMs))
+    return 'fired'
   }
 }
 

@@ -9,9 +9,16 @@ create table tq_ahead (
 ) strict, without rowid;
 `
 
+/** The jobs of schedules with a rule of overlap that have not finished, in due order, and those of them that wait. */
+const TURNS = `
+create table tq_turn (jobId text primary key, schedule text not null, place integer not null) strict, without rowid;
+create index tq_turn_place on tq_turn (schedule, place);
+create index tq_blocked on tq_job (queue) where state = 'blocked';
+`
+
 /**
  * The tables. A job is one row; its state says in which place it is, and every place is a partial index: ready, lost, due,
- * lease, expiry. Times are milliseconds since the epoch.
+ * blocked, lease, expiry. Times are milliseconds since the epoch.
  *
  * `atMs` is when the job is due (scheduled, retrying), its lease ends (active), its record expires (finished).
  * `ahead` is true of a lease of a job claimed ahead that has not been extended yet. `input` stands last: SQLite reads a row from the front, and what is small is read most.
@@ -60,16 +67,17 @@ create table tq_schedule (
   stampMs integer not null
 ) strict, without rowid;
 create index tq_schedule_due on tq_schedule (dueAtMs) where dueAtMs is not null;
-${AHEAD}create table tq_meta (key text primary key, value integer not null) strict, without rowid;
+${AHEAD}${TURNS}create table tq_meta (key text primary key, value integer not null) strict, without rowid;
 `
 
 /** What makes a database of an earlier format one of this: by the format that it has. */
 export const MIGRATIONS: ReadonlyMap<number, string> = new Map([
   [1, 'alter table tq_job add column ahead integer not null default 0'],
   [2, AHEAD],
+  [3, TURNS],
 ])
 
 /** Rises with every change of the tables. */
-export const FORMAT = 3
+export const FORMAT = 4
 /** The oldest format whose readers and writers this one still works beside. Rises only for a breaking change. */
 export const COMPATIBLE_FORMAT = 1

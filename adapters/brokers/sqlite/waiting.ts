@@ -39,11 +39,7 @@ export function nameWaiting(driver: Driver, topic: string, nowMs: number): strin
 
 /** Names everybody who waits for one of these jobs to finish. */
 export function nameForFinished(driver: Driver, ids: readonly string[]): string[] {
-  if (
-    ids.length === 0 ||
-    driver.all(`select 1 from tq_waiting where topic >= 'j:' and topic < 'j;' limit 1`).length === 0
-  )
-    return []
+  if (driver.all(`select 1 from tq_waiting where topic >= 'j:' and topic < 'j;' limit 1`).length === 0) return []
   const rows = driver.all(
     'delete from tq_waiting where topic in (select value from json_each(?)) returning waiter',
     JSON.stringify(ids.map(jobTopic)),

@@ -1,0 +1,9 @@
+import type { Driver } from './driver.ts'
+import { freeAfter } from './overlap.ts'
+import { nameForFinished } from './waiting.ts'
+
+/** What follows, in the same step, from jobs having finished, however they did. Answers the waiters to hint. */
+export function afterFinished(driver: Driver, ids: readonly string[], nowMs: number): string[] {
+  if (ids.length === 0) return []
+  return [...nameForFinished(driver, ids), ...freeAfter(driver, ids, nowMs)]
+}
