@@ -86,14 +86,24 @@ export function fromDefinition(stored: Stored, declared: readonly Schedule[] = [
 /** Null for a rule that was valid where it was declared, but is not here: a zone that this runtime does not have. */
 function nextOf(stored: Stored, rule: ScheduleRule, declared: readonly Schedule[]): Schedule['next'] | null {
   const { name } = stored
-  if (rule.kind === 'custom')
-    return declared.find((schedule) => schedule.name === name && isSameRule(schedule.rule, rule))?.next ?? null
+  if (rule.kind === 'custom') {
+    const own = byName(declared).get(name)
+    return own && isSameRule(own.rule, rule) ? own.next : null
+  }
   try {
     return within(name, rule, kindNext(stored, rule))
   } catch (error) {
     if (isTqError(error, 'InvalidOption')) return null
     throw error
   }
+}
+
+const known = new WeakMap<readonly Schedule[], ReadonlyMap<string, Schedule>>()
+
+function byName(declared: readonly Schedule[]): ReadonlyMap<string, Schedule> {
+  const found = known.get(declared) ?? new Map(declared.map((schedule) => [schedule.name, schedule]))
+  known.set(declared, found)
+  return found
 }
 
 function kindNext({ name, dueAtMs }: Stored, rule: Exclude<ScheduleRule, { kind: 'custom' }>): Schedule['next'] {

@@ -17,6 +17,7 @@ import { lookedAheadCases } from './broker/looked-ahead.ts'
 import { nextCases } from './broker/next.ts'
 import { operationCases } from './broker/operations.ts'
 import { readCases } from './broker/reads.ts'
+import { scheduleReadCases } from './broker/schedule-reads.ts'
 import { scheduleCases } from './broker/schedules.ts'
 import { settleCases } from './broker/settle.ts'
 import { takenBackCases } from './broker/taken-back.ts'
@@ -36,6 +37,7 @@ export const brokerCases: readonly Case[] = [
   ...operationCases,
   ...readCases,
   ...scheduleCases,
+  ...scheduleReadCases,
   ...lookedAheadCases,
   ...takenBackCases,
   ...wakeCases,

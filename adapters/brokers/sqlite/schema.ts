@@ -9,6 +9,10 @@ create table tq_ahead (
 ) strict, without rowid;
 `
 
+/** A beat asks for its own app's alone. */
+const DUE = `create index tq_schedule_due_of on tq_schedule (app, dueAtMs) where dueAtMs is not null;
+`
+
 /**
  * The tables. A job is one row; its state says in which place it is, and every place is a partial index: ready, lost, due,
  * lease, expiry. Times are milliseconds since the epoch.
@@ -59,17 +63,17 @@ create table tq_schedule (
   lastDueAtMs integer,
   stampMs integer not null
 ) strict, without rowid;
-create index tq_schedule_due on tq_schedule (dueAtMs) where dueAtMs is not null;
-${AHEAD}create table tq_meta (key text primary key, value integer not null) strict, without rowid;
+${DUE}${AHEAD}create table tq_meta (key text primary key, value integer not null) strict, without rowid;
 `
 
 /** What makes a database of an earlier format one of this: by the format that it has. */
 export const MIGRATIONS: ReadonlyMap<number, string> = new Map([
   [1, 'alter table tq_job add column ahead integer not null default 0'],
   [2, AHEAD],
+  [3, `drop index if exists tq_schedule_due; ${DUE}`],
 ])
 
 /** Rises with every change of the tables. */
-export const FORMAT = 3
+export const FORMAT = 4
 /** The oldest format whose readers and writers this one still works beside. Rises only for a breaking change. */
 export const COMPATIBLE_FORMAT = 1
