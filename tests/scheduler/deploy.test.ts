@@ -202,7 +202,24 @@ test('a rule of the app’s own that could not tell when it is due is tried agai
   expect(calls).toEqual(['deployed'])
 })
 
-for (const seed of [1, 2, 3, 4, 5])
+test('of two files of one stamp that are deployed at once, what is noted in the end is what is stored', async () => {
+  const scene = createScene()
+  const [one, two] = ['1m', '2m'].map((interval) => appWith(every('urls', interval, { task: tidy })))
+  if (!one || !two) throw new Error('expected two files')
+  let isFirst = true
+  const setSchedules: Broker['setSchedules'] = async (changes) => {
+    if (isFirst) {
+      isFirst = false
+      await deploySchedules({ app: two, stampMs: 5, ...scene })
+    }
+    return scene.broker.setSchedules(changes)
+  }
+  await deploySchedules({ app: one, stampMs: 5, ...scene, broker: { ...scene.broker, setSchedules } })
+  expect((await scene.broker.schedules()).schedules[0]?.definition).toContain('60000')
+  expect(await deploySchedules({ app: two, stampMs: 5, ...scene })).toMatchObject({ set: 1 })
+})
+
+for (const seed of Array.from({ length: 20 }, (_, at) => at))
   test(`of versions that are deployed at once over a bad line the newest is left, and known as it is (${seed})`, async () => {
     const scene = createScene()
     const line = unreliable(scene.broker, createRandom(seed))
