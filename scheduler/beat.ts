@@ -6,7 +6,7 @@ import { type Clock, sleep, systemClock } from '../src/clock.ts'
 import { InvalidOption, isTqError } from '../src/errors.ts'
 import { type OnEvent, withoutThrowing } from '../src/events.ts'
 import { createCalls } from './calls.ts'
-import { checkStamp, deploy } from './deploy.ts'
+import { checkStamp, deploy, readNowMs } from './deploy.ts'
 import { type PassContext, pass, type TickReport } from './tick.ts'
 
 export interface BeatOptions {
@@ -72,8 +72,7 @@ export function createBeat(options: BeatOptions): Beat {
 
   /** By the broker's clock: a stamp of a clock that is ahead would keep later versions out until that time. */
   async function startStampMs(startedMs: number): Promise<number> {
-    const { nowMs } = await calls.schedules({ due: true, app: app.name })
-    return Math.max(0, Math.round(nowMs - (clock.monotonic() - startedMs)))
+    return Math.max(0, Math.round((await readNowMs(calls)) - (clock.monotonic() - startedMs)))
   }
 
   /** Null when the broker could not be reached, which has been told by then. */
@@ -90,7 +89,7 @@ export function createBeat(options: BeatOptions): Beat {
   async function deployOnce(): Promise<void> {
     const startedMs = clock.monotonic()
     const attempt = async () =>
-      deploy(app, calls, { newId, onEvent, stampMs: stampMs ?? (await startStampMs(startedMs)) })
+      deploy(app, calls, { newId, onEvent, stampMs: stampMs ?? (() => startStampMs(startedMs)) })
     while (!signal.aborted && (await unlessOutage(attempt)) === null) await sleep(clock, OUTAGE_PAUSE_MS, signal)
   }
 

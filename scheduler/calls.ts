@@ -1,5 +1,13 @@
 import { toBatches } from '../src/batches.ts'
-import type { Broker, FireOutcome, ScheduleChange, SchedulePage, ScheduleQuery, Tick } from '../src/broker.ts'
+import type {
+  Broker,
+  DeployMark,
+  FireOutcome,
+  ScheduleChange,
+  SchedulePage,
+  ScheduleQuery,
+  Tick,
+} from '../src/broker.ts'
 import type { Clock } from '../src/clock.ts'
 import type { OnEvent } from '../src/events.ts'
 import { utf8Bytes } from '../src/job.ts'
@@ -17,6 +25,8 @@ export interface CallOptions {
 export interface Calls {
   schedules(query: ScheduleQuery): Promise<SchedulePage>
   setSchedules(changes: readonly ScheduleChange[]): Promise<readonly ('set' | 'existing' | 'moved')[]>
+  deployed(app: string): Promise<DeployMark | null>
+  setDeployed(app: string, mark: DeployMark, seen: DeployMark | null): Promise<'set' | 'existing' | 'moved'>
   fire(ticks: readonly Tick[]): Promise<readonly FireOutcome[]>
   /** Whether the error is what one of these calls ended with, not a mistake of ours. */
   caused(error: unknown): boolean
@@ -52,6 +62,8 @@ export function createCalls(broker: Broker, options: CallOptions): Calls {
     schedules: (query) => send('schedules', () => broker.schedules(query)),
     setSchedules: (changes) =>
       sendAll(toBatches(changes, bytesOfChange), (batch) => send('setSchedules', () => broker.setSchedules(batch))),
+    deployed: (app) => send('deployed', () => broker.deployed(app)),
+    setDeployed: (app, mark, seen) => send('setDeployed', () => broker.setDeployed(app, mark, seen)),
     fire: (ticks) =>
       sendAll(
         toBatches(ticks, ({ job }) => ENVELOPE_BYTES + utf8Bytes(job?.input ?? '')),

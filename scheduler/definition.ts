@@ -75,7 +75,7 @@ export function fromDefinition(stored: Stored, declared: readonly Schedule[] = [
   const read = readDefinition(stored.definition)
   if (!read) return null
   const isCode = read.rule.kind === 'custom' || read.inputBy
-  const own = isCode ? declared.find(({ name }) => name === stored.name) : undefined
+  const own = isCode ? byName(declared).get(stored.name) : undefined
   const next = nextOf(stored, read.rule, own)
   if (read.inputBy && !own?.inputOf) return null
   return (
@@ -104,6 +104,14 @@ function nextOf(stored: Stored, rule: ScheduleRule, own: Schedule | undefined): 
     if (isTqError(error, 'InvalidOption')) return null
     throw error
   }
+}
+
+const known = new WeakMap<readonly Schedule[], ReadonlyMap<string, Schedule>>()
+
+function byName(declared: readonly Schedule[]): ReadonlyMap<string, Schedule> {
+  const found = known.get(declared) ?? new Map(declared.map((schedule) => [schedule.name, schedule]))
+  known.set(declared, found)
+  return found
 }
 
 function kindNext({ name, dueAtMs }: Stored, rule: Exclude<ScheduleRule, { kind: 'custom' }>): Schedule['next'] {

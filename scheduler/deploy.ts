@@ -1,18 +1,20 @@
 import { v7 } from 'uuid'
 import type { App } from '../src/app.ts'
-import type { Broker, ScheduleChange, StoredSchedule } from '../src/broker.ts'
+import { type Broker, MAX_PAGE_SCHEDULES, type ScheduleChange, type StoredSchedule } from '../src/broker.ts'
 import { type Clock, systemClock } from '../src/clock.ts'
 import { InvalidOption, toError } from '../src/errors.ts'
 import { type OnEvent, withoutThrowing } from '../src/events.ts'
 import type { Schedule } from '../src/schedule.ts'
 import { type Calls, createCalls } from './calls.ts'
 import { fromDefinition, isSameRule, toDefinition } from './definition.ts'
+import { digestOf } from './digest.ts'
+import { pagesOf } from './pages.ts'
 
 export interface DeployOptions {
   readonly app: App
   readonly broker: Broker
-  /** The app's version as a time, such as when it was built: an older one never overwrites a newer one. */
-  readonly stampMs: number
+  /** The app's version as a time, such as when it was built: an older one never overwrites a newer one. Default: now, by the broker's clock. */
+  readonly stampMs?: number | undefined
   readonly newId?: () => string
   readonly clock?: Clock
   readonly random?: () => number
@@ -29,7 +31,8 @@ export interface DeployReport {
 }
 
 /**
- * Stores the app's schedules, and removes those that it no longer has. A schedule that has not changed keeps its due time.
+ * Stores the app's schedules, and removes those that it no longer has. A schedule that has not changed keeps its due time. Where
+ * nothing has changed since the last deploy, that is all there is to see: a digest of all that is declared says so.
  *
  * Throws `InvalidOption` for a stamp that cannot be, and what the broker throws when it cannot be reached.
  *
@@ -55,8 +58,9 @@ export async function deploySchedules({
   ...given
 }: DeployOptions): Promise<DeployReport> {
   const onEvent = withoutThrowing(given.onEvent)
-  checkStamp(stampMs)
-  return deploy(app, createCalls(broker, { clock, random, onEvent }), { stampMs, newId, onEvent })
+  if (stampMs !== undefined) checkStamp(stampMs)
+  const calls = createCalls(broker, { clock, random, onEvent })
+  return deploy(app, calls, { stampMs: stampMs ?? (() => readNowMs(calls)), newId, onEvent })
 }
 
 export function checkStamp(stampMs: number): void {
@@ -64,43 +68,109 @@ export function checkStamp(stampMs: number): void {
     throw new InvalidOption('stampMs', 'whole milliseconds since the epoch', String(stampMs))
 }
 
+/** The broker's time, at no more than a command. */
+export async function readNowMs(calls: Calls): Promise<number> {
+  return (await calls.schedules({ names: [] })).nowMs
+}
+
 export interface Deploy {
-  readonly stampMs: number
+  /** Where nobody has given one it is asked for once it is needed. */
+  readonly stampMs: number | (() => Promise<number>)
   readonly newId: () => string
   readonly onEvent?: OnEvent | undefined
 }
 
+/**
+ * The mark of the last deploy is without a digest from before the first change until after the last one: what has stopped half-way
+ * is not taken for done. Whoever finds another mark than before begins anew, and gives way to a newer one.
+ */
 export async function deploy(app: App, calls: Calls, options: Deploy): Promise<DeployReport> {
-  const { nowMs, schedules } = await calls.schedules({ app: app.name })
-  // Also for schedules that the newer version has removed: the broker no longer knows their stamp.
-  if (schedules.some(({ stampMs }) => stampMs > options.stampMs)) return { set: 0, removed: 0, outdated: true }
-  const stored = new Map(schedules.map((schedule) => [schedule.name, schedule]))
-  const sets = app.schedules.flatMap(
-    (schedule) => setOf(app, schedule, stored.get(schedule.name), nowMs, options) ?? [],
-  )
-  const removes = gone(app, schedules, options)
-  const outcomes = await calls.setSchedules([...sets, ...removes])
-  const count = (from: number, to?: number) => outcomes.slice(from, to).filter((outcome) => outcome === 'set').length
-  return { set: count(0, sets.length), removed: count(sets.length), outdated: false }
+  const digest = digestOf(app.schedules)
+  const done = { set: 0, removed: 0 }
+  for (;;) {
+    const seen = await calls.deployed(app.name)
+    const isSame = seen?.digest === digest
+    if (isSame && typeof options.stampMs !== 'number') return { ...done, outdated: false }
+    const stampMs = typeof options.stampMs === 'number' ? options.stampMs : await options.stampMs()
+    if (seen && seen.stampMs > stampMs) return { ...done, outdated: true }
+    if (isSame && seen?.stampMs === stampMs) return { ...done, outdated: false }
+    const begun = { stampMs, digest: isSame ? digest : '' }
+    if ((await calls.setDeployed(app.name, begun, seen)) === 'moved') continue
+    if (isSame) return { ...done, outdated: false }
+    const { set, removed, end } = await change(app, calls, { ...options, stampMs })
+    done.set += set
+    done.removed += removed
+    if (end !== 'complete') return { ...done, outdated: end === 'outdated' }
+    if ((await calls.setDeployed(app.name, { stampMs, digest }, begun)) !== 'moved') return { ...done, outdated: false }
+  }
 }
 
-/** Null for a rule of the app's own that cannot tell when it is due: what is stored of it stays. */
+interface Changing extends Deploy {
+  readonly stampMs: number
+}
+
+interface Changed {
+  readonly set: number
+  readonly removed: number
+  /** Incomplete for a rule that could not tell when it is due: the next deploy tries it again. */
+  readonly end: 'complete' | 'incomplete' | 'outdated'
+}
+
+/** Goes through what is stored a page at a time, then through what is new. The mark that is there by then keeps older versions out. */
+async function change(app: App, calls: Calls, options: Changing): Promise<Changed> {
+  const fresh = new Map(app.schedules.map((schedule) => [schedule.name, schedule]))
+  let [set, removed, isComplete] = [0, 0, true]
+
+  async function send(changes: readonly (ScheduleChange | 'same' | 'broken')[]): Promise<void> {
+    if (changes.includes('broken')) isComplete = false
+    const sent = changes.filter((one) => typeof one === 'object')
+    const outcomes = await calls.setSchedules(sent)
+    const kinds = sent.flatMap(({ kind }, at) => (outcomes[at] === 'set' ? kind : []))
+    set += kinds.filter((kind) => kind === 'set').length
+    removed += kinds.filter((kind) => kind === 'remove').length
+  }
+
+  let nowMs = 0
+  for await (const page of pagesOf(calls.schedules, { app: app.name })) {
+    nowMs = page.nowMs
+    // Also for schedules that the newer version has removed: the broker no longer knows their stamp.
+    if (page.schedules.some(({ stampMs }) => stampMs > options.stampMs)) return { set, removed, end: 'outdated' }
+    const changes = page.schedules.map((stored) => {
+      const declared = fresh.get(stored.name)
+      fresh.delete(stored.name)
+      return declared ? setOf(app, declared, stored, nowMs, options) : removalOf(stored, options)
+    })
+    await send(changes)
+  }
+  for (const some of slices([...fresh.values()]))
+    await send(some.map((schedule) => setOf(app, schedule, undefined, nowMs, options)))
+  return { set, removed, end: isComplete ? 'complete' : 'incomplete' }
+}
+
+/** Of which the definitions are in memory at once. */
+function* slices(schedules: readonly Schedule[]): Generator<readonly Schedule[]> {
+  for (let from = 0; from < schedules.length; from += MAX_PAGE_SCHEDULES)
+    yield schedules.slice(from, from + MAX_PAGE_SCHEDULES)
+}
+
+/** Broken is a rule of the app's own that cannot tell when it is due: what is stored of it stays. */
 function setOf(
   app: App,
   schedule: Schedule,
   stored: StoredSchedule | undefined,
   nowMs: number,
-  { stampMs, newId, onEvent }: Deploy,
-): ScheduleChange | null {
+  { stampMs, newId, onEvent }: Changing,
+): ScheduleChange | 'same' | 'broken' {
   const { name } = schedule
+  const definition = toDefinition(schedule)
+  if (stored?.definition === definition) return 'same'
   try {
     const dueAtMs = dueOf(schedule, stored, nowMs)
-    const definition = toDefinition(schedule)
     return { kind: 'set', name, app: app.name, definition, dueAtMs, incarnation: newId(), stampMs }
   } catch (error) {
     if (schedule.rule.kind !== 'custom') throw error
     onEvent?.({ kind: 'beat.broken', schedule: name, reason: toError(error).message })
-    return null
+    return 'broken'
   }
 }
 
@@ -114,9 +184,6 @@ function dueOf(schedule: Schedule, stored: StoredSchedule | undefined, nowMs: nu
   return (stored.lastDueAtMs ?? 0) <= nowMs ? stored.dueAtMs : before.next(nowMs)
 }
 
-function gone(app: App, schedules: readonly StoredSchedule[], { stampMs }: Deploy): ScheduleChange[] {
-  const kept = new Set(app.schedules.map(({ name }) => name))
-  return schedules
-    .filter(({ name }) => !kept.has(name))
-    .map(({ name }) => ({ kind: 'remove', name, app: app.name, stampMs }))
+function removalOf({ name, app }: StoredSchedule, { stampMs }: Changing): ScheduleChange {
+  return { kind: 'remove', name, app, stampMs }
 }

@@ -97,45 +97,60 @@ export interface PassContext {
   readonly unknownSeen: Set<string>
   /** A beat that is there in time does not look ahead. */
   readonly aheadMs?: number
+  /** Where a pass begins: behind whole pages of what stays due, so that not every pass goes through them. */
+  behind?: { readonly cursor: string; readonly untilMs: number } | undefined
 }
 
-/** How often one pass looks again: at what has changed under it, and at what fell due meanwhile. */
+/** How often one pass fires, and so looks again: at what has changed under it, and at what fell due meanwhile. */
 const MAX_ROUNDS = 5
+/** How many pages one pass looks at for something to fire. */
+const MAX_PAGES = 25
+/** After so long what was passed over as staying due is looked at again: it may have changed. */
+const BEHIND_MS = 30_000
 
 /** A tick whose queue is full stays due; until it is tried again. */
 const FULL_PAUSE_MS = 1_000
 
+/** Goes through the pages of what is due, and begins anew after the last one for as long as that has something to fire. */
 export async function pass(context: PassContext): Promise<TickReport> {
   const { app, calls, aheadMs = 0 } = context
-  let fired = 0
-  let nowMs = 0
-  for (let round = 0; round < MAX_ROUNDS; round++) {
-    const page = await calls.schedules({ due: true, app: app.name, aheadMs })
+  let cursor = context.behind?.cursor
+  let [fired, rounds, hasMoved, isFull] = [0, 0, false, false]
+  for (let pages = 1; ; pages++) {
+    const query = { due: true, app: app.name, aheadMs }
+    const page = await calls.schedules(cursor === undefined ? query : { ...query, cursor })
+    const { nowMs, nextDueAtMs } = page
     const ticks = toRound(page, context)
-    if (ticks.length === 0) return { fired, ...(await outlook(page, context)) }
     const outcomes = await calls.fire(ticks)
     fired += tell(ticks, outcomes, context)
-    nowMs = page.nowMs
-    // What follows a tick of a full queue has moved with it.
-    const isStuck = outcomes.every((outcome) => outcome === 'full' || outcome === 'moved')
-    if (isStuck && outcomes.includes('full')) return { fired, ...(await beside(page, context)) }
+    if (isStuck(outcomes)) isFull = true
+    else if (ticks.length > 0) [hasMoved, rounds] = [true, rounds + 1]
+    if (!hasMoved && !isFull) passOverPage(page, context)
+    const atFullMs = isFull ? nowMs + FULL_PAUSE_MS : Number.POSITIVE_INFINITY
+    if (page.cursor === null && !hasMoved) return { fired, nextAtMs: soonest(nextDueAtMs, atFullMs), nowMs }
+    if (rounds === MAX_ROUNDS) return { fired, nextAtMs: nowMs, nowMs }
+    if (pages === MAX_PAGES) return { fired, nextAtMs: hasMoved ? nowMs : soonest(nextDueAtMs, atFullMs), nowMs }
+    cursor = page.cursor ?? context.behind?.cursor
+    if (page.cursor === null) [hasMoved, isFull] = [false, false]
   }
-  return { fired, nextAtMs: nowMs, nowMs }
+}
+
+/** What follows a tick of a full queue has moved with it. */
+function isStuck(outcomes: readonly FireOutcome[]): boolean {
+  return outcomes.includes('full') && outcomes.every((outcome) => outcome === 'full' || outcome === 'moved')
+}
+
+/** Nothing up to here can be fired by this beat: other passes begin behind it for a while. */
+function passOverPage({ cursor, nowMs }: SchedulePage, context: PassContext): void {
+  const untilMs = context.behind?.untilMs ?? nowMs + BEHIND_MS
+  if (untilMs <= nowMs) context.behind = undefined
+  else if (cursor !== null) context.behind = { cursor, untilMs }
 }
 
 /** Schedules of full queues wait; the others do not wait for them. */
-async function beside(page: SchedulePage, context: PassContext): Promise<Omit<TickReport, 'fired'>> {
-  const { nextAtMs, nowMs } = await outlook(page, context)
-  return { nextAtMs: Math.min(nextAtMs ?? Number.POSITIVE_INFINITY, nowMs + FULL_PAUSE_MS), nowMs }
-}
-
-/** What stays due without being fired is unknown here, and nothing to wake for. */
-async function outlook(page: SchedulePage, { app, calls }: PassContext): Promise<Omit<TickReport, 'fired'>> {
-  if (page.schedules.length === 0) return { nextAtMs: page.nextDueAtMs, nowMs: page.nowMs }
-  const unknown = new Set(page.schedules.map(({ name }) => name))
-  const { schedules, nowMs } = await calls.schedules({ app: app.name })
-  const dueAtMs = schedules.flatMap((stored) => (unknown.has(stored.name) ? [] : (stored.dueAtMs ?? [])))
-  return { nextAtMs: dueAtMs.length === 0 ? null : Math.min(...dueAtMs), nowMs }
+function soonest(nextDueAtMs: number | null, atFullMs: number): number | null {
+  const atMs = Math.min(nextDueAtMs ?? Number.POSITIVE_INFINITY, atFullMs)
+  return Number.isFinite(atMs) ? atMs : null
 }
 
 /** Shared by the schedules that are due, so that what one has missed neither fills the memory nor keeps others waiting. */

@@ -69,14 +69,21 @@ export interface Broker {
   remove(ids: readonly string[]): Promise<readonly RemoveOutcome[]>
   /** Pauses or resumes a queue, based on the revision that the caller saw (0 for a queue never paused). */
   setPaused(queue: string, paused: boolean, revision: number): Promise<'set' | 'existing' | 'moved'>
-  /** Reads schedules and the moment at which the next one is due. */
+  /** Reads schedules: what is due, those of some names, or all, a page at a time. */
   schedules(query?: ScheduleQuery): Promise<SchedulePage>
   /**
-   * Stores or removes schedules; a change with an older stamp than the stored one's does nothing. Another definition or a removal
-   * takes back, in the same step, what was looked ahead, is not due yet and was never claimed: those jobs are gone, and the
+   * Stores or removes schedules; a change with an older stamp than the stored one's, or than its app's mark, does nothing. Another
+   * definition or a removal takes back, in the same step, what was looked ahead, is not due yet and was never claimed: those jobs are gone, and the
    * schedule stands where it stood before the first of them was fired.
    */
   setSchedules(changes: readonly ScheduleChange[]): Promise<readonly ('set' | 'existing' | 'moved')[]>
+  /** What was last deployed of an app; null before its first deploy, and where its schedules were lost: it is lost with them. */
+  deployed(app: string): Promise<DeployMark | null>
+  /**
+   * Notes what is deployed, based on the mark that the caller saw: `moved` where it is another by now. From then on changes with an
+   * older stamp do nothing.
+   */
+  setDeployed(app: string, mark: DeployMark, seen: DeployMark | null): Promise<'set' | 'existing' | 'moved'>
   /** Deletes records whose time is over, up to `limit`, and says how many. */
   prune(limit?: number): Promise<number>
   /** Hints that something has changed; absent where the store has no means. Never relied on: a missed hint costs latency, not jobs. */
@@ -292,19 +299,42 @@ export interface StoredSchedule {
   readonly stampMs: number
 }
 
+/** How many schedules one page has at most. */
+export const MAX_PAGE_SCHEDULES = 1_000
+
 export interface ScheduleQuery {
-  /** Only those that are due by now. */
+  /** Only those that are due by now, in the order of their due times: a page, of at most 1,000 and `MAX_BATCH_BYTES`. */
   readonly due?: boolean
   /** With `due`: those as well that fall due within so long. */
   readonly aheadMs?: number
   readonly app?: string
+  /** Only those of these names, all of them; at most 1,000. Without `due`, `limit` and `cursor`. */
+  readonly names?: readonly string[]
+  /** At most so many, from 1 to 1,000: a page, in the order of their names where they are not the due ones. Left out: all, by due time. */
+  readonly limit?: number
+  /** Where the last page ended. */
+  readonly cursor?: string
 }
 
 export interface SchedulePage {
   readonly nowMs: number
+  /** May be fewer than asked for, also none: the cursor says whether there are more. */
   readonly schedules: readonly StoredSchedule[]
-  /** Of all schedules that the query's app has, due or not. */
+  /**
+   * Of a query of what is due, the earliest due time of those that are not in the page: because they are due later, or for want of
+   * room, and then it is now. Null of other queries.
+   */
   readonly nextDueAtMs: number | null
+  /** Null on the last page. */
+  readonly cursor: string | null
+}
+
+/** What was deployed of an app. */
+export interface DeployMark {
+  /** The app's version, in milliseconds since the epoch. */
+  readonly stampMs: number
+  /** Of all that the app declares; empty while a deploy is under way, and where one has not come to its end. */
+  readonly digest: string
 }
 
 export type ScheduleChange =

@@ -93,15 +93,14 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
     return api
   }
 
-  async function stampMs(variables: Variables): Promise<number> {
+  function stampMs(variables: Variables): number | undefined {
     const { stampMs: given } = options
-    const stamp = typeof given === 'function' ? given(variables) : given
-    return stamp ?? (await brokerFor(variables).schedules({ due: true, app: app.name })).nowMs
+    return typeof given === 'function' ? given(variables) : given
   }
 
   async function fire(variables: Variables): Promise<TickReport> {
     const given = { app, broker: brokerFor(variables), ...told }
-    if (!deployed) await deploySchedules({ ...given, stampMs: await stampMs(variables) })
+    if (!deployed) await deploySchedules({ ...given, stampMs: stampMs(variables) })
     deployed = true
     return tick({ ...given, aheadMs: AHEAD_MS })
   }

@@ -85,7 +85,17 @@ function readStats(info: unknown): Counted {
   return { total: Object.values(by).reduce((sum, calls) => sum + calls, 0), by }
 }
 
-const CALLS = ['exchange', 'peek', 'enqueue', 'fire', 'schedules', 'setSchedules', 'check'] as const
+const CALLS = [
+  'exchange',
+  'peek',
+  'enqueue',
+  'fire',
+  'schedules',
+  'setSchedules',
+  'deployed',
+  'setDeployed',
+  'check',
+] as const
 
 /** A broker of which it is known when all its calls have ended. */
 function track(broker: Broker): { tracked: Broker; ended: () => Promise<void> } {

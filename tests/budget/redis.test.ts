@@ -297,6 +297,55 @@ counts('a pass over a hundred schedules that are due, with the looks before and 
   expectAtMost(STEP_COMMANDS.tickMany, counted)
 })
 
+/** With so many that are not due, of the same app. */
+const among = (stored: number) => [
+  ...often(100, '1m'),
+  ...Array.from({ length: stored }, (_, at) => every(`later-${at}`, '4w', { task: tiny })),
+]
+
+counts('a pass that fires a hundred costs the same with 1,000 schedules stored as with 10,000', async (redis) => {
+  const [few, many] = [await countPass(redis, among(1_000)), await countPass(redis, among(10_000))]
+  expect([few.fired, many.fired]).toEqual([100, 100])
+  expect(many.by).toEqual(few.by)
+  expectAtMost(BUDGET.tickMany, many)
+})
+
+counts(
+  'a deploy that changes nothing is one command, and a beat that starts with it reads what is due',
+  async (redis) => {
+    const clock = createVirtualClock()
+    const { broker } = redis.open({ clock, ownTime: true })
+    const app = defineApp({ tasks: [tiny], schedules: among(2_000) })
+    await deploySchedules({ app, broker, clock, stampMs: 1 })
+    expectAtMost(1, await redis.count(() => deploySchedules({ app, broker, clock, stampMs: 1 })))
+    expectAtMost(1, await redis.count(() => deploySchedules({ app, broker, clock })))
+  },
+)
+
+counts('a deploy takes a few commands for each thousand that it stores, changes or removes', async (redis) => {
+  const clock = createVirtualClock()
+  const { broker } = redis.open({ clock, ownTime: true })
+  const deploy = (stampMs: number, schedules: readonly Schedule[]) =>
+    redis.count(() =>
+      deploySchedules({ app: defineApp({ tasks: [tiny], schedules: [...schedules] }), broker, clock, stampMs }),
+    )
+  await deploy(1, often(1, '1m'))
+  // The mark before and after, a page of what is stored, and three calls.
+  expectAtMost(50, await deploy(2, often(3_000, '1m')))
+  expectAtMost(70, await deploy(3, often(3_000, '2m')))
+  expectAtMost(70, await deploy(4, []))
+})
+
+counts('schedules of names are one command, and a page of fifty a few, however many there are', async (redis) => {
+  const clock = createVirtualClock()
+  const { broker } = redis.open({ clock, ownTime: true })
+  await deploySchedules({ app: defineApp({ tasks: [tiny], schedules: among(2_000) }), broker, clock, stampMs: 1 })
+  const names = ['often-0', 'often-1', 'later-7']
+  expectAtMost(1, await redis.count(() => broker.schedules({ names })))
+  expectAtMost(6, await redis.count(() => broker.schedules({ limit: 50 })))
+  expectAtMost(6, await redis.count(() => broker.schedules({ limit: 1_000, cursor: 'later-7' })))
+})
+
 for (const [schedules, fired] of [
   [1, 12],
   [50, 600],

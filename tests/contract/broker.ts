@@ -18,6 +18,7 @@ import { nextCases } from './broker/next.ts'
 import { operationCases } from './broker/operations.ts'
 import { overlapCases } from './broker/overlap.ts'
 import { readCases } from './broker/reads.ts'
+import { scheduleReadCases } from './broker/schedule-reads.ts'
 import { scheduleCases } from './broker/schedules.ts'
 import { settleCases } from './broker/settle.ts'
 import { takenBackCases } from './broker/taken-back.ts'
@@ -37,6 +38,7 @@ export const brokerCases: readonly Case[] = [
   ...operationCases,
   ...readCases,
   ...scheduleCases,
+  ...scheduleReadCases,
   ...lookedAheadCases,
   ...takenBackCases,
   ...overlapCases,

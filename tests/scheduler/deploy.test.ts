@@ -1,7 +1,8 @@
 import { expect, test } from 'bun:test'
 import { InvalidOption } from 'tq-edge'
-import { cron, deploySchedules, every, tick } from 'tq-edge/scheduler'
-import { appWith, createScene, dueTimesOf, jobsOf, tidy } from './support.ts'
+import { cron, custom, deploySchedules, every, tick } from 'tq-edge/scheduler'
+import type { Broker } from '../../src/broker.ts'
+import { appWith, counted, createRandom, createScene, dueTimesOf, jobsOf, tidy, unreliable } from './support.ts'
 
 const urls = every('urls', '1m', { task: tidy })
 const digest = cron('digest', '0 13 * * *', { task: tidy })
@@ -109,4 +110,134 @@ for (const stampMs of [Number.NaN, -1, 1.5])
     const scene = createScene()
     const deploying = deploySchedules({ app: appWith(urls), ...scene, stampMs })
     await expect(deploying).rejects.toThrow(InvalidOption)
+  })
+
+const hourly = (count: number, task = tidy) =>
+  Array.from({ length: count }, (_, at) => every(`hourly-${at}`, '1h', { task, catchUp: 'skip' }))
+
+for (const stampMs of [1, undefined])
+  test(`a deploy that changes nothing is one call, ${stampMs ? 'with its stamp' : 'and asks for no stamp'}`, async () => {
+    const scene = createScene()
+    await deploySchedules({ app: appWith(urls, digest), stampMs, ...scene })
+    const calls: string[] = []
+    const again = { ...scene, broker: counted(scene.broker, calls) }
+    expect(await deploySchedules({ app: appWith(digest, urls), stampMs, ...again })).toEqual({
+      set: 0,
+      removed: 0,
+      outdated: false,
+    })
+    expect(calls).toEqual(['deployed'])
+  })
+
+test('a newer version that declares the same leaves its stamp alone, and keeps an older one out', async () => {
+  const scene = createScene()
+  await deploySchedules({ app: appWith(urls), stampMs: 1, ...scene })
+  const calls: string[] = []
+  await deploySchedules({ app: appWith(urls), stampMs: 9, ...scene, broker: counted(scene.broker, calls) })
+  expect(calls).toEqual(['deployed', 'setDeployed'])
+  expect(await deploySchedules({ app: appWith(digest), stampMs: 5, ...scene })).toMatchObject({ outdated: true })
+  expect((await scene.broker.schedules()).schedules.map(({ name }) => name)).toEqual(['urls'])
+})
+
+test('a change made at run time is not undone by an app that declares what it did', async () => {
+  const scene = createScene()
+  await deploySchedules({ app: appWith(urls), stampMs: 1, ...scene })
+  const definition = '{"changed":1}'
+  const change = { kind: 'set', name: 'urls', app: 'shop', dueAtMs: null, incarnation: 'i', stampMs: 1 } as const
+  await scene.broker.setSchedules([{ ...change, definition }])
+  for (const stampMs of [1, 2]) await deploySchedules({ app: appWith(urls), stampMs, ...scene })
+  expect((await scene.broker.schedules()).schedules).toMatchObject([{ name: 'urls', definition }])
+})
+
+test('a deploy that has stopped half-way is done by the next one, also by that of what was deployed before', async () => {
+  for (const next of [hourly(2_500), [urls]]) {
+    const scene = createScene()
+    await deploySchedules({ app: appWith(urls), stampMs: 1, ...scene })
+    let sent = 0
+    const setSchedules: Broker['setSchedules'] = (changes) =>
+      ++sent === 2 ? Promise.reject(new TypeError('the end')) : scene.broker.setSchedules(changes)
+    const stopping = deploySchedules({
+      app: appWith(...hourly(2_500)),
+      stampMs: 2,
+      ...scene,
+      broker: { ...scene.broker, setSchedules },
+    })
+    await expect(stopping).rejects.toThrow('the end')
+    await deploySchedules({ app: appWith(...next), stampMs: 2, ...scene })
+    const { schedules } = await scene.broker.schedules()
+    expect(schedules.map(({ name }) => name).sort()).toEqual(next.map(({ name }) => name).sort())
+  }
+})
+
+test('thousands of schedules are deployed, changed and removed by the thousand', async () => {
+  const scene = createScene()
+  await deploySchedules({ app: appWith(...hourly(2_500)), stampMs: 1, ...scene })
+  const calls: string[] = []
+  const app = appWith(...hourly(2_000).map((schedule) => ({ ...schedule, input: '"new"' })), urls)
+  expect(await deploySchedules({ app, stampMs: 2, ...scene, broker: counted(scene.broker, calls) })).toEqual({
+    set: 2_001,
+    removed: 500,
+    outdated: false,
+  })
+  // Three pages of what was stored, each with its changes, and one of what is new.
+  expect(calls.filter((call) => call === 'setSchedules')).toHaveLength(4)
+  expect((await scene.broker.schedules()).schedules).toHaveLength(2_001)
+})
+
+test('a rule of the app’s own that could not tell when it is due is tried again by the next deploy', async () => {
+  const scene = createScene()
+  let isBroken = true
+  const rule = {
+    next(afterMs: number) {
+      if (isBroken) throw new Error('no table of the tides')
+      return afterMs + 1_000
+    },
+  }
+  const app = appWith(custom('tide', rule, { task: tidy }), urls)
+  expect(await deploySchedules({ app, stampMs: 1, ...scene })).toMatchObject({ set: 1 })
+  isBroken = false
+  expect(await deploySchedules({ app, stampMs: 1, ...scene })).toMatchObject({ set: 1 })
+  const calls: string[] = []
+  await deploySchedules({ app, stampMs: 1, ...scene, broker: counted(scene.broker, calls) })
+  expect(calls).toEqual(['deployed'])
+})
+
+test('of two files of one stamp that are deployed at once, what is noted in the end is what is stored', async () => {
+  const scene = createScene()
+  const [one, two] = ['1m', '2m'].map((interval) => appWith(every('urls', interval, { task: tidy })))
+  if (!one || !two) throw new Error('expected two files')
+  let isFirst = true
+  const setSchedules: Broker['setSchedules'] = async (changes) => {
+    if (isFirst) {
+      isFirst = false
+      await deploySchedules({ app: two, stampMs: 5, ...scene })
+    }
+    return scene.broker.setSchedules(changes)
+  }
+  await deploySchedules({ app: one, stampMs: 5, ...scene, broker: { ...scene.broker, setSchedules } })
+  expect((await scene.broker.schedules()).schedules[0]?.definition).toContain('60000')
+  expect(await deploySchedules({ app: two, stampMs: 5, ...scene })).toMatchObject({ set: 1 })
+})
+
+for (const seed of Array.from({ length: 20 }, (_, at) => at))
+  test(`of versions that are deployed at once over a bad line the newest is left, and known as it is (${seed})`, async () => {
+    const scene = createScene()
+    const line = unreliable(scene.broker, createRandom(seed))
+    const versions = [1, 2, 3].map((stampMs) => ({
+      stampMs,
+      app: appWith(...hourly(4 - stampMs), every('urls', `${stampMs}m`, { task: tidy })),
+    }))
+    const deploying = versions.map((version, at) =>
+      deploySchedules({ ...version, ...scene, broker: line, random: createRandom(seed + at) }),
+    )
+    const done = Promise.all(deploying)
+    await scene.clock.advance(120_000)
+    await done
+    const { schedules } = await scene.broker.schedules()
+    expect(schedules.map(({ name }) => name).sort()).toEqual(['hourly-0', 'urls'])
+    expect(schedules.find(({ name }) => name === 'urls')?.definition).toContain('180000')
+    const calls: string[] = []
+    const newest = versions[2] as (typeof versions)[number]
+    await deploySchedules({ ...newest, ...scene, broker: counted(scene.broker, calls) })
+    expect(calls).toEqual(['deployed'])
   })

@@ -90,6 +90,25 @@ export function unreliable(broker: Broker, random: () => number): Broker {
     ...broker,
     schedules: (query) => send(() => broker.schedules(query), false),
     setSchedules: (changes) => send(() => broker.setSchedules(changes), true),
+    deployed: (app) => send(() => broker.deployed(app), false),
+    setDeployed: (...args) => send(() => broker.setDeployed(...args), true),
     fire: (ticks) => send(() => broker.fire(ticks), true),
   }
+}
+
+const COUNTED = ['schedules', 'setSchedules', 'deployed', 'setDeployed', 'fire'] as const
+
+/** A broker that writes down the calls that a beat makes of it. */
+export function counted(broker: Broker, calls: string[]): Broker {
+  const through = COUNTED.map((name) => {
+    const call = broker[name] as (...args: unknown[]) => unknown
+    return [
+      name,
+      (...args: unknown[]) => {
+        calls.push(name)
+        return call(...args)
+      },
+    ]
+  })
+  return { ...broker, ...Object.fromEntries(through) }
 }

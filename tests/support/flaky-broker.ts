@@ -28,9 +28,10 @@ const MUTATIONS = [
   'remove',
   'setPaused',
   'setSchedules',
+  'setDeployed',
   'prune',
 ] as const
-const READS = ['get', 'list', 'stats', 'workers', 'schedules'] as const
+const READS = ['get', 'list', 'stats', 'workers', 'schedules', 'deployed'] as const
 
 /**
  * A broker behind a network that loses requests and replies, and repeats requests, at once and late.

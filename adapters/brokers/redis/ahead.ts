@@ -40,8 +40,10 @@ end
  * script that stops half-way is taken up where it stopped.
  */
 export const REVOKE_AHEAD = `
+local looked = nil
 local function revoke(s)
-  local text = redis.call('HGET', prefix .. 'ahead', s.name)
+  looked = looked or redis.call('HLEN', prefix .. 'ahead')
+  local text = looked > 0 and redis.call('HGET', prefix .. 'ahead', s.name)
   if not text then return end
   s.revoked = true
   local now, noted, keys = clock(ARGV[2]), {}, {}
@@ -73,5 +75,9 @@ local function revoke(s)
   if timed then redis.call('ZREM', timed, unpack(left)) end
   s.last, s.due = first.last, first.due
 end
-local function forgetRevoked(s) if s.revoked then redis.call('HDEL', prefix .. 'ahead', s.name) end end
+local function forgetRevoked(list)
+  local names = {}
+  for _, s in ipairs(list) do if s.revoked then names[#names + 1] = s.name end end
+  if #names > 0 then redis.call('HDEL', prefix .. 'ahead', unpack(names)) end
+end
 `

@@ -20,15 +20,7 @@ import { isFinished } from '../../../src/words.ts'
 import { checkInfo } from './check.ts'
 import { ENQUEUE, enqueueArguments, toEnqueueOutcomes } from './enqueue.ts'
 import { EXCHANGE } from './exchange.ts'
-import {
-  FIRE,
-  fireArguments,
-  READ_DUE,
-  READ_NAMES,
-  SET_SCHEDULES,
-  setScheduleArguments,
-  toStoredSchedules,
-} from './fire.ts'
+import { FIRE, fireArguments, SET_SCHEDULES, setScheduleArguments } from './fire.ts'
 import { createKeys } from './keys.ts'
 import { listJobs } from './list.ts'
 import { WORKER_SEEN_MS } from './lua.ts'
@@ -37,6 +29,7 @@ import { lookAtQueues } from './peek.ts'
 import { readTexts, type Texts } from './read.ts'
 import { toActive, toRecord } from './record.ts'
 import { createRest, notOurs } from './rest.ts'
+import { createScheduleReads } from './schedules.ts'
 import { createWake } from './wake.ts'
 import { exchangeArguments, toExchangeReply, toPresenceText } from './wire.ts'
 
@@ -63,8 +56,6 @@ const SWEEP_EVERY = 450
 const SWEEP_EVERY_MS = 10_000
 /** Workers without hints are counted no more often. */
 const COUNT_MS = 25_000
-/** A tick is asked for a little before it is due by our own count; the server's clock decides. */
-const DUE_SLACK_MS = 1_000
 
 /**
  * The broker on an HTTP-accessible Redis: Upstash, or any Redis 7.0 or Valkey behind `tq gateway`.
@@ -127,6 +118,8 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
   }
   const estimatedNowMs = () =>
     Math.round(ownTime || serverOffsetMs === undefined ? clock.now() : clock.monotonic() + serverOffsetMs)
+  const knownNowMs = () => (ownTime || serverOffsetMs !== undefined ? estimatedNowMs() : undefined)
+  const reads = createScheduleReads({ rest, keys, nowArgument, learnTime, knownNowMs })
   const limits = (queues: readonly string[]) => {
     const fresh = queues.some((queue) => !knownQueues.has(queue))
     return {
@@ -312,17 +305,9 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
       return rest.word(SET_PAUSED, [queue, paused ? '1' : '0', String(revision)], CHANGE_OUTCOMES)
     },
 
-    async schedules({ due = false, aheadMs = 0, app } = {}) {
-      if (due && app !== undefined) return (await nothingDue(app, aheadMs)) ?? readDue(app, aheadMs)
-      const [now, names] = (await rest.rows(READ_NAMES, [nowArgument()], 2)) as [string, string[]]
-      const nowMs = learnTime(Number(now))
-      const key = keys.named('schedules')
-      const texts = await readTexts(names, async (some) => (await rest.list(['HMGET', key, ...some])) as Texts)
-      const rows = names.flatMap((name, at) => (texts[at] ? [name, texts[at]] : []))
-      const own = toStoredSchedules(rows).filter((schedule) => app === undefined || schedule.app === app)
-      const schedules = due ? own.filter(({ dueAtMs }) => dueAtMs !== null && dueAtMs <= nowMs + aheadMs) : own
-      return { nowMs, schedules, nextDueAtMs: own[0]?.dueAtMs ?? null }
-    },
+    schedules: async (query = {}) => reads.schedules(query),
+    deployed: reads.deployed,
+    setDeployed: reads.setDeployed,
 
     async setSchedules(changes) {
       if (changes.length === 0) return []
@@ -344,23 +329,6 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
       wake?.close()
       await Promise.all(leaving)
     },
-  }
-
-  async function readDue(app: string, aheadMs: number) {
-    const args = [nowArgument(), app, String(aheadMs)]
-    const [nowMs, head, rows] = (await rest.rows(READ_DUE, args, 3)) as [string, string, string[]]
-    const nextDueAtMs = head === '' ? null : Number(head)
-    return { nowMs: learnTime(Number(nowMs)), schedules: toStoredSchedules(rows), nextDueAtMs }
-  }
-
-  /** The cheap look of an idle beat: one bare command. Undefined when it takes the script to know. */
-  async function nothingDue(app: string, aheadMs: number) {
-    if (!ownTime && serverOffsetMs === undefined) return undefined
-    const [, score] = (await rest.list(['ZRANGE', keys.named(`due:${app}`), 0, 0, 'WITHSCORES'])) as [string?, string?]
-    const nowMs = estimatedNowMs()
-    const nextDueAtMs = score === undefined ? null : Number(score)
-    if (nextDueAtMs !== null && nextDueAtMs <= nowMs + aheadMs + DUE_SLACK_MS) return undefined
-    return { nowMs, schedules: [], nextDueAtMs }
   }
 }
 

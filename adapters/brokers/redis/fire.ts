@@ -1,4 +1,4 @@
-import { MAX_BATCH_BYTES, type ScheduleChange, type StoredSchedule, type Tick } from '../../../src/broker.ts'
+import { MAX_BATCH_BYTES, type ScheduleChange, type Tick } from '../../../src/broker.ts'
 import { NOTE_AHEAD, REVOKE_AHEAD } from './ahead.ts'
 import { enqueueArguments } from './enqueue.ts'
 import { script } from './lua.ts'
@@ -143,22 +143,43 @@ export function fireArguments(ticks: readonly Tick[]): string[] {
   ]
 }
 
-/** ARGV: prefix, now, then kind, name, app, stamp, definition, due and incarnation of each change. Returns a word each: set, existing or moved. */
+/**
+ * ARGV: prefix, now, then kind, name, app, stamp, definition, due and incarnation of each change. Returns a word each: set, existing or moved.
+ * Commands, however many changes: HMGET twice, HSET, ZADD twice, ZREM; more for large definitions and for what was looked ahead.
+ */
 export const SET_SCHEDULES = script(`
 ${SCHEDULES}
 ${REVOKE_AHEAD}
 local LARGE_DEFINITION = ${MAX_BATCH_BYTES} / 1000
-local function set(kind, name, app, stamp, definition, due, incarnation)
-local s = toSchedule(name, redis.call('HGET', prefix .. 'schedules', name))
-${'' /* Whoever reads many at once has to know which ones are large, before reading. */}
-local before = s and #s.definition or 0
+local names, apps, known = {}, {}, {}
+for at = 4, #ARGV, 7 do
+  local name, app = ARGV[at], ARGV[at + 1]
+  if not known[name] then known[name] = true; names[#names + 1] = name end
+  if not known['@' .. app] then known['@' .. app] = true; apps[#apps + 1] = app end
+end
+${'' /* Whoever reads many at once has to know which ones are large, before reading: those one by one, each as its change comes. */}
+local sizes, small, large = redis.call('HMGET', prefix .. 'large', unpack(names)), {}, {}
+for i, name in ipairs(names) do
+  if sizes[i] then large[name] = true else small[#small + 1] = name end
+end
+local asked = { unpack(small) }
+for _, app in ipairs(apps) do asked[#asked + 1] = '@' .. app end
+local texts, schedules, deployed = redis.call('HMGET', prefix .. 'schedules', unpack(asked)), {}, {}
+for i, name in ipairs(small) do schedules[name] = toSchedule(name, texts[i]) end
+for i, app in ipairs(apps) do deployed[app] = (toSchedule(app, texts[#small + i]) or { stamp = 0 }).stamp end
+local function stored(name)
+  if large[name] and not schedules[name] then return toSchedule(name, redis.call('HGET', prefix .. 'schedules', name)) end
+  return schedules[name]
+end
+local changed, fresh = {}, {}
 local function change(s)
-  writeSchedules({ s })
-  if #s.definition >= LARGE_DEFINITION then redis.call('HSET', prefix .. 'large', name, #s.definition + 512)
-  elseif before >= LARGE_DEFINITION then redis.call('HDEL', prefix .. 'large', name) end
-  forgetRevoked(s)
+  if not s.changed then s.changed = true; changed[#changed + 1] = s end
+  schedules[s.name] = s
   return 'set'
 end
+local function set(kind, name, app, stamp, definition, due, incarnation)
+if deployed[app] > stamp then return 'moved' end
+local s = stored(name)
 if kind == 'remove' then
   if not s or s.app ~= app or s.definition == '' then return 'existing' end
   if s.stamp > stamp then return 'moved' end
@@ -167,6 +188,8 @@ if kind == 'remove' then
   return change(s)
 end
 if not s then
+  fresh[#fresh + 1] = 0
+  fresh[#fresh + 1] = name
   return change({ name = name, revision = 1, due = due, last = '', stamp = stamp, incarnation = incarnation, app = app, definition = definition })
 end
 if s.stamp > stamp then return 'moved' end
@@ -175,7 +198,7 @@ local same = s.definition == definition and s.app == app
 if same and s.stamp == stamp then return 'existing' end
 s.stamp = stamp
 if same then
-  writeSchedules({ s })
+  change(s)
   return 'existing'
 end
 revoke(s)
@@ -184,10 +207,24 @@ s.app, s.definition, s.revision = app, definition, s.revision + 1
 if s.last == '' or due == '' or tonumber(due) > tonumber(s.last) then s.due = due end
 return change(s)
 end
+local function noteLarge()
+  local are, were = {}, {}
+  for _, s in ipairs(changed) do
+    if #s.definition >= LARGE_DEFINITION then are[#are + 1] = s.name; are[#are + 1] = #s.definition + 512
+    elseif large[s.name] then were[#were + 1] = s.name end
+  end
+  if #are > 0 then redis.call('HSET', prefix .. 'large', unpack(are)) end
+  if #were > 0 then redis.call('HDEL', prefix .. 'large', unpack(were)) end
+end
 local out = {}
 for at = 3, #ARGV, 7 do
   out[#out + 1] = set(ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3]), ARGV[at + 4], ARGV[at + 5], ARGV[at + 6])
 end
+${'' /* Before their records: a name without one is passed over. */}
+if #fresh > 0 then redis.call('ZADD', prefix .. 'names', unpack(fresh)) end
+writeSchedules(changed)
+noteLarge()
+forgetRevoked(changed)
 flushHints()
 return out
 `)
@@ -197,60 +234,4 @@ export function setScheduleArguments(change: ScheduleChange): string[] {
   if (kind === 'remove') return [kind, name, app, String(stampMs), '', '', '']
   const { definition, dueAtMs, incarnation } = change
   return [kind, name, app, String(stampMs), definition, dueAtMs === null ? '' : String(dueAtMs), incarnation]
-}
-
-/**
- * The schedules of one app that are due by now or within so long. ARGV: prefix, now, app, how long.
- * Returns { now, the earliest due time or '', name and text each }.
- */
-export const READ_DUE = script(`
-local now, key, rows = clock(ARGV[2]), prefix .. 'due:' .. ARGV[3], {}
-local head = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
-local names = redis.call('ZRANGE', key, '-inf', int(now + tonumber(ARGV[4])), 'BYSCORE', 'LIMIT', 0, 1000)
-if #names > 0 then
-  ${'' /* Of many, as many as a claim may bring: the others stay due. */}
-  local fit, bytes = #names, 0
-  if #names > 3 then
-    local large = redis.call('HMGET', prefix .. 'large', unpack(names))
-    for i = 1, #names do
-      bytes = bytes + (tonumber(large[i]) or 0)
-      if bytes > ${MAX_BATCH_BYTES} then fit = math.max(1, i - 1) break end
-    end
-  end
-  local texts = redis.call('HMGET', prefix .. 'schedules', unpack(names, 1, fit))
-  for i, name in ipairs(names) do if texts[i] then rows[#rows + 1] = name; rows[#rows + 1] = texts[i] end end
-end
-return { int(now), head[2] and int(tonumber(head[2])) or '', rows }
-`)
-
-/** The names of all schedules. ARGV: prefix, now. Returns { now, names }. */
-export const READ_NAMES = script(`
-return { int(clock(ARGV[2])), redis.call('HKEYS', prefix .. 'schedules') }
-`)
-
-/** Without those that were removed; by due time, those that have come to their end last. */
-export function toStoredSchedules(rows: readonly string[]): StoredSchedule[] {
-  const schedules: StoredSchedule[] = []
-  for (let at = 0; at < rows.length; at += 2) {
-    const schedule = toStoredSchedule(rows[at] as string, rows[at + 1] as string)
-    if (schedule.definition !== '') schedules.push(schedule)
-  }
-  const due = ({ dueAtMs }: StoredSchedule) => dueAtMs ?? Number.MAX_SAFE_INTEGER
-  return schedules.sort((a, b) => due(a) - due(b) || a.name.localeCompare(b.name))
-}
-
-function toStoredSchedule(name: string, text: string): StoredSchedule {
-  const end = text.indexOf('\n')
-  const [revision, due = '', last = '', stamp, incarnation = '', ...app] = text.slice(0, end).split('|')
-  const orNull = (ms: string) => (ms === '' ? null : Number(ms))
-  return {
-    name,
-    app: app.join('|'),
-    definition: text.slice(end + 1),
-    revision: Number(revision),
-    incarnation,
-    dueAtMs: orNull(due),
-    lastDueAtMs: orNull(last),
-    stampMs: Number(stamp),
-  }
 }

@@ -20,7 +20,8 @@ import {
   statsStep,
   workersStep,
 } from './operations.ts'
-import { fireStep, schedulesStep, setSchedulesStep } from './schedules.ts'
+import { deployedStep, schedulesStep, setDeployedStep } from './read-schedules.ts'
+import { fireStep, setSchedulesStep } from './schedules.ts'
 import { createTurns } from './turns.ts'
 import { jobTopic, nameWaiting, queueTopic, registerWaiting } from './waiting.ts'
 import { createWake } from './wake.ts'
@@ -176,6 +177,14 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
 
     async setSchedules(changes) {
       return (await step((nowMs) => setSchedulesStep(driver, changes, nowMs))).outcomes
+    },
+
+    async deployed(app) {
+      return deployedStep(driver, app)
+    },
+
+    async setDeployed(app, mark, seen) {
+      return (await step(() => quiet(setDeployedStep(driver, app, mark, seen)))).value
     },
 
     async prune(limit = 1_000) {

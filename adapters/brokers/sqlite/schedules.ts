@@ -1,20 +1,14 @@
 import type { QueueBounds } from '../../../src/bounds.ts'
-import type {
-  FireOutcome,
-  ScheduleChange,
-  SchedulePage,
-  ScheduleQuery,
-  StoredSchedule,
-  Tick,
-} from '../../../src/broker.ts'
+import type { FireOutcome, ScheduleChange, Tick } from '../../../src/broker.ts'
 import type { Job } from '../../../src/job.ts'
 import type { Overlap } from '../../../src/schedule.ts'
 import { forgetDue, noteAhead, revokeAhead } from './ahead.ts'
-import type { Driver, Row } from './driver.ts'
+import type { Driver } from './driver.ts'
 import { enqueueStep } from './enqueue.ts'
 import { afterFinished } from './finished.ts'
 import { cancelStep } from './operations.ts'
 import { takeTurn, turnOf } from './overlap.ts'
+import { deployedStep, REMOVED } from './read-schedules.ts'
 
 export interface Fired {
   readonly outcomes: readonly FireOutcome[]
@@ -78,39 +72,6 @@ function advance(driver: Driver, { schedule, revision, dueAtMs, nextDueAtMs, job
   return typeof stored?.lastDueAtMs === 'number' && stored.lastDueAtMs >= dueAtMs ? 'existing' : 'moved'
 }
 
-/** The definition of a schedule that was removed: its row stays, so that what is older than the removal cannot bring it back. */
-const REMOVED = ''
-
-export function schedulesStep(
-  driver: Driver,
-  { due = false, aheadMs = 0, app }: ScheduleQuery,
-  nowMs: number,
-): SchedulePage {
-  const rows = driver.all(
-    `select * from tq_schedule where definition <> '${REMOVED}' and (?1 is null or dueAtMs <= ?1) and (?2 is null or app = ?2) order by dueAtMs, name`,
-    due ? nowMs + aheadMs : null,
-    app ?? null,
-  )
-  const [next] = driver.all(
-    'select min(dueAtMs) as dueAtMs from tq_schedule where dueAtMs is not null and (?1 is null or app = ?1)',
-    app ?? null,
-  )
-  return { nowMs, schedules: rows.map(toStoredSchedule), nextDueAtMs: (next?.dueAtMs as number | null) ?? null }
-}
-
-function toStoredSchedule(row: Row): StoredSchedule {
-  return {
-    name: row.name as string,
-    app: row.app as string,
-    definition: row.definition as string,
-    revision: row.revision as number,
-    incarnation: row.incarnation as string,
-    dueAtMs: row.dueAtMs as number | null,
-    lastDueAtMs: row.lastDueAtMs as number | null,
-    stampMs: row.stampMs as number,
-  }
-}
-
 type Changed = 'set' | 'existing' | 'moved'
 
 export interface ChangedSchedules {
@@ -121,9 +82,16 @@ export interface ChangedSchedules {
 export function setSchedulesStep(driver: Driver, changes: readonly ScheduleChange[], nowMs: number): ChangedSchedules {
   const named: string[] = []
   const revoke = (name: string) => void named.push(...revokeAhead(driver, name, nowMs))
-  const outcomes = changes.map((change) =>
-    change.kind === 'set' ? setSchedule(driver, change, revoke) : removeSchedule(driver, change, revoke),
-  )
+  const stamps = new Map<string, number>()
+  const deployedMs = (app: string) => {
+    const stampMs = stamps.get(app) ?? deployedStep(driver, app)?.stampMs ?? 0
+    stamps.set(app, stampMs)
+    return stampMs
+  }
+  const outcomes = changes.map((change) => {
+    if (deployedMs(change.app) > change.stampMs) return 'moved'
+    return change.kind === 'set' ? setSchedule(driver, change, revoke) : removeSchedule(driver, change, revoke)
+  })
   return { outcomes, named }
 }
 

@@ -16,6 +16,10 @@ create index tq_turn_place on tq_turn (schedule, place);
 create index tq_blocked on tq_job (queue) where state = 'blocked';
 `
 
+/** A beat asks for its own app's alone. */
+const DUE = `create index tq_schedule_due_of on tq_schedule (app, dueAtMs) where dueAtMs is not null;
+`
+
 /**
  * The tables. A job is one row; its state says in which place it is, and every place is a partial index: ready, lost, due,
  * blocked, lease, expiry. Times are milliseconds since the epoch.
@@ -66,15 +70,14 @@ create table tq_schedule (
   lastDueAtMs integer,
   stampMs integer not null
 ) strict, without rowid;
-create index tq_schedule_due on tq_schedule (dueAtMs) where dueAtMs is not null;
-${AHEAD}${TURNS}create table tq_meta (key text primary key, value integer not null) strict, without rowid;
+${DUE}${AHEAD}${TURNS}create table tq_meta (key text primary key, value integer not null) strict, without rowid;
 `
 
 /** What makes a database of an earlier format one of this: by the format that it has. */
 export const MIGRATIONS: ReadonlyMap<number, string> = new Map([
   [1, 'alter table tq_job add column ahead integer not null default 0'],
   [2, AHEAD],
-  [3, TURNS],
+  [3, `${TURNS}drop index if exists tq_schedule_due; ${DUE}`],
 ])
 
 /** Rises with every change of the tables. */

@@ -123,7 +123,7 @@ export const scheduleCases: readonly Case[] = [
     },
   },
   {
-    name: 'schedules are read by app and by what is due, with the next due time of them all',
+    name: 'schedules are read by app and by what is due, with the next due time of the others',
     async run({ broker, clock }) {
       const nowMs = clock.now()
       await broker.setSchedules([
@@ -137,8 +137,8 @@ export const scheduleCases: readonly Case[] = [
       assert.deepEqual(await names({}), ['due', 'ended', 'later', 'other'])
       assert.deepEqual(await names({ app: 'app' }), ['due', 'ended', 'later'])
       assert.deepEqual(await names({ app: 'app', due: true }), ['due'])
-      assert.equal((await broker.schedules({ due: true })).nextDueAtMs, nowMs - 1)
-      assert.equal((await broker.schedules({ app: 'app', due: true })).nextDueAtMs, nowMs)
+      assert.deepEqual(await names({ due: true }), ['due', 'other'])
+      assert.equal((await broker.schedules({ due: true })).nextDueAtMs, nowMs + 5_000)
       await clock.advance(5_000)
       assert.deepEqual(await names({ app: 'app', due: true }), ['due', 'later'])
     },

@@ -45,6 +45,10 @@ export const CALLS: Readonly<Record<string, (broker: Broker) => Promise<unknown>
   setPaused: (broker) => broker.setPaused('default', true, 0),
   schedules: (broker) => broker.schedules(),
   'schedules due': (broker) => broker.schedules({ due: true, app: 'app' }),
+  'schedules of names': (broker) => broker.schedules({ names: ['often'] }),
+  'a page of schedules': (broker) => broker.schedules({ limit: 10 }),
+  deployed: (broker) => broker.deployed('app'),
+  setDeployed: (broker) => broker.setDeployed('app', { stampMs: 1, digest: 'a' }, null),
   setSchedules: (broker) => broker.setSchedules([CHANGE]),
   prune: (broker) => broker.prune(),
 }

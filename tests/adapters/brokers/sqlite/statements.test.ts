@@ -1,5 +1,7 @@
 import { expect, test } from 'bun:test'
-import { jobs, lane, succeed } from '../../../contract/verbs.ts'
+import { set } from '../../../contract/broker/schedules.ts'
+import { job, jobs, lane, succeed } from '../../../contract/verbs.ts'
+import { createVirtualClock } from '../../../support/clock.ts'
 import { countedBroker } from './support.ts'
 
 const count = (statements: readonly string[], word: RegExp) => statements.filter((sql) => word.test(sql)).length
@@ -41,4 +43,39 @@ test('a sweep of expired records is bounded, however many have expired', async (
   driver.run(`update tq_job set state = 'succeeded', atMs = 1, finishedAtMs = 1`)
   expect(await broker.prune(100)).toBe(100)
   expect(driver.all('select count(*) as jobs from tq_job')[0]?.jobs).toBe(900)
+})
+
+/** What runs where so many schedules are stored, of two apps and most of them not due. */
+async function passOver(stored: number): Promise<{ statements: readonly string[]; plans: readonly string[] }> {
+  const clock = createVirtualClock()
+  const { broker, driver, takeStatements } = countedBroker(':memory:', clock)
+  const later = Array.from({ length: stored }, (_, at) =>
+    set(`later-${at}`, { app: at % 2 ? 'app' : 'another app', dueAtMs: clock.now() + 60_000 + at }),
+  )
+  for (let from = 0; from < stored; from += 1_000) await broker.setSchedules(later.slice(from, from + 1_000))
+  await broker.setSchedules([set('due', { dueAtMs: clock.now() })])
+  takeStatements()
+  const { schedules } = await broker.schedules({ due: true, app: 'app' })
+  const [{ name = '', revision = 0, dueAtMs = null } = {}] = schedules
+  await broker.fire([
+    { schedule: name, revision, dueAtMs: dueAtMs ?? 0, nextDueAtMs: clock.now() + 1, job: job('due.1') },
+  ])
+  await broker.schedules({ due: true, app: 'app', cursor: `${clock.now()}|due` })
+  await broker.schedules({ limit: 50, cursor: 'later-1' })
+  await broker.schedules({ names: ['due'] })
+  await broker.deployed('app')
+  const statements = takeStatements()
+  const explained = statements.filter((sql) => /tq_schedule/.test(sql))
+  const plans = explained.flatMap((sql) => driver.all(`explain query plan ${sql}`).map(({ detail }) => String(detail)))
+  return { statements, plans }
+}
+
+test('a pass over schedules and a page of them take as many statements with 1,000 stored as with 10,000', async () => {
+  expect((await passOver(1_000)).statements).toEqual((await passOver(10_000)).statements)
+})
+
+test('what a pass reads of schedules, and a page of them, is found by an index', async () => {
+  const { plans } = await passOver(10)
+  expect(plans.length).toBeGreaterThan(6)
+  expect(plans.filter((plan) => /SCAN tq_schedule/.test(plan))).toEqual([])
 })
