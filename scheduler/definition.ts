@@ -43,12 +43,13 @@ const Definition = v.pipe(
     queue: v.string(),
     priority: v.number(),
     catchUp: v.optional(v.object({ maxAgeMs: v.number(), maxRuns: v.number() })),
+    pingUrl: v.optional(v.string()),
   }),
 )
 
 /** The same text for the same schedule: a broker tells by it whether a schedule has changed. */
-export function toDefinition({ rule, task, input, queue, priority, catchUp }: Schedule): string {
-  return JSON.stringify({ v: DEFINITION_VERSION, rule, task, input, queue, priority, catchUp })
+export function toDefinition({ rule, task, input, queue, priority, catchUp, pingUrl }: Schedule): string {
+  return JSON.stringify({ v: DEFINITION_VERSION, rule, task, input, queue, priority, catchUp, pingUrl })
 }
 
 /** What is declared of a schedule besides its name, as data. */
@@ -78,6 +79,7 @@ export function fromDefinition(stored: Stored, declared: readonly Schedule[] = [
       priority: read.priority,
       rule: read.rule,
       catchUp: read.catchUp,
+      pingUrl: read.pingUrl,
       next,
     }
   )

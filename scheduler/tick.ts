@@ -9,6 +9,7 @@
  */
 import type { App } from '../src/app.ts'
 import {
+  type BeatPresence,
   type Broker,
   type FireOutcome,
   MAX_AHEAD_MS,
@@ -26,6 +27,8 @@ import { resumesAt } from './catch-up.ts'
 import { fromDefinition } from './definition.ts'
 import { dueAfter } from './due-after.ts'
 import { latestDue } from './latest.ts'
+import { createPassed, type Passed } from './passed.ts'
+import { createPings, type Fetch, type Pings } from './pings.ts'
 
 export interface TickOptions {
   readonly app: App
@@ -38,6 +41,16 @@ export interface TickOptions {
    * passes are made. The time between two passes, at most 900,000. Default 0.
    */
   readonly aheadMs?: number | undefined
+  /** What tells that a beat was there, in `tq schedules --json`; all passes of one name are one beat there. Default `pass`. */
+  readonly name?: string | undefined
+  /** What it runs on, shown beside the name. */
+  readonly runtime?: string | undefined
+  /** Whether it leaves word that a beat was there, which is one command where they are billed. Default true. */
+  readonly presence?: boolean | undefined
+  /** How late a schedule is fired at most without the event `beat.late`. Default 90,000. */
+  readonly lateAfterMs?: number | undefined
+  /** Sends the pings of schedules with a `pingUrl`. Default the platform's own. */
+  readonly fetch?: Fetch | undefined
 }
 
 export interface TickReport {
@@ -75,12 +88,22 @@ export async function tick({
   clock = systemClock,
   random = Math.random,
   aheadMs = 0,
+  name = 'pass',
+  runtime = 'unknown',
+  lateAfterMs,
   ...given
 }: TickOptions): Promise<TickReport> {
   const onEvent = withoutThrowing(given.onEvent)
   checkAhead(aheadMs)
   const calls = createCalls(broker, { clock, random, onEvent })
-  return pass({ app, calls, onEvent, unknownSeen: new Set(), aheadMs })
+  const pings = createPings({ clock, onEvent, fetch: given.fetch })
+  const self = { beat: name, app: app.name, runtime, startedAtMs: clock.now() }
+  const presence = given.presence === false ? undefined : self
+  try {
+    return await pass({ app, calls, onEvent, unknownSeen: new Set(), aheadMs, lateAfterMs, pings, presence })
+  } finally {
+    await pings.ended()
+  }
 }
 
 function checkAhead(aheadMs: number): void {
@@ -97,6 +120,10 @@ export interface PassContext {
   readonly unknownSeen: Set<string>
   /** A beat that is there in time does not look ahead. */
   readonly aheadMs?: number
+  readonly lateAfterMs?: number | undefined
+  readonly pings?: Pings | undefined
+  /** Told with the first look of the pass. */
+  readonly presence?: BeatPresence | undefined
 }
 
 /** How often one pass looks again: at what has changed under it, and at what fell due meanwhile. */
@@ -106,15 +133,26 @@ const MAX_ROUNDS = 5
 const FULL_PAUSE_MS = 1_000
 
 export async function pass(context: PassContext): Promise<TickReport> {
-  const { app, calls, aheadMs = 0 } = context
+  const passed = createPassed(context)
+  try {
+    return await rounds(context, passed)
+  } finally {
+    passed.end()
+  }
+}
+
+async function rounds(context: PassContext, passed: Passed): Promise<TickReport> {
+  const { app, calls, aheadMs = 0, presence } = context
   let fired = 0
   let nowMs = 0
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const page = await calls.schedules({ due: true, app: app.name, aheadMs })
+    const said = presence && round === 0 ? { presence } : {}
+    const page = await calls.schedules({ due: true, app: app.name, aheadMs, ...said })
     const ticks = toRound(page, context)
     if (ticks.length === 0) return { fired, ...(await outlook(page, context)) }
     const outcomes = await calls.fire(ticks)
     fired += tell(ticks, outcomes, context)
+    passed.note(page.schedules, ticks, outcomes)
     nowMs = page.nowMs
     // What follows a tick of a full queue has moved with it.
     const isStuck = outcomes.every((outcome) => outcome === 'full' || outcome === 'moved')

@@ -11,6 +11,8 @@ export interface Schedule {
   readonly rule: ScheduleRule
   /** Which missed due times are fired, a job each. Left out: one job for all of them. */
   readonly catchUp?: CatchUp | undefined
+  /** Where a beat sends a GET after it has fired. */
+  readonly pingUrl?: string | undefined
   /** The first due time after `afterMs`, both milliseconds since the epoch; null when there is none any more. */
   next(afterMs: number): number | null
 }

@@ -10,6 +10,8 @@ import type {
   PeekRequest,
   RemoveOutcome,
   RetryOutcome,
+  SchedulePage,
+  ScheduleQuery,
   SeenWorker,
   WorkerPresence,
 } from '../../../src/broker.ts'
@@ -17,6 +19,7 @@ import { type Clock, systemClock } from '../../../src/clock.ts'
 import { InvalidOption, StaleExchange } from '../../../src/errors.ts'
 import type { Job, JobRecord } from '../../../src/job.ts'
 import { isFinished } from '../../../src/words.ts'
+import { createBeatMarks } from './beats.ts'
 import { checkInfo } from './check.ts'
 import { ENQUEUE, enqueueArguments, toEnqueueOutcomes } from './enqueue.ts'
 import { EXCHANGE } from './exchange.ts'
@@ -85,6 +88,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
   const address = url.replace(/\/+$/, '')
   const keys = createKeys(prefix)
   const rest = createRest({ url: address, token, prefix: keys.prefix, metaKey: keys.named('meta'), callTimeoutMs })
+  const beatMarks = createBeatMarks(rest, keys)
   const knownQueues = new Set<string>()
   const registered = new Set<string>()
   const woken = new Set<string>()
@@ -127,6 +131,14 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
   }
   const estimatedNowMs = () =>
     Math.round(ownTime || serverOffsetMs === undefined ? clock.now() : clock.monotonic() + serverOffsetMs)
+  /** Asks for it where no reply has told it yet: one command. */
+  async function serverNowMs(): Promise<number> {
+    if (ownTime || serverOffsetMs !== undefined) return estimatedNowMs()
+    const [seconds, micros] = await rest.list(['TIME'])
+    const nowMs = Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000)
+    if (!(nowMs > 0)) throw notOurs()
+    return learnTime(nowMs)
+  }
   const limits = (queues: readonly string[]) => {
     const fresh = queues.some((queue) => !knownQueues.has(queue))
     return {
@@ -312,17 +324,17 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
       return rest.word(SET_PAUSED, [queue, paused ? '1' : '0', String(revision)], CHANGE_OUTCOMES)
     },
 
-    async schedules({ due = false, aheadMs = 0, app } = {}) {
-      if (due && app !== undefined) return (await nothingDue(app, aheadMs)) ?? readDue(app, aheadMs)
-      const [now, names] = (await rest.rows(READ_NAMES, [nowArgument()], 2)) as [string, string[]]
-      const nowMs = learnTime(Number(now))
-      const key = keys.named('schedules')
-      const texts = await readTexts(names, async (some) => (await rest.list(['HMGET', key, ...some])) as Texts)
-      const rows = names.flatMap((name, at) => (texts[at] ? [name, texts[at]] : []))
-      const own = toStoredSchedules(rows).filter((schedule) => app === undefined || schedule.app === app)
-      const schedules = due ? own.filter(({ dueAtMs }) => dueAtMs !== null && dueAtMs <= nowMs + aheadMs) : own
-      return { nowMs, schedules, nextDueAtMs: own[0]?.dueAtMs ?? null }
+    async schedules({ presence, ...query } = {}) {
+      if (!presence) return readSchedules(query)
+      const mark = () => beatMarks.mark(presence, estimatedNowMs())
+      // A mark has the server's time: at once where it is known, after the first look that brings it.
+      if (serverOffsetMs !== undefined) return (await Promise.all([readSchedules(query), mark()]))[0]
+      const page = await readSchedules(query)
+      await mark()
+      return page
     },
+
+    beats: () => beatMarks.seen(serverNowMs),
 
     async setSchedules(changes) {
       if (changes.length === 0) return []
@@ -344,6 +356,18 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
       wake?.close()
       await Promise.all(leaving)
     },
+  }
+
+  async function readSchedules({ due = false, aheadMs = 0, app }: ScheduleQuery): Promise<SchedulePage> {
+    if (due && app !== undefined) return (await nothingDue(app, aheadMs)) ?? readDue(app, aheadMs)
+    const [now, names] = (await rest.rows(READ_NAMES, [nowArgument()], 2)) as [string, string[]]
+    const nowMs = learnTime(Number(now))
+    const key = keys.named('schedules')
+    const texts = await readTexts(names, async (some) => (await rest.list(['HMGET', key, ...some])) as Texts)
+    const rows = names.flatMap((name, at) => (texts[at] ? [name, texts[at]] : []))
+    const own = toStoredSchedules(rows).filter((schedule) => app === undefined || schedule.app === app)
+    const schedules = due ? own.filter(({ dueAtMs }) => dueAtMs !== null && dueAtMs <= nowMs + aheadMs) : own
+    return { nowMs, schedules, nextDueAtMs: own[0]?.dueAtMs ?? null }
   }
 
   async function readDue(app: string, aheadMs: number) {

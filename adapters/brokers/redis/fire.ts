@@ -113,12 +113,19 @@ export const SET_SCHEDULES = script(`
 ${SCHEDULES}
 ${REVOKE_AHEAD}
 local LARGE_DEFINITION = ${MAX_BATCH_BYTES} / 1000
+${'' /* By the name that `beatsOf` makes, once for each app. */}
+local told = {}
+local function hintBeats(app)
+  if not told[app] then hint('beat.' .. string.gsub(app, ' ', '_')) end
+  told[app] = true
+end
 local function set(kind, name, app, stamp, definition, due, incarnation)
 local s = toSchedule(name, redis.call('HGET', prefix .. 'schedules', name))
 ${'' /* Whoever reads many at once has to know which ones are large, before reading. */}
 local before = s and #s.definition or 0
 local function change(s)
   writeSchedules({ s })
+  hintBeats(s.app)
   if #s.definition >= LARGE_DEFINITION then redis.call('HSET', prefix .. 'large', name, #s.definition + 512)
   elseif before >= LARGE_DEFINITION then redis.call('HDEL', prefix .. 'large', name) end
   forgetRevoked(s)

@@ -2,6 +2,7 @@ import { checkBounds, type QueueBounds } from '../../../src/bounds.ts'
 import type { Broker } from '../../../src/broker.ts'
 import { type Clock, systemClock } from '../../../src/clock.ts'
 import { isFinished } from '../../../src/words.ts'
+import { beatsStep, markBeat } from './beats.ts'
 import { type Driver, transaction } from './driver.ts'
 import { type Enqueued, enqueueStep } from './enqueue.ts'
 import { exchangeStep } from './exchange.ts'
@@ -67,6 +68,8 @@ interface Stepped {
   /** The waiters to hint. */
   readonly named: readonly string[]
   readonly registered?: string | undefined
+  /** Whether a change was counted that others may listen for. */
+  readonly changed?: boolean
 }
 
 /** The broker on an open database: what tests put a driver of their own under. */
@@ -80,6 +83,7 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
     const outcome = transaction(driver, () => run(Math.round(clock.now())))
     if (outcome.registered !== undefined) wake.registered(outcome.registered)
     wake.named(outcome.named)
+    if (outcome.changed) wake.changed()
     await turn()
     return outcome
   }
@@ -169,11 +173,17 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
     },
 
     async schedules(query = {}) {
+      const { presence } = query
+      if (presence) await step((nowMs) => quiet(markBeat(driver, presence, nowMs)))
       return schedulesStep(driver, query, Math.round(clock.now()))
     },
 
     async setSchedules(changes) {
       return (await step((nowMs) => setSchedulesStep(driver, changes, nowMs))).outcomes
+    },
+
+    async beats() {
+      return beatsStep(driver, Math.round(clock.now()))
     },
 
     async prune(limit = 1_000) {

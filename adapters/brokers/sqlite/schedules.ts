@@ -1,15 +1,17 @@
 import type { QueueBounds } from '../../../src/bounds.ts'
-import type {
-  FireOutcome,
-  ScheduleChange,
-  SchedulePage,
-  ScheduleQuery,
-  StoredSchedule,
-  Tick,
+import {
+  beatsOf,
+  type FireOutcome,
+  type ScheduleChange,
+  type SchedulePage,
+  type ScheduleQuery,
+  type StoredSchedule,
+  type Tick,
 } from '../../../src/broker.ts'
 import { forgetDue, noteAhead, revokeAhead } from './ahead.ts'
 import type { Driver, Row } from './driver.ts'
 import { enqueueStep } from './enqueue.ts'
+import { countChange } from './waiting.ts'
 
 export interface Fired {
   readonly outcomes: readonly FireOutcome[]
@@ -94,6 +96,8 @@ type Changed = 'set' | 'existing' | 'moved'
 export interface ChangedSchedules {
   readonly outcomes: readonly Changed[]
   readonly named: readonly string[]
+  /** Whether anything was counted that beats listen for. */
+  readonly changed: boolean
 }
 
 export function setSchedulesStep(driver: Driver, changes: readonly ScheduleChange[], nowMs: number): ChangedSchedules {
@@ -102,7 +106,9 @@ export function setSchedulesStep(driver: Driver, changes: readonly ScheduleChang
   const outcomes = changes.map((change) =>
     change.kind === 'set' ? setSchedule(driver, change, revoke) : removeSchedule(driver, change, revoke),
   )
-  return { outcomes, named }
+  const changed = new Set(changes.flatMap(({ app }, at) => (outcomes[at] === 'set' ? [beatsOf(app)] : [])))
+  for (const beats of changed) countChange(driver, beats)
+  return { outcomes, named, changed: changed.size > 0 }
 }
 
 const INSERT = `

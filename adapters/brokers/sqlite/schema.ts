@@ -9,6 +9,18 @@ create table tq_ahead (
 ) strict, without rowid;
 `
 
+/** The beats that are there, and of each app the last one that was. */
+const BEATS = `
+create table tq_beat (
+  app text not null,
+  beat text not null,
+  runtime text not null,
+  startedAtMs integer not null,
+  seenAtMs integer not null,
+  primary key (app, beat)
+) strict, without rowid;
+`
+
 /**
  * The tables. A job is one row; its state says in which place it is, and every place is a partial index: ready, lost, due,
  * lease, expiry. Times are milliseconds since the epoch.
@@ -60,16 +72,17 @@ create table tq_schedule (
   stampMs integer not null
 ) strict, without rowid;
 create index tq_schedule_due on tq_schedule (dueAtMs) where dueAtMs is not null;
-${AHEAD}create table tq_meta (key text primary key, value integer not null) strict, without rowid;
+${AHEAD}${BEATS}create table tq_meta (key text primary key, value integer not null) strict, without rowid;
 `
 
 /** What makes a database of an earlier format one of this: by the format that it has. */
 export const MIGRATIONS: ReadonlyMap<number, string> = new Map([
   [1, 'alter table tq_job add column ahead integer not null default 0'],
   [2, AHEAD],
+  [3, BEATS],
 ])
 
 /** Rises with every change of the tables. */
-export const FORMAT = 3
+export const FORMAT = 4
 /** The oldest format whose readers and writers this one still works beside. Rises only for a breaking change. */
 export const COMPATIBLE_FORMAT = 1

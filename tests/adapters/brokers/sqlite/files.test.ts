@@ -86,7 +86,7 @@ test('a database of a newer breaking format is refused with both formats', async
   driver.run(`update tq_meta set value = 9 where key in ('format', 'compatibleFormat')`)
   await broker.close()
   expect(() => sqliteBroker({ path })).toThrow(
-    unusable({ expected: expect.stringContaining('format 3'), got: expect.stringContaining('9') }),
+    unusable({ expected: expect.stringContaining('format 4'), got: expect.stringContaining('9') }),
   )
 })
 
@@ -96,13 +96,15 @@ test('a database of the first format is brought up to date with the jobs it hold
   await broker.enqueue([job('a')])
   driver.exec('alter table tq_job drop column ahead')
   driver.exec('drop table tq_ahead')
+  driver.exec('drop table tq_beat')
   driver.run(`update tq_meta set value = 1 where key = 'format'`)
   await broker.close()
   const updated = countedBroker(path)
   const [held] = await lane(updated.broker).claim(1, { ahead: 1 })
   expect(held?.id).toBe('a')
   expect(updated.driver.all('select * from tq_ahead')).toEqual([])
-  expect(updated.driver.all(`select value from tq_meta where key = 'format'`)).toEqual([{ value: 3 }])
+  expect(await updated.broker.beats()).toEqual([])
+  expect(updated.driver.all(`select value from tq_meta where key = 'format'`)).toEqual([{ value: 4 }])
   await updated.broker.close()
 })
 
