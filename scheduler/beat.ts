@@ -137,7 +137,7 @@ export function createBeat(options: BeatOptions): Beat {
         await fireUntilStopped()
       } finally {
         changes.end()
-        await pings.ended()
+        await pings.ended(0)
       }
       onEvent?.({ kind: 'beat.stopped' })
     },

@@ -8,8 +8,8 @@ export type Fetch = (request: Request) => Promise<Response>
 /** GETs that tell others that a schedule fires: in the background, a few at once, and one for all that a schedule asks for meanwhile. */
 export interface Pings {
   send(schedule: string, url: string): void
-  /** Resolves once all are answered or given up, which takes no longer than 10 s. Never rejects. */
-  ended(): Promise<void>
+  /** Resolves once all are answered or given up; after so long no more are sent, and each takes 5 s at most. Never rejects. */
+  ended(sendForMs: number): Promise<void>
 }
 
 export interface PingsOptions {
@@ -84,8 +84,8 @@ export function createPings({ clock, fetch = send, onEvent }: PingsOptions): Pin
       waiting.set(schedule, url)
       sendMore()
     },
-    async ended() {
-      const cancel = clock.after(TIMEOUT_MS, () => {
+    async ended(sendForMs) {
+      const cancel = clock.after(sendForMs, () => {
         for (const [schedule, url] of waiting)
           onEvent?.({ kind: 'ping.failed', schedule, to: serverOf(url), reason: 'no time was left for it' })
         waiting.clear()

@@ -102,9 +102,12 @@ export async function tick({
   try {
     return await pass({ app, calls, onEvent, unknownSeen: new Set(), aheadMs, lateAfterMs, pings, presence })
   } finally {
-    await pings.ended()
+    await pings.ended(PINGS_MS)
   }
 }
+
+/** A pass ends 5 s later at the latest. */
+const PINGS_MS = 5_000
 
 function checkAhead(aheadMs: number): void {
   if (!(Number.isInteger(aheadMs) && aheadMs >= 0 && aheadMs <= MAX_AHEAD_MS))

@@ -136,6 +136,20 @@ test('a broker whose hints stay away asks for looks all the time, and a beat loo
   await stop(watched)
 })
 
+test('a change that comes before hints can arrive is seen once they can', async () => {
+  const scene = createScene()
+  const { wake } = createWake()
+  const late = Promise.withResolvers<void>()
+  const slow = { listen: (...args: Parameters<typeof wake.listen>) => late.promise.then(() => wake.listen(...args)) }
+  const watched = watch(scene, { wake: slow })
+  await rested(scene)
+  await deployOften(scene)
+  late.resolve()
+  await scene.clock.advance(1_000)
+  expect(await ticksOf(scene.broker)).toMatchObject([{ lateMs: 0 }])
+  await stop(watched)
+})
+
 test('a beat whose broker cannot give hints says so and goes on looking', async () => {
   const scene = createScene()
   const watched = watch(scene, { wake: { listen: () => Promise.reject(new Error('no stream')) } })
