@@ -91,6 +91,10 @@ function describeEvent(event: TqEvent): Line {
       const more = `due ${toTime(event.dueAtMs)}, but a job before it has not finished`
       return { what: 'skipped', to: event.schedule, more }
     }
+    case 'beat.late':
+      return { what: 'late', to: event.schedule, more: `due since ${toTime(event.dueAtMs)}${lateness(event)}` }
+    case 'ping.failed':
+      return { what: 'ping', to: event.schedule, more: `${event.to} failed: ${event.reason}` }
     case 'beat.unknown':
       return { what: 'unknown', to: event.schedule, more: `its task "${event.task}" or its rule is not known here` }
     case 'beat.broken':
@@ -138,7 +142,7 @@ function shorten(text: string): string {
 function colorOf({ kind }: TqEvent): (text: string) => string {
   if (kind === 'job.succeeded') return pc.green
   if (kind === 'job.failed' || kind === 'broker.failed') return pc.red
-  if (/kick|retrying|warning|unknown|late|released/.test(kind)) return pc.yellow
+  if (/kick|ping|retrying|warning|unknown|late|released/.test(kind)) return pc.yellow
   return kind === 'http.request' ? pc.dim : pc.cyan
 }
 

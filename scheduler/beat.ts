@@ -1,12 +1,14 @@
 import { v7 } from 'uuid'
 import type { App } from '../src/app.ts'
-import type { Broker } from '../src/broker.ts'
+import type { BeatPresence, Broker } from '../src/broker.ts'
 import { checkBroker } from '../src/check.ts'
 import { type Clock, sleep, systemClock } from '../src/clock.ts'
 import { InvalidOption, isTqError } from '../src/errors.ts'
 import { type OnEvent, withoutThrowing } from '../src/events.ts'
 import { createCalls } from './calls.ts'
+import { createChanges } from './changes.ts'
 import { checkStamp, deploy, readNowMs } from './deploy.ts'
+import { createPings, type Fetch } from './pings.ts'
 import { type PassContext, pass, type TickReport } from './tick.ts'
 
 export interface BeatOptions {
@@ -14,6 +16,14 @@ export interface BeatOptions {
   readonly broker: Broker
   /** The app's version as a time, such as when it was built. Default: when the beat was started, by the broker's clock. */
   readonly stampMs?: number | undefined
+  /** Shown in `tq schedules --json`. Default `beat`. */
+  readonly name?: string | undefined
+  /** What it runs on, shown beside the name. */
+  readonly runtime?: string | undefined
+  /** How late a schedule is fired at most without the event `beat.late`. Default 90,000. */
+  readonly lateAfterMs?: number | undefined
+  /** Sends the pings of schedules with a `pingUrl`. Default the platform's own. */
+  readonly fetch?: Fetch | undefined
   readonly clock?: Clock
   readonly random?: () => number
   readonly newId?: () => string
@@ -26,12 +36,12 @@ export interface Beat {
    * cannot be used.
    */
   run(): Promise<void>
-  /** Ends `run` once the call that is under way has ended. */
+  /** Ends `run` once the call that is under way has ended, and the pings that are have been answered or given up. */
   stop(): void
 }
 
-/** How long a beat sleeps at most, so that it sees what others have changed. */
-const LOOK_MS = 30_000
+/** How often it tells that it is there. */
+const PRESENCE_MS = 60_000
 /** How long it leaves the broker to others even when something is always due. */
 const MIN_PAUSE_MS = 10
 /** After a call to the broker has failed for good. */
@@ -61,14 +71,25 @@ const OUTAGE_PAUSE_MS = 1_000
  * ```
  */
 export function createBeat(options: BeatOptions): Beat {
-  const { app, broker, stampMs, clock = systemClock, random = Math.random, newId = v7 } = options
+  const { app, broker, stampMs, name = 'beat', runtime = 'unknown', lateAfterMs } = options
+  const { clock = systemClock, random = Math.random, newId = v7 } = options
   const onEvent = withoutThrowing(options.onEvent)
   if (stampMs !== undefined) checkStamp(stampMs)
   const stopping = new AbortController()
   const { signal } = stopping
   const calls = createCalls(broker, { clock, random, onEvent, signal })
-  const context: PassContext = { app, calls, onEvent, unknownSeen: new Set() }
+  const changes = createChanges({ broker, app: app.name, clock, onEvent })
+  const pings = createPings({ clock, onEvent, fetch: options.fetch })
+  const context: PassContext = { app, calls, onEvent, unknownSeen: new Set(), lateAfterMs, pings }
+  const self: BeatPresence = { beat: `${name}.${newId()}`, app: app.name, runtime, startedAtMs: clock.now() }
+  let nextPresenceMs = Number.NEGATIVE_INFINITY
   let started = false
+
+  function presenceDue(): BeatPresence | undefined {
+    if (clock.monotonic() < nextPresenceMs) return undefined
+    nextPresenceMs = clock.monotonic() + PRESENCE_MS
+    return self
+  }
 
   /** By the broker's clock: a stamp of a clock that is ahead would keep later versions out until that time. */
   async function startStampMs(startedMs: number): Promise<number> {
@@ -95,8 +116,10 @@ export function createBeat(options: BeatOptions): Beat {
 
   async function fireUntilStopped(): Promise<void> {
     while (!signal.aborted) {
-      const report = await unlessOutage(() => pass(context))
-      await sleep(clock, report ? pauseMs(report) : OUTAGE_PAUSE_MS, signal)
+      // What stays due may be what has changed.
+      if (changes.looking()) context.behind = undefined
+      const report = await unlessOutage(() => pass(context, presenceDue()))
+      await changes.rest(report ? pauseMs(report) : OUTAGE_PAUSE_MS)
     }
   }
 
@@ -108,14 +131,24 @@ export function createBeat(options: BeatOptions): Beat {
       const unusable = await checkBroker(broker, onEvent)
       if (unusable) throw unusable
       await deployOnce()
-      await fireUntilStopped()
+      // Not waited for, which may take long: it asks for another look once hints can arrive.
+      if (!signal.aborted) void changes.listen()
+      try {
+        await fireUntilStopped()
+      } finally {
+        changes.end()
+        await pings.ended(0)
+      }
       onEvent?.({ kind: 'beat.stopped' })
     },
-    stop: () => stopping.abort(),
+    stop() {
+      stopping.abort()
+      changes.end()
+    },
   }
 }
 
 /** Both times are the broker's, so a wrong clock of our own does not matter. */
 function pauseMs({ nextAtMs, nowMs }: TickReport): number {
-  return Math.max(MIN_PAUSE_MS, Math.min(LOOK_MS, nextAtMs === null ? LOOK_MS : nextAtMs - nowMs))
+  return Math.max(MIN_PAUSE_MS, (nextAtMs ?? Number.POSITIVE_INFINITY) - nowMs)
 }

@@ -16,7 +16,7 @@ const MAX_RUNS = 1_000
 const MAX_AGE_MS = 366 * 86_400_000
 const ALL: CatchUp = { maxAgeMs: 86_400_000, maxRuns: MAX_RUNS }
 /** A pass by a trigger of every minute that comes late is in time. */
-const SKIP: CatchUp = { maxAgeMs: 90_000, maxRuns: 1 }
+export const SKIP: CatchUp = { maxAgeMs: 90_000, maxRuns: 1 }
 
 /** As data; nothing for the default. Throws `InvalidOption` for what cannot be. */
 export function toCatchUp(name: string, given: CatchUpOptions['catchUp'] = 'latest'): CatchUp | undefined {

@@ -46,14 +46,16 @@ const Definition = v.pipe(
     priority: v.number(),
     catchUp: v.optional(v.object({ maxAgeMs: v.number(), maxRuns: v.number() })),
     overlap: v.optional(v.picklist(OVERLAPS)),
+    pingUrl: v.optional(v.string()),
   }),
 )
 
 /** The same text for the same schedule: a broker tells by it whether a schedule has changed. */
-export function toDefinition({ rule, task, input, inputOf, queue, priority, catchUp, overlap }: Schedule): string {
+export function toDefinition(schedule: Schedule): string {
+  const { rule, task, input, inputOf, queue, priority, catchUp, overlap, pingUrl } = schedule
   const inputBy = inputOf && 'function'
   const v = inputBy || overlap ? DEFINITION_VERSION : 1
-  return JSON.stringify({ v, rule, task, input, inputBy, queue, priority, catchUp, overlap })
+  return JSON.stringify({ v, rule, task, input, inputBy, queue, priority, catchUp, overlap, pingUrl })
 }
 
 /** What is declared of a schedule besides its name, as data. */
@@ -89,6 +91,7 @@ export function fromDefinition(stored: Stored, declared: readonly Schedule[] = [
       rule: read.rule,
       catchUp: read.catchUp,
       overlap: read.overlap,
+      pingUrl: read.pingUrl,
       next,
     }
   )

@@ -5,6 +5,7 @@ import { type Task, validateInput } from '../src/task.ts'
 import { DEFAULT_QUEUE, NAME_FORM, NAME as QUEUE_NAME } from '../src/words.ts'
 import { type BoundOptions, within } from './bounds.ts'
 import { type CatchUpOptions, toCatchUp } from './catch-up.ts'
+import { checkPingUrl } from './pings.ts'
 
 export type ScheduleOptions<T extends Task = Task> = JobOptions<T> & BoundOptions
 
@@ -22,6 +23,11 @@ export type JobOptions<T extends Task = Task> = {
    * job is made, and those before it are cancelled. Default `allow`.
    */
   readonly overlap?: 'allow' | Overlap | undefined
+  /**
+   * A beat that has fired this schedule sends a GET there, once a pass: for a monitor that tells you when it stops. `https:` or `http:`,
+   * at most 2,000 characters. One that fails is told by the event `ping.failed`.
+   */
+  readonly pingUrl?: string | undefined
 } & CatchUpOptions &
   InputOption<NonNullable<T['~types']>['input']>
 
@@ -45,9 +51,10 @@ export function toSchedule(
   name: string,
   rule: ScheduleRule,
   next: Schedule['next'],
-  { task, input, queue = DEFAULT_QUEUE, priority = 0, catchUp, overlap }: JobOptions,
+  { task, input, queue = DEFAULT_QUEUE, priority = 0, catchUp, overlap, pingUrl }: JobOptions,
 ): Schedule {
   checkOptions(name, queue, priority)
+  checkPingUrl(name, pingUrl)
   return {
     name,
     task: task.name,
@@ -57,6 +64,7 @@ export function toSchedule(
     rule,
     catchUp: toCatchUp(name, catchUp),
     overlap: toOverlap(name, overlap),
+    pingUrl,
     next: within(name, rule, next),
   }
 }

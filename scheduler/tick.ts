@@ -9,6 +9,7 @@
  */
 import type { App } from '../src/app.ts'
 import {
+  type BeatPresence,
   type Broker,
   type FireOutcome,
   MAX_AHEAD_MS,
@@ -26,6 +27,8 @@ import { resumesAt } from './catch-up.ts'
 import { fromDefinition } from './definition.ts'
 import { dueAfter } from './due-after.ts'
 import { latestDue } from './latest.ts'
+import { createPassed, type Passed } from './passed.ts'
+import { createPings, type Fetch, type Pings } from './pings.ts'
 
 export interface TickOptions {
   readonly app: App
@@ -38,6 +41,16 @@ export interface TickOptions {
    * passes are made. The time between two passes, at most 900,000. Default 0.
    */
   readonly aheadMs?: number | undefined
+  /** What tells that a beat was there, in `tq schedules --json`; all passes of one name are one beat there. Default `pass`. */
+  readonly name?: string | undefined
+  /** What it runs on, shown beside the name. */
+  readonly runtime?: string | undefined
+  /** Whether it leaves word that a beat was there, which is one command where they are billed. Default true. */
+  readonly presence?: boolean | undefined
+  /** How late a schedule is fired at most without the event `beat.late`. Default 90,000. */
+  readonly lateAfterMs?: number | undefined
+  /** Sends the pings of schedules with a `pingUrl`. Default the platform's own. */
+  readonly fetch?: Fetch | undefined
 }
 
 export interface TickReport {
@@ -75,13 +88,26 @@ export async function tick({
   clock = systemClock,
   random = Math.random,
   aheadMs = 0,
+  name = 'pass',
+  runtime = 'unknown',
+  lateAfterMs,
   ...given
 }: TickOptions): Promise<TickReport> {
   const onEvent = withoutThrowing(given.onEvent)
   checkAhead(aheadMs)
   const calls = createCalls(broker, { clock, random, onEvent })
-  return pass({ app, calls, onEvent, unknownSeen: new Set(), aheadMs })
+  const pings = createPings({ clock, onEvent, fetch: given.fetch })
+  const self = { beat: name, app: app.name, runtime, startedAtMs: clock.now() }
+  const presence = given.presence === false ? undefined : self
+  try {
+    return await pass({ app, calls, onEvent, unknownSeen: new Set(), aheadMs, lateAfterMs, pings }, presence)
+  } finally {
+    await pings.ended(PINGS_MS)
+  }
 }
+
+/** A pass ends 5 s later at the latest. */
+const PINGS_MS = 5_000
 
 function checkAhead(aheadMs: number): void {
   if (!(Number.isInteger(aheadMs) && aheadMs >= 0 && aheadMs <= MAX_AHEAD_MS))
@@ -99,6 +125,8 @@ export interface PassContext {
   readonly aheadMs?: number
   /** Where a pass begins: behind whole pages of what stays due, so that not every pass goes through them. */
   behind?: { readonly cursor: string; readonly untilMs: number } | undefined
+  readonly lateAfterMs?: number | undefined
+  readonly pings?: Pings | undefined
 }
 
 /** How often one pass fires, and so looks again: at what has changed under it, and at what fell due meanwhile. */
@@ -112,17 +140,27 @@ const BEHIND_MS = 30_000
 const FULL_PAUSE_MS = 1_000
 
 /** Goes through the pages of what is due, and begins anew after the last one for as long as that has something to fire. */
-export async function pass(context: PassContext): Promise<TickReport> {
+export async function pass(context: PassContext, presence?: BeatPresence): Promise<TickReport> {
+  const passed = createPassed(context)
+  try {
+    return await goThroughPages(context, passed, presence)
+  } finally {
+    passed.end()
+  }
+}
+
+async function goThroughPages(context: PassContext, passed: Passed, presence?: BeatPresence): Promise<TickReport> {
   const { app, calls, aheadMs = 0 } = context
   let cursor = context.behind?.cursor
   let [fired, rounds, hasMoved, isFull] = [0, 0, false, false]
   for (let pages = 1; ; pages++) {
-    const query = { due: true, app: app.name, aheadMs }
-    const page = await calls.schedules(cursor === undefined ? query : { ...query, cursor })
+    const said = presence && pages === 1 ? { presence } : {}
+    const page = await calls.schedules({ due: true, app: app.name, aheadMs, ...(cursor && { cursor }), ...said })
     const { nowMs, nextDueAtMs } = page
     const ticks = toRound(page, context)
     const outcomes = await calls.fire(ticks)
     fired += tell(ticks, outcomes, context)
+    passed.note(page.schedules, ticks, outcomes)
     if (isStuck(outcomes)) isFull = true
     else if (ticks.length > 0) [hasMoved, rounds] = [true, rounds + 1]
     if (!hasMoved && !isFull) passOverPage(page, context)

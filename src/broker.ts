@@ -19,6 +19,8 @@ export const MAX_BATCH_BYTES = 4_000_000
 export const MAX_LOST_LEASES = 5
 /** How long a finished, cancelled or removed job leaves at least a stub, so that a late copy of its enqueue creates nothing. */
 export const STUB_MS = 3_600_000
+/** By what name the beats of an app listen for hints: each of them is hinted when a schedule of the app has changed. */
+export const beatsOf = (app: string): string => `beat.${app.replaceAll(' ', '_')}`
 /** How far ahead of its due time a tick may be fired. */
 export const MAX_AHEAD_MS = 900_000
 /** The most jobs of one schedule that wait for those before them. */
@@ -74,7 +76,7 @@ export interface Broker {
   /**
    * Stores or removes schedules; a change with an older stamp than the stored one's, or than its app's mark, does nothing. Another
    * definition or a removal takes back, in the same step, what was looked ahead, is not due yet and was never claimed: those jobs are gone, and the
-   * schedule stands where it stood before the first of them was fired.
+   * schedule stands where it stood before the first of them was fired. Where any was set, the beats of its app are hinted.
    */
   setSchedules(changes: readonly ScheduleChange[]): Promise<readonly ('set' | 'existing' | 'moved')[]>
   /** What was last deployed of an app; null before its first deploy, and where its schedules were lost: it is lost with them. */
@@ -84,6 +86,8 @@ export interface Broker {
    * older stamp do nothing.
    */
   setDeployed(app: string, mark: DeployMark, seen: DeployMark | null): Promise<'set' | 'existing' | 'moved'>
+  /** The beats that were here lately, and of each app the last one that was, however long ago: the newest first. */
+  beats(): Promise<readonly SeenBeat[]>
   /** Deletes records whose time is over, up to `limit`, and says how many. */
   prune(limit?: number): Promise<number>
   /** Hints that something has changed; absent where the store has no means. Never relied on: a missed hint costs latency, not jobs. */
@@ -213,6 +217,21 @@ export interface SeenWorker extends WorkerPresence {
   readonly seenAtMs: number
 }
 
+/** What a beat says of itself now and then, with a look it makes anyway. */
+export interface BeatPresence {
+  /** `name.incarnation`: its own for every start of a beat. Single passes of an app share one name, so that it is kept once. */
+  readonly beat: string
+  readonly app: string
+  readonly runtime: string
+  readonly startedAtMs: number
+}
+
+export interface SeenBeat extends BeatPresence {
+  readonly seenAtMs: number
+  /** How long ago that is, by the broker's clock. */
+  readonly agoMs: number
+}
+
 export interface Tick {
   readonly schedule: string
   /** The schedule as its beat saw it. */
@@ -314,6 +333,8 @@ export interface ScheduleQuery {
   readonly limit?: number
   /** Where the last page ended. */
   readonly cursor?: string
+  /** Leaves word that a beat was there; what is answered is the same. */
+  readonly presence?: BeatPresence
 }
 
 export interface SchedulePage {
@@ -353,7 +374,8 @@ export type ScheduleChange =
 export interface Wake {
   /**
    * Calls `onHint` whenever the waiter has been named, and with `look` where hints may have been missed. Resolves once hints
-   * can arrive, with what ends it: register with an exchange or a `get` only after that.
+   * can arrive, with what ends it: register with an exchange or a `get` only after that. Any number may listen by one name, and
+   * those who do as `beatsOf` an app need not register.
    */
   listen(waiter: string, onHint: (kind?: 'look') => void): Promise<() => void>
 }

@@ -62,6 +62,10 @@ export type TqEvent =
     }
   /** By its schedule's rule of overlap there is no job for this due time: one before it has not finished. */
   | { readonly kind: 'beat.skipped'; readonly schedule: string; readonly dueAtMs: number }
+  /** A schedule was fired that had been due for longer than a beat that is there would take. Told once a schedule and pass. */
+  | { readonly kind: 'beat.late'; readonly schedule: string; readonly dueAtMs: number; readonly lateMs: number }
+  /** A schedule's `pingUrl` was not answered as expected; `to` is its server, the rest of it may be a secret. */
+  | { readonly kind: 'ping.failed'; readonly schedule: string; readonly to: string; readonly reason: string }
   /** A schedule is due whose task or rule this beat does not know: it neither fires nor moves on here. */
   | { readonly kind: 'beat.unknown'; readonly schedule: string; readonly task: string }
   /** A rule of the app's own has thrown, or has not gone forward: its schedule neither fires nor moves on. Told once. */

@@ -17,6 +17,8 @@ export interface Schedule {
   readonly catchUp?: CatchUp | undefined
   /** What becomes of a tick while a job of an earlier one has not finished. Left out: its job is made all the same. */
   readonly overlap?: Overlap | undefined
+  /** Where a beat sends a GET after it has fired. */
+  readonly pingUrl?: string | undefined
   /** The first due time after `afterMs`, both milliseconds since the epoch; null when there is none any more. */
   next(afterMs: number): number | null
 }

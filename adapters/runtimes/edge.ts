@@ -50,6 +50,9 @@ export interface Edge {
 /** A trigger comes each minute and may come late: what falls due until the one after it is enqueued with its time. */
 const AHEAD_MS = 90_000
 
+/** How often an instance says that a beat was there: with every third trigger of a minute. */
+const PRESENCE_MS = 150_000
+
 /** What drains may take on a platform, where nobody says otherwise. */
 export interface PlatformLimits {
   readonly cron: DrainLimits
@@ -71,6 +74,7 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
   let broker: Broker | undefined
   let api: ReturnType<typeof createApi> | undefined
   let deployed = false
+  let nextPresenceMs = Number.NEGATIVE_INFINITY
   let draining: Promise<unknown> = Promise.resolve()
   let drainsUntilMs = 0
   /** How many drains were asked for so far, and the most in a row among those that have not begun. */
@@ -86,6 +90,7 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
     api ??= createApi({
       broker: brokerFor(variables),
       tokens: (options.tokens ?? tokensOf)(variables),
+      app: app.name,
       tasks: app.tasks,
       blobs: app.blobs,
       ...told,
@@ -102,7 +107,9 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
     const given = { app, broker: brokerFor(variables), ...told }
     if (!deployed) await deploySchedules({ ...given, stampMs: stampMs(variables) })
     deployed = true
-    return tick({ ...given, aheadMs: AHEAD_MS })
+    const presence = clock.monotonic() >= nextPresenceMs
+    if (presence) nextPresenceMs = clock.monotonic() + PRESENCE_MS
+    return tick({ ...given, name: 'edge', presence, aheadMs: AHEAD_MS })
   }
 
   function drainFor(variables: Variables, limits: DrainLimits): Promise<DrainReport> {

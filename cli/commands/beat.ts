@@ -9,6 +9,7 @@ import { UsageError } from '../errors.ts'
 import { OK } from '../exit.ts'
 import { createLog, toLine } from '../log.ts'
 import { printJson, printLine, printNote } from '../print.ts'
+import { runtimeName } from '../runtime.ts'
 import { untilSignal } from '../signals.ts'
 import { printSimulation, simulateArgs, toSimulation } from '../simulate.ts'
 import { toTime } from '../times.ts'
@@ -59,7 +60,7 @@ function toAheadMs(text: string | undefined, once: boolean | undefined): number 
 }
 
 async function beatOn({ app, stampMs }: LoadedApp, broker: Broker, json: boolean): Promise<number> {
-  const beat = createBeat({ app, broker, stampMs, onEvent: createLog({ json }) })
+  const beat = createBeat({ app, broker, stampMs, runtime: runtimeName(), onEvent: createLog({ json }) })
   void untilSignal().then(() => beat.stop())
   await beat.run()
   return OK
@@ -74,7 +75,7 @@ async function beatOnce({ app, stampMs }: LoadedApp, broker: Broker, { aheadMs, 
   const events: TqEvent[] = []
   const onEvent = (event: TqEvent) => void events.push(event)
   const deployed = await deploySchedules({ app, broker, stampMs, onEvent })
-  const { fired, nextAtMs, nowMs } = await tick({ app, broker, onEvent, aheadMs })
+  const { fired, nextAtMs, nowMs } = await tick({ app, broker, name: 'once', runtime: runtimeName(), onEvent, aheadMs })
   if (json) {
     const ticks = events.filter(({ kind }) => kind === 'beat.fired').map(({ kind: _, ...facts }) => facts)
     printJson({ fired, ticks, nextAtMs, nowMs, deployed })

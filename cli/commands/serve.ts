@@ -53,7 +53,7 @@ export default command({
         broker,
         tokens,
         onEvent,
-        ...(loaded ? { tasks: loaded.app.tasks, blobs: loaded.app.blobs } : {}),
+        ...(loaded ? { app: loaded.app.name, tasks: loaded.app.tasks, blobs: loaded.app.blobs } : {}),
       })
       const server = await listen((request) => api.fetch(request), options)
       if (json) printJson({ kind: 'http.listening', url: server.url })

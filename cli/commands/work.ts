@@ -59,7 +59,7 @@ export default command({
     const broker = openBroker({ db: args.db })
     const worker = createWorker({ app, broker, runtime: runtimeName(), onEvent, ...given(options) })
     const work = runUntilSignalled(worker, { graceMs, maxMs })
-    const beat = args.beat ? createBeat({ app, broker, stampMs, onEvent }) : undefined
+    const beat = args.beat ? createBeat({ app, broker, stampMs, runtime: runtimeName(), onEvent }) : undefined
     const { forced } = await (beat ? workBesides(work, worker, beat) : work)
     await broker.close()
     return forced ? FORCED : OK

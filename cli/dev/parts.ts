@@ -26,10 +26,10 @@ export interface Parts {
 
 export function startParts({ app, stampMs }: LoadedApp, options: PartsOptions): Parts {
   const { broker, onEvent, queues = queuesOf({ app }), concurrency } = options
-  const api = createApi({ broker, tokens: 'none', tasks: app.tasks, blobs: app.blobs, onEvent })
+  const api = createApi({ broker, tokens: 'none', app: app.name, tasks: app.tasks, blobs: app.blobs, onEvent })
   const own = { app, broker, onEvent }
   const worker = createWorker({ ...own, name: 'dev', runtime: runtimeName(), queues, ...given({ concurrency }) })
-  const beat = createBeat({ ...own, stampMs })
+  const beat = createBeat({ ...own, name: 'dev', runtime: runtimeName(), stampMs })
   const beaten = beat.run()
   return {
     fetch: (request) => api.fetch(request),

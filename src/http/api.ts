@@ -12,9 +12,10 @@ import { isFinished } from '../words.ts'
 import { guard, type Tokens } from './auth.ts'
 import { limitBody } from './body.ts'
 import { createEnqueue, type EnqueuedJob, type Outcome } from './enqueue.ts'
+import { createHealth } from './health.ts'
 import { resultOf, toJobView } from './job-view.ts'
 import { problemResponse, refusal, toRefusal } from './problem.ts'
-import { checkInput, checkJobs, checkTaskQuery, checkWait } from './request.ts'
+import { checkHealth, checkInput, checkJobs, checkTaskQuery, checkWait } from './request.ts'
 import type { Api, JobAnswer } from './routes.ts'
 
 export interface ApiOptions {
@@ -22,6 +23,8 @@ export interface ApiOptions {
   readonly tokens: Tokens
   /** The app's tasks, where the API has them: names and inputs are then checked before anything is stored. */
   readonly tasks?: ReadonlyMap<string, Task>
+  /** The name of the app whose beats `/healthz?beat=` tells of. Default: any app's. */
+  readonly app?: string | undefined
   /** The largest body. Default 1 MiB, and 10 MiB with `blobs`. */
   readonly maxBodyBytes?: number
   /** Where inputs of more than 1 MiB go, and larger results come from. */
@@ -70,10 +73,15 @@ export function createApi(options: ApiOptions): Api {
     newId,
     onEvent,
   })
+  const lastBeat = createHealth({ broker, clock, app: options.app })
   const { check, enqueue } = createEnqueue({ broker, client, tasks, clock, newId, onEvent })
 
   return createBase(tokens, clock, onEvent)
-    .get('/healthz', (c) => c.json({ status: 'ok' as const }, 200))
+    .get('/healthz', checkHealth, async (c) => {
+      const { beatWithinMs } = c.req.valid('query')
+      const beat = beatWithinMs === undefined ? {} : { beat: await lastBeat(beatWithinMs) }
+      return c.json({ status: 'ok' as const, ...beat }, 200)
+    })
     .post('/v1/tasks/:task', limit, checkTaskQuery, checkInput, async (c) => {
       const request = { task: c.req.param('task'), ...c.req.valid('query'), ...c.req.valid('json') }
       await check([request], () => '')

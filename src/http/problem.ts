@@ -38,6 +38,7 @@ export const KINDS = {
   'invalid-input': { status: 422, title: "The input does not pass the task's schema" },
   internal: { status: 500, title: 'Something went wrong on the server', detail: "The server's log says what." },
   misconfigured: { status: 500, title: 'The deployment lacks a setting' },
+  'no-beat': { status: 503, title: 'No beat has been there lately' },
   'queue-full': { status: 503, title: 'The queue is full', retryAfterS: 10 },
   'broker-unavailable': {
     status: 503,

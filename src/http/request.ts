@@ -16,6 +16,8 @@ const PRIORITY = 'expected a whole number from -1000000 to 1000000'
 const MS = 'expected milliseconds, 0 or more'
 const MAX_MS = 8.64e15
 const MAX_WAIT_S = 60
+/** A beat tells of itself every 80 s at least. */
+const BEAT_S = 'expected seconds from 120 to 2678400'
 
 // \P{C} leaves out control characters and halves of surrogate pairs, which no header and no store keeps as they are.
 const name = v.pipe(v.string(NAME), v.maxLength(200, NAME), v.regex(/^\P{C}+$/u, NAME))
@@ -63,6 +65,11 @@ export interface WaitQuery {
   readonly wait?: string | undefined
 }
 
+export interface HealthQuery {
+  /** Seconds. */
+  readonly beat?: string | undefined
+}
+
 type JobOptions = Omit<JobRequest, 'task' | 'input'>
 
 const taskQuery: v.GenericSchema<TaskQuery, JobOptions> = v.strictObject(
@@ -92,6 +99,10 @@ const waitQuery: v.GenericSchema<WaitQuery, { readonly wait?: number | undefined
   { wait: v.optional(fromText(v.pipe(v.number(), v.minValue(0, 'expected seconds')), 'expected seconds')) },
   form('wait'),
 )
+
+const healthQuery: v.GenericSchema<HealthQuery, { readonly beat?: number | undefined }> = v.object({
+  beat: v.optional(fromText(v.pipe(v.number(), v.minValue(120, BEAT_S), v.maxValue(2_678_400, BEAT_S)), BEAT_S)),
+})
 
 export interface JobRequests {
   readonly requests: readonly JobRequest[]
@@ -135,6 +146,16 @@ export const checkWait: Checked<{
 }> = async (c, next) => {
   const { wait = preferredWaitS(c.req.header('Prefer')) } = parse(waitQuery, queryOf(c))
   c.req.addValidatedData('query', { waitMs: Math.min(MAX_WAIT_S, wait) * 1_000 })
+  await next()
+}
+
+/** What else is in the query is nobody's mistake here: some monitors add a number of their own. */
+export const checkHealth: Checked<{
+  in: { query?: HealthQuery }
+  out: { query: { readonly beatWithinMs: number | undefined } }
+}> = async (c, next) => {
+  const { beat } = parse(healthQuery, queryOf(c))
+  c.req.addValidatedData('query', { beatWithinMs: beat === undefined ? undefined : beat * 1_000 })
   await next()
 }
 

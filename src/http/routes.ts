@@ -1,9 +1,10 @@
 import type { HonoBase } from 'hono/hono-base'
 import type { BlankEnv } from 'hono/types'
 import type { EnqueuedJob } from './enqueue.ts'
+import type { LastBeat } from './health.ts'
 import type { JobView, ResultView } from './job-view.ts'
 import type { Problem } from './problem.ts'
-import type { JobsBody, TaskQuery, WaitQuery } from './request.ts'
+import type { HealthQuery, JobsBody, TaskQuery, WaitQuery } from './request.ts'
 
 /** The REST API as a Hono app: its `fetch` is the handler, its type is what `hc` types a client from. */
 export type Api = HonoBase<BlankEnv, Routes, '/', string>
@@ -13,7 +14,7 @@ export type JobAnswer = EnqueuedJob | { readonly id: string; readonly problem: P
 
 /** What each route takes and answers, written out: an inferred type would be pages long. `tests/http/client-types.test.ts` compares. */
 export type Routes = {
-  '/healthz': { $get: Route<object, { status: 'ok' }, 200> }
+  '/healthz': { $get: Route<{ query?: HealthQuery }, { status: 'ok'; beat?: LastBeat }, 200> }
   '/v1/tasks/:task': {
     $post: Route<{ param: { task: string }; query: TaskQuery; json?: unknown }, EnqueuedJob, 202>
   }

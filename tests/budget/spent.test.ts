@@ -36,6 +36,9 @@ async function everyCall(broker: Broker): Promise<void> {
   await broker.get(['timed'], { waiter: 'somebody', waitMs: 1_000 })
   await broker.list({ limit: 100 })
   await broker.stats()
+  const presence = { app: 'app', runtime: 'test', startedAtMs: 5 }
+  for (const beat of ['beat.1', 'beat.2']) await broker.schedules({ presence: { beat, ...presence } })
+  await broker.beats()
   await broker.cancel(['timed', 'unknown', held[0]?.id ?? ''])
   await broker.retry([{ id: 'timed', epoch: 0 }])
   await broker.remove(['ranked', 'timed'])

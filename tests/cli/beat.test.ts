@@ -1,4 +1,6 @@
 import { expect, test } from 'bun:test'
+import { join } from 'node:path'
+import { sqliteBroker } from 'tq-edge/brokers/sqlite'
 import { createFolder, type Folder, GREETER } from './support.ts'
 
 async function beatUntilFired(folder: Folder) {
@@ -132,4 +134,33 @@ export default defineApp({ name: 'kinds', tasks: [tidy], schedules: [
   expect(stdout).toMatch(/digest +kinds +tidy +0 7 \* \* 1-5 Europe\/Oslo: at 07:00, Monday through Friday +2/)
   expect(stdout).toMatch(/never +kinds +tidy +custom +-/)
   expect(stdout).toMatch(/off +kinds +tidy +every 1 h \(not enabled\) +-/)
+})
+
+test('schedules says how late each is, and where no beat fires them', async () => {
+  await using folder = await createFolder()
+  const broker = sqliteBroker({ path: join(folder.path, '.tq/tq.db') })
+  const change = { kind: 'set', app: 'shop', definition: '{}', incarnation: 'i', stampMs: 1 } as const
+  const late = { ...change, name: 'late', dueAtMs: Date.now() - 7_200_000 }
+  await broker.setSchedules([late, { ...change, name: 'over', app: 'past', dueAtMs: null }])
+  const list = async () => {
+    const [json, table] = [await folder.tq(['schedules', '--json']), await folder.tq(['schedules'])]
+    return { ...JSON.parse(json.stdout), table: table.stdout, notes: table.stderr }
+  }
+
+  const before = await list()
+  const lagOf = (name: string) => before.schedules.find((schedule: { name: string }) => schedule.name === name).lagMs
+  expect(lagOf('over')).toBe(0)
+  expect(lagOf('late')).toBeGreaterThanOrEqual(7_200_000)
+  for (const row of [/NEXT DUE +LAST +LAG$/m, /^late +shop .* 2 h$/m, /^over +past .* -$/m])
+    expect(before.table).toMatch(row)
+  expect(before.beats).toEqual([])
+  expect(before.notes).toBe(
+    'no beat of "shop" has been there so far: nothing fires its schedules until a tq beat or a cron does\n',
+  )
+
+  const presence = { beat: 'beat.1', app: 'shop', runtime: 'bun', startedAtMs: 5 }
+  await broker.schedules({ presence })
+  const after = await list()
+  expect([after.notes, after.beats]).toEqual(['', [expect.objectContaining(presence)]])
+  await broker.close()
 })

@@ -51,6 +51,14 @@ const LINES: [TqEvent, string][] = [
     'kick                            failed: expected status 202, got 404',
   ],
   [
+    { kind: 'beat.late', schedule: 'tens', dueAtMs: Date.UTC(2026, 0, 5), lateMs: 95_000 },
+    'late        tens                due since 2026-01-05T00:00:00Z, 1.6 min late',
+  ],
+  [
+    { kind: 'ping.failed', schedule: 'tens', to: 'https://hc.test', reason: 'no answer' },
+    'ping        tens                https://hc.test failed: no answer',
+  ],
+  [
     { kind: 'http.request', method: 'GET', path: '/healthz', status: 200, durationMs: 0.4 },
     'http        GET                 /healthz  200 in 0 ms',
   ],

@@ -6,6 +6,7 @@
  * @module
  */
 import { aheadCases } from './broker/ahead.ts'
+import { beatCases } from './broker/beats.ts'
 import { cancelCases } from './broker/cancel.ts'
 import { claimCases } from './broker/claim.ts'
 import { enqueueCases } from './broker/enqueue.ts'
@@ -39,6 +40,7 @@ export const brokerCases: readonly Case[] = [
   ...readCases,
   ...scheduleCases,
   ...scheduleReadCases,
+  ...beatCases,
   ...lookedAheadCases,
   ...takenBackCases,
   ...overlapCases,

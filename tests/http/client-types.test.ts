@@ -28,7 +28,10 @@ test('a typed client enqueues a job and reads it back', async () => {
   const outcome = await (await client.v1.jobs[':id'].result.$get({ param: { id: 'a' }, query: { wait: '0' } })).json()
   expectTypeOf(outcome.state).toEqualTypeOf<JobState>()
   expect(outcome).toEqual({ id: 'a', state: 'queued' })
-  expect(await (await client.healthz.$get()).json()).toEqual({ status: 'ok' })
+  const health = await (await client.healthz.$get()).json()
+  expectTypeOf(health.beat?.agoMs).toEqualTypeOf<number | undefined>()
+  expect(health).toEqual({ status: 'ok' })
+  expect((await client.healthz.$get({ query: { beat: '300' } })).status as number).toBe(503)
 })
 
 test('a typed client enqueues one or many', async () => {

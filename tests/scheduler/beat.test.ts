@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { BrokerUnavailable, InvalidOption, type Schedule } from 'tq-edge'
-import { type Beat, createBeat, cron, deploySchedules, every } from 'tq-edge/scheduler'
+import { type Beat, createBeat, cron, deploySchedules, every, tick } from 'tq-edge/scheduler'
 import type { Broker } from '../../src/broker.ts'
 import { createVirtualClock, settled } from '../support/clock.ts'
 import { appWith, createRandom, createScene, dueTimes, dueTimesOf, ticksOf, tidy, unreliable } from './support.ts'
@@ -67,7 +67,10 @@ for (const beats of [1, 2, 3, 4, 5])
     }
   })
 
-test('a beat sleeps until something is due: a schedule that is far off costs two looks a minute', async () => {
+/** The same broker as a store without hints is, or one whose hints cannot be had. */
+const withoutHints = ({ wake: _, ...broker }: Broker): Broker => broker
+
+test('a beat sleeps until something is due: a schedule that is far off costs two looks a minute without hints', async () => {
   const scene = createScene()
   let looks = 0
   const schedules: Broker['schedules'] = (query) => {
@@ -75,7 +78,8 @@ test('a beat sleeps until something is due: a schedule that is far off costs two
     return scene.broker.schedules(query)
   }
   const app = appWith(cron('yearly', '@yearly', { task: tidy }))
-  const { beat, running } = start({ app, ...scene, stampMs: 1, broker: { ...scene.broker, schedules } })
+  const broker = { ...withoutHints(scene.broker), schedules }
+  const { beat, running } = start({ app, ...scene, stampMs: 1, broker })
   await settled()
   looks = 0
   await pass(scene.clock, 600_000, 30_000)
@@ -84,9 +88,9 @@ test('a beat sleeps until something is due: a schedule that is far off costs two
   await running
 })
 
-test('a beat sees within half a minute what others have deployed', async () => {
+test('without hints a beat sees within half a minute what others have deployed', async () => {
   const scene = createScene()
-  const { beat, running } = start({ app: appWith(), stampMs: 1, ...scene })
+  const { beat, running } = start({ app: appWith(), stampMs: 1, ...scene, broker: withoutHints(scene.broker) })
   await pass(scene.clock, 45_000)
   await deploySchedules({ app: appWith(every('tens', '10s', { task: tidy })), stampMs: 2, ...scene })
   await pass(scene.clock, 30_000)
@@ -258,4 +262,26 @@ test('a schedule whose queue is full delays no other', async () => {
   await running
   const fired = scene.events.filter((event) => event.kind === 'beat.fired')
   expect(fired.length).toBeGreaterThanOrEqual(88)
+})
+
+test('a beat tells once a minute that it is there, however often it looks, and a single pass tells as well', async () => {
+  const scene = createScene()
+  const { broker } = scene
+  let told = 0
+  const schedules: Broker['schedules'] = (query) => {
+    if (query?.presence) told++
+    return broker.schedules(query)
+  }
+  const given = { ...scene, runtime: 'bun 1.4.5', broker: { ...broker, schedules } }
+  const { beat, running } = start({ app: appWith(every('often', '1s', { task: tidy })), ...given })
+  const startedAtMs = scene.clock.now()
+  await pass(scene.clock, 181_500, 500)
+  expect(told).toBe(4)
+  beat.stop()
+  await running
+  await tick({ app: appWith(), ...given, name: 'edge' })
+  expect(await broker.beats()).toMatchObject([
+    { beat: 'edge', app: 'shop', runtime: 'bun 1.4.5', agoMs: 0 },
+    { beat: 'beat.id-1', app: 'shop', runtime: 'bun 1.4.5', startedAtMs },
+  ])
 })

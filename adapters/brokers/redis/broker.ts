@@ -17,6 +17,7 @@ import { type Clock, systemClock } from '../../../src/clock.ts'
 import { InvalidOption, StaleExchange } from '../../../src/errors.ts'
 import type { Job, JobRecord } from '../../../src/job.ts'
 import { isFinished } from '../../../src/words.ts'
+import { createBeatMarks } from './beats.ts'
 import { checkInfo } from './check.ts'
 import { ENQUEUE, enqueueArguments, toEnqueueOutcomes } from './enqueue.ts'
 import { EXCHANGE } from './exchange.ts'
@@ -76,6 +77,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
   const address = url.replace(/\/+$/, '')
   const keys = createKeys(prefix)
   const rest = createRest({ url: address, token, prefix: keys.prefix, metaKey: keys.named('meta'), callTimeoutMs })
+  const beatMarks = createBeatMarks(rest, keys)
   const knownQueues = new Set<string>()
   const registered = new Set<string>()
   const woken = new Set<string>()
@@ -305,9 +307,19 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
       return rest.word(SET_PAUSED, [queue, paused ? '1' : '0', String(revision)], CHANGE_OUTCOMES)
     },
 
-    schedules: async (query = {}) => reads.schedules(query),
+    async schedules({ presence, ...query } = {}) {
+      if (!presence) return reads.schedules(query)
+      const mark = () => beatMarks.mark(presence, estimatedNowMs())
+      // A mark has the server's time: at once where it is known, after the first look that brings it.
+      if (serverOffsetMs !== undefined) return (await Promise.all([reads.schedules(query), mark()]))[0]
+      const page = await reads.schedules(query)
+      await mark()
+      return page
+    },
     deployed: reads.deployed,
     setDeployed: reads.setDeployed,
+
+    beats: () => beatMarks.seen(reads.nowMs),
 
     async setSchedules(changes) {
       if (changes.length === 0) return []

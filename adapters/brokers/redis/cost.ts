@@ -24,17 +24,20 @@ export const STEP_COMMANDS = {
   /** Reading jobs that have finished, however many in one call. */
   get: 1,
   idleWorkerMinute: 3,
+  /** With its mark that it is there, and its streams. One more without hints. */
   idleBeatMinute: 2,
+  /** More where schedules change: the hint. Each beat of the app then looks once more. */
+  hintBeats: 1,
   /** One due time of a schedule: the beat's looks before and after it, and the job it enqueues. */
   tick: 16,
   /** A pass that fires up to 1,000 due times of schedules at once into one queue, with its looks. */
   tickMany: 18,
   /** More for a pass that looks ahead, for each 1,000 due times. */
   lookAhead: 6,
-  /** A cron trigger that finds nothing: the beat's look and a drain. */
+  /** A cron trigger that finds nothing: the beat's look and a drain. Every third one of a minute leaves a mark: one more. */
   idleCron: 11,
-  /** More for the first trigger of an instance, which deploys the app's schedules. */
-  firstCron: 9,
+  /** More for the first trigger of an instance, which deploys the app's schedules and leaves a mark. */
+  firstCron: 10,
 } as const
 
 export interface Workload {

@@ -216,9 +216,13 @@ local function noteLarge()
   if #are > 0 then redis.call('HSET', prefix .. 'large', unpack(are)) end
   if #were > 0 then redis.call('HDEL', prefix .. 'large', unpack(were)) end
 end
-local out = {}
+${'' /* By the name that `beatsOf` makes, once for each app. */}
+local out, told = {}, {}
 for at = 3, #ARGV, 7 do
-  out[#out + 1] = set(ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3]), ARGV[at + 4], ARGV[at + 5], ARGV[at + 6])
+  local app = ARGV[at + 2]
+  local word = set(ARGV[at], ARGV[at + 1], app, tonumber(ARGV[at + 3]), ARGV[at + 4], ARGV[at + 5], ARGV[at + 6])
+  if word == 'set' and not told[app] then told[app] = true; hint('beat.' .. string.gsub(app, ' ', '_')) end
+  out[#out + 1] = word
 end
 ${'' /* Before their records: a name without one is passed over. */}
 if #fresh > 0 then redis.call('ZADD', prefix .. 'names', unpack(fresh)) end

@@ -135,12 +135,15 @@ export function createScheduleReads({ rest, keys, nowArgument, learnTime, knownN
     readTexts(names, async (some) => (await rest.list(['HMGET', key, ...some])) as Texts)
 
   async function readNames(names: readonly string[], app: string | undefined): Promise<SchedulePage> {
-    const [texts, nowMs] = await Promise.all([readFields(names), knownNowMs() ?? readTime()])
+    const [texts, nowMs] = await Promise.all([readFields(names), readNowMs()])
     const rows = names.flatMap((name, at) => (texts[at] ? [name, texts[at]] : []))
     return { nowMs, schedules: toStoredSchedules(rows, app), nextDueAtMs: null, cursor: null }
   }
 
-  async function readTime(): Promise<number> {
+  /** Asks for it where no reply has told it yet: one command. */
+  async function readNowMs(): Promise<number> {
+    const knownMs = knownNowMs()
+    if (knownMs !== undefined) return knownMs
     const [seconds, micros, ...more] = (await rest.list(['TIME'])).map(Number)
     if (seconds === undefined || micros === undefined || more.length > 0) throw notOurs()
     return learnTime(seconds * 1_000 + Math.floor(micros / 1_000))
@@ -196,6 +199,7 @@ export function createScheduleReads({ rest, keys, nowArgument, learnTime, knownN
 
   return {
     schedules,
+    nowMs: readNowMs,
 
     async deployed(app: string): Promise<DeployMark | null> {
       const [text] = await readFields([markOf(app)])

@@ -1,5 +1,6 @@
 import type { Wake } from '../../../src/broker.ts'
 import type { Clock } from '../../../src/clock.ts'
+import { createListeners } from '../listeners.ts'
 import { type Heartbeat, openStream, type Stream } from './stream.ts'
 
 /**
@@ -37,7 +38,7 @@ const RETRY_LAST_MS = 5_000
 const RETRY_MOST_MS = 30_000
 
 export function createWake({ url, token, channel, clock, random, onOpened, onHint, workers }: WakeOptions): RedisWake {
-  const hints = new Map<string, (kind?: 'look') => void>()
+  const listeners = createListeners()
   let stream: Stream | undefined
   let opening: Promise<void> | undefined
   let cancelTimer: (() => void) | undefined
@@ -49,15 +50,9 @@ export function createWake({ url, token, channel, clock, random, onOpened, onHin
   const heartbeat: Heartbeat = {}
 
   function hint(waiter: string): void {
-    const listener = hints.get(waiter)
-    if (!listener) return
+    if (!listeners.has(waiter)) return
     onHint(waiter)
-    listener()
-  }
-
-  /** Whoever was named may have missed it: a look tells, at a fraction of an exchange. */
-  function hintAll(): void {
-    for (const listener of [...hints.values()]) listener('look')
+    listeners.hint(waiter)
   }
 
   function receive(message: string): void {
@@ -67,17 +62,18 @@ export function createWake({ url, token, channel, clock, random, onOpened, onHin
   /** Opens a stream in the place of the one there is; without success nobody is told anything any more. */
   async function open(): Promise<void> {
     const server = { url, token, channel, clock, heartbeat }
-    const next = await openStream({ ...server, onMessage: receive, onMissed: hintAll }).catch(() => null)
+    const next = await openStream({ ...server, onMessage: receive, onMissed: listeners.look }).catch(() => null)
     if (next) onOpened()
     failing = next === null
     // They may all have gone meanwhile.
-    if (hints.size === 0) return next?.close()
+    if (listeners.size === 0) return next?.close()
     const old = stream
     stream = next ?? undefined
     old?.close()
     if (!next) return lost()
-    // Whoever registered before this one was confirmed may have been named without anybody to tell it.
-    if (opened) hintAll()
+    // Whoever registered before this one was confirmed may have been named without anybody to tell it: a look tells, at a fraction
+    // of an exchange.
+    if (opened) listeners.look()
     opened = true
     retryMs = RETRY_FIRST_MS
     schedule(REOPEN_MS, open)
@@ -89,10 +85,10 @@ export function createWake({ url, token, channel, clock, random, onOpened, onHin
   function lost(): void {
     stream = undefined
     opened = true
-    if (hints.size === 0) return
+    if (listeners.size === 0) return
     schedule(retryMs * (0.5 + random() / 2), open)
     retryMs = Math.min(RETRY_LAST_MS * workers(), RETRY_MOST_MS, retryMs * 2)
-    hintAll()
+    listeners.look()
   }
 
   function schedule(delayMs: number, run: () => Promise<void>): void {
@@ -113,17 +109,17 @@ export function createWake({ url, token, channel, clock, random, onOpened, onHin
       return stream !== undefined
     },
     async listen(waiter, onNamed) {
-      hints.set(waiter, onNamed)
+      const remove = listeners.add(waiter, onNamed)
       opening ??= open()
       if (failing) opened = true
       else await opening
       return () => {
-        hints.delete(waiter)
-        if (hints.size === 0) stop()
+        remove()
+        if (listeners.size === 0) stop()
       }
     },
     close() {
-      hints.clear()
+      listeners.clear()
       stop()
     },
   }

@@ -2,6 +2,7 @@ import { checkBounds, type QueueBounds } from '../../../src/bounds.ts'
 import type { Broker } from '../../../src/broker.ts'
 import { type Clock, systemClock } from '../../../src/clock.ts'
 import { isFinished } from '../../../src/words.ts'
+import { beatsStep, markBeat } from './beats.ts'
 import { type Driver, transaction } from './driver.ts'
 import { type Enqueued, enqueueStep } from './enqueue.ts'
 import { exchangeStep } from './exchange.ts'
@@ -69,6 +70,8 @@ interface Stepped {
   /** The waiters to hint. */
   readonly named: readonly string[]
   readonly registered?: string | undefined
+  /** Whether a change was counted that others may listen for. */
+  readonly changed?: boolean
 }
 
 /** The broker on an open database: what tests put a driver of their own under. */
@@ -82,6 +85,7 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
     const outcome = transaction(driver, () => run(Math.round(clock.now())))
     if (outcome.registered !== undefined) wake.registered(outcome.registered)
     wake.named(outcome.named)
+    if (outcome.changed) wake.changed()
     await turn()
     return outcome
   }
@@ -172,6 +176,8 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
     },
 
     async schedules(query = {}) {
+      const { presence } = query
+      if (presence) await step((nowMs) => quiet(markBeat(driver, presence, nowMs)))
       return schedulesStep(driver, query, Math.round(clock.now()))
     },
 
@@ -185,6 +191,10 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
 
     async setDeployed(app, mark, seen) {
       return (await step(() => quiet(setDeployedStep(driver, app, mark, seen)))).value
+    },
+
+    async beats() {
+      return beatsStep(driver, Math.round(clock.now()))
     },
 
     async prune(limit = 1_000) {

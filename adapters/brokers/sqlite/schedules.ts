@@ -1,5 +1,5 @@
 import type { QueueBounds } from '../../../src/bounds.ts'
-import type { FireOutcome, ScheduleChange, Tick } from '../../../src/broker.ts'
+import { beatsOf, type FireOutcome, type ScheduleChange, type Tick } from '../../../src/broker.ts'
 import type { Job } from '../../../src/job.ts'
 import type { Overlap } from '../../../src/schedule.ts'
 import { forgetDue, noteAhead, revokeAhead } from './ahead.ts'
@@ -9,6 +9,7 @@ import { afterFinished } from './finished.ts'
 import { cancelStep } from './operations.ts'
 import { takeTurn, turnOf } from './overlap.ts'
 import { deployedStep, REMOVED } from './read-schedules.ts'
+import { countChange } from './waiting.ts'
 
 export interface Fired {
   readonly outcomes: readonly FireOutcome[]
@@ -77,6 +78,8 @@ type Changed = 'set' | 'existing' | 'moved'
 export interface ChangedSchedules {
   readonly outcomes: readonly Changed[]
   readonly named: readonly string[]
+  /** Whether anything was counted that beats listen for. */
+  readonly changed: boolean
 }
 
 export function setSchedulesStep(driver: Driver, changes: readonly ScheduleChange[], nowMs: number): ChangedSchedules {
@@ -92,7 +95,9 @@ export function setSchedulesStep(driver: Driver, changes: readonly ScheduleChang
     if (deployedMs(change.app) > change.stampMs) return 'moved'
     return change.kind === 'set' ? setSchedule(driver, change, revoke) : removeSchedule(driver, change, revoke)
   })
-  return { outcomes, named }
+  const changed = new Set(changes.flatMap(({ app }, at) => (outcomes[at] === 'set' ? [beatsOf(app)] : [])))
+  for (const beats of changed) countChange(driver, beats)
+  return { outcomes, named, changed: changed.size > 0 }
 }
 
 const INSERT = `

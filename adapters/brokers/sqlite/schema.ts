@@ -20,6 +20,18 @@ create index tq_blocked on tq_job (queue) where state = 'blocked';
 const DUE = `create index tq_schedule_due_of on tq_schedule (app, dueAtMs) where dueAtMs is not null;
 `
 
+/** The beats that are there, and of each app the last one that was. */
+const BEATS = `
+create table tq_beat (
+  app text not null,
+  beat text not null,
+  runtime text not null,
+  startedAtMs integer not null,
+  seenAtMs integer not null,
+  primary key (app, beat)
+) strict, without rowid;
+`
+
 /**
  * The tables. A job is one row; its state says in which place it is, and every place is a partial index: ready, lost, due,
  * blocked, lease, expiry. Times are milliseconds since the epoch.
@@ -70,14 +82,14 @@ create table tq_schedule (
   lastDueAtMs integer,
   stampMs integer not null
 ) strict, without rowid;
-${DUE}${AHEAD}${TURNS}create table tq_meta (key text primary key, value integer not null) strict, without rowid;
+${DUE}${AHEAD}${TURNS}${BEATS}create table tq_meta (key text primary key, value integer not null) strict, without rowid;
 `
 
 /** What makes a database of an earlier format one of this: by the format that it has. */
 export const MIGRATIONS: ReadonlyMap<number, string> = new Map([
   [1, 'alter table tq_job add column ahead integer not null default 0'],
   [2, AHEAD],
-  [3, `${TURNS}drop index if exists tq_schedule_due; ${DUE}`],
+  [3, `${TURNS}${BEATS}drop index if exists tq_schedule_due; ${DUE}`],
 ])
 
 /** Rises with every change of the tables. */

@@ -37,6 +37,15 @@ export function nameWaiting(driver: Driver, topic: string, nowMs: number): strin
   return named
 }
 
+/** How often the schedules of an app have changed, by the name of its beats. */
+export function changesOf(driver: Driver, beats: string): number {
+  return Number(driver.all('select value from tq_meta where key = ?', beats)[0]?.value ?? 0)
+}
+
+export function countChange(driver: Driver, beats: string): void {
+  driver.run('insert into tq_meta (key, value) values (?, 1) on conflict do update set value = value + 1', beats)
+}
+
 /** Names everybody who waits for one of these jobs to finish. */
 export function nameForFinished(driver: Driver, ids: readonly string[]): string[] {
   if (driver.all(`select 1 from tq_waiting where topic >= 'j:' and topic < 'j;' limit 1`).length === 0) return []

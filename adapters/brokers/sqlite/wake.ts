@@ -1,7 +1,8 @@
 import { closeSync, constants, type FSWatcher, openSync, watch, writeSync } from 'node:fs'
-import type { Wake } from '../../../src/broker.ts'
+import { beatsOf, type Wake } from '../../../src/broker.ts'
+import { createListeners } from '../listeners.ts'
 import type { Driver } from './driver.ts'
-import { isWaiting, unregisterWaiting } from './waiting.ts'
+import { changesOf, isWaiting, unregisterWaiting } from './waiting.ts'
 
 /**
  * Hints between processes on one machine.
@@ -9,12 +10,17 @@ import { isWaiting, unregisterWaiting } from './waiting.ts'
  * Who waits is a row in `tq_waiting`, written in the same step that found nothing. A step that has something for them takes
  * rows away (it names them) and, once committed, touches one file beside the database that every waiting process watches;
  * each looks whether its own rows are gone. The file is touched only when somebody was named.
+ *
+ * Beats do not wait in rows, since each of them is to hear of a change: every change of an app's schedules is counted, and who
+ * listens looks whether the number is another one.
  */
 export interface SqliteWake extends Wake {
   /** To be called once a step that registered this waiter has committed. */
   registered(waiter: string): void
   /** To be called once a step that named these waiters has committed. */
   named(waiters: readonly string[]): void
+  /** To be called once a step that counted a change has committed. */
+  changed(): void
   close(): void
 }
 
@@ -26,37 +32,61 @@ const SELF_TEST_MS = 250
 const POLL_MS = 25
 
 export function createWake(driver: Driver): SqliteWake {
-  const hints = new Map<string, () => void>()
+  const listeners = createListeners()
   const waiting = new Set<string>()
+  /** How many changes were counted for those who listen here, when last looked. */
+  const seenChanges = new Map<string, number>()
   const watcher = driver.path === ':memory:' ? undefined : createFileWatcher(`${driver.path}-wake`, driver, look)
 
   /** Hints every waiter of this process whose rows somebody has taken away. */
   function look(): void {
     for (const waiter of [...waiting]) if (!unlessItFails(true, () => isWaiting(driver, waiter))) hint(waiter)
+    lookAtChanges()
+  }
+
+  function lookAtChanges(): void {
+    for (const [waiter, seen] of [...seenChanges]) {
+      const changes = unlessItFails(seen, () => changesOf(driver, waiter))
+      seenChanges.set(waiter, changes)
+      if (changes !== seen) listeners.hint(waiter)
+    }
   }
 
   /** Whoever waits no more is not to be named in the place of one who does. */
   function forget(waiter: string): void {
-    hints.delete(waiter)
+    if (listeners.has(waiter)) return
+    seenChanges.delete(waiter)
     if (waiting.delete(waiter)) unlessItFails(undefined, () => unregisterWaiting(driver, waiter))
-    if (hints.size === 0) watcher?.stop()
+    if (listeners.size === 0) watcher?.stop()
   }
 
   function hint(waiter: string): void {
     waiting.delete(waiter)
-    hints.get(waiter)?.()
+    listeners.hint(waiter)
   }
 
   return {
     async listen(waiter, onHint) {
-      hints.set(waiter, onHint)
+      const remove = listeners.add(waiter, onHint)
+      if (waiter.startsWith(beatsOf('')) && !seenChanges.has(waiter))
+        seenChanges.set(
+          waiter,
+          unlessItFails(0, () => changesOf(driver, waiter)),
+        )
       await watcher?.start()
-      return () => forget(waiter)
+      return () => {
+        remove()
+        forget(waiter)
+      }
     },
     registered: (waiter) => void waiting.add(waiter),
     named(waiters) {
-      for (const waiter of waiters) if (hints.has(waiter)) queueMicrotask(() => hint(waiter))
-      if (waiters.some((waiter) => !hints.has(waiter))) watcher?.touch()
+      for (const waiter of waiters) if (listeners.has(waiter)) queueMicrotask(() => hint(waiter))
+      if (waiters.some((waiter) => !listeners.has(waiter))) watcher?.touch()
+    },
+    changed() {
+      queueMicrotask(lookAtChanges)
+      watcher?.touch()
     },
     close: () => watcher?.close(),
   }

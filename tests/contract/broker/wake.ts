@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import type { Broker } from '../../../src/broker.ts'
+import { type Broker, beatsOf } from '../../../src/broker.ts'
 import type { Case, Context } from '../subject.ts'
 import { active, idsOf, job, jobs, lane, release, succeed, type TestLane } from '../verbs.ts'
+import { remove, set } from './schedules.ts'
 
 interface Ear {
   readonly heard: number
@@ -48,6 +49,66 @@ async function waitingLanes(broker: Broker, count: number): Promise<{ lanes: Tes
 }
 
 const heardBy = (ears: readonly Ear[]) => ears.filter(({ heard }) => heard > 0).length
+
+/** Beats do not register: whoever listens as the beats of an app hears of every change of its schedules. */
+const beatHintCases = (open: (ctx: Context) => Promise<Broker>): Omit<Case, 'needs'>[] => [
+  {
+    name: 'every beat of an app is hinted when its schedules change, and again when they change once more',
+    async run(ctx) {
+      const changer = await open(ctx)
+      const beats = [await ear(ctx.broker, beatsOf('shop 1')), await ear(ctx.broker, beatsOf('shop 1'))]
+      for (const change of [set('a', { app: 'shop 1' }), remove('a', 1, 'shop 1')]) {
+        for (const beat of beats) beat.forget()
+        assert.deepEqual(await changer.setSchedules([change]), ['set'])
+        await Promise.all(beats.map((beat) => beat.hint()))
+      }
+    },
+  },
+  {
+    name: 'many schedules that change at once hint the beats of each app once',
+    async run(ctx) {
+      const changer = await open(ctx)
+      const [one, two] = [await ear(ctx.broker, beatsOf('one')), await ear(ctx.broker, beatsOf('two'))]
+      await changer.setSchedules(['a', 'b', 'c', 'd'].map((name, at) => set(name, { app: at < 3 ? 'one' : 'two' })))
+      await Promise.all([one.hint(), two.hint()])
+      await hintsHaveArrived(changer, ctx.broker, 'barrier')
+      assert.deepEqual([one.heard, two.heard], [1, 1])
+    },
+  },
+  {
+    name: 'beats hear nothing of what changes nothing, nor of other apps; workers nothing of schedules',
+    async run(ctx) {
+      const changer = await open(ctx)
+      await changer.setSchedules([set('a', { app: 'shop' })])
+      const beat = await ear(ctx.broker, beatsOf('shop'))
+      const { ears } = await waitingLanes(ctx.broker, 1)
+      // What came before may be on its way still.
+      await hintsHaveArrived(changer, ctx.broker, 'before')
+      const before = beat.heard
+      assert.deepEqual(
+        await changer.setSchedules([set('a', { app: 'shop' }), set('b', { app: 'other' }), remove('c', 1, 'shop')]),
+        ['existing', 'set', 'existing'],
+      )
+      await hintsHaveArrived(changer, ctx.broker, 'barrier')
+      assert.deepEqual([beat.heard - before, heardBy(ears)], [0, 0])
+    },
+  },
+  {
+    name: 'a beat that has stopped listening leaves the others of its app listening',
+    async run(ctx) {
+      const changer = await open(ctx)
+      let heard = 0
+      const end = await ctx.broker.wake?.listen(beatsOf('shop'), () => {
+        heard++
+      })
+      const other = await ear(ctx.broker, beatsOf('shop'))
+      end?.()
+      await changer.setSchedules([set('a', { app: 'shop' })])
+      await other.hint()
+      assert.equal(heard, 0)
+    },
+  },
+]
 
 type Producer = 'the same broker' | 'a second broker'
 
@@ -159,7 +220,7 @@ const hintCases = (producer: Producer): Case[] => {
       },
     },
   ]
-  return cases.map((one) => ({
+  return [...cases, ...beatHintCases(open)].map((one) => ({
     ...one,
     name: producer === 'a second broker' ? `${one.name}, from a second broker` : one.name,
     needs: producer === 'a second broker' ? producer : 'wake',

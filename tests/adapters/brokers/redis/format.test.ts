@@ -38,7 +38,7 @@ withRedis('keys of a later format are refused, whatever comes first, and nothing
 
 withRedis('a process that was refused goes on being refused, and works once the keys are its own', async () => {
   const store = await startStore()
-  await store.send('SET', META, '4|4')
+  await store.send('SET', META, '9|9')
   const broker = ours(store)
   expect(await errorsOfAll(broker)).toEqual(everyCallIs('UnusableStore'))
   expect(await errorsOfAll(broker)).toEqual(everyCallIs('UnusableStore'))
@@ -48,11 +48,11 @@ withRedis('a process that was refused goes on being refused, and works once the 
 
 withRedis('keys of a later format that is compatible with ours are used, and stay noted as they are', async () => {
   const store = await startStore()
-  await store.send('SET', META, '4|1')
+  await store.send('SET', META, '9|1')
   const [reader, writer] = [ours(store), ours(store)]
   expect(await reader.get(['job'])).toEqual([null])
   expect(await writer.enqueue([JOB])).toEqual(['created'])
-  expect(await store.send('GET', META)).toBe('4|1')
+  expect(await store.send('GET', META)).toBe('9|1')
 })
 
 withRedis('another’s value under the name is refused, and not repeated', async () => {
@@ -69,7 +69,7 @@ withRedis('a key of another type under the name is refused', async () => {
 
 withRedis('a first look that would tell of a worker’s presence tells another’s keys nothing', async () => {
   const store = await startStore()
-  await store.send('SET', META, '4|4')
+  await store.send('SET', META, '9|9')
   const presence = { worker: 'w', queues: ['default'], concurrency: 1, running: 0, runtime: 'bun', startedAtMs: 0 }
   const look = ours(store).peek?.({ queues: ['default'], presence }) ?? Promise.resolve()
   expect((await errorOf(look)).name).toBe('UnusableStore')
@@ -78,7 +78,7 @@ withRedis('a first look that would tell of a worker’s presence tells another�
 
 withRedis('a worker and a beat end with it', async () => {
   const store = await startStore()
-  await store.send('SET', META, '4|4')
+  await store.send('SET', META, '9|9')
   const task = defineTask({ name: 'work', run: () => {} })
   const app = defineApp({ tasks: [task], schedules: [every('often', '1m', { task })] })
   expect((await errorOf(createWorker({ app, broker: ours(store) }).run())).name).toBe('UnusableStore')

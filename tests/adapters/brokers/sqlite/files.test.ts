@@ -100,6 +100,7 @@ test('a database of the first format is brought up to date with the jobs it hold
   driver.exec('drop index tq_blocked')
   driver.exec('drop index tq_schedule_due_of')
   driver.exec('create index tq_schedule_due on tq_schedule (dueAtMs)')
+  driver.exec('drop table tq_beat')
   driver.run(`update tq_meta set value = 1 where key = 'format'`)
   await broker.close()
   const updated = countedBroker(path)
@@ -110,6 +111,7 @@ test('a database of the first format is brought up to date with the jobs it hold
   expect(updated.driver.all(`select name from sqlite_schema where name like 'tq_schedule_due%'`)).toEqual([
     { name: 'tq_schedule_due_of' },
   ])
+  expect(await updated.broker.beats()).toEqual([])
   expect(updated.driver.all(`select value from tq_meta where key = 'format'`)).toEqual([{ value: 4 }])
   await updated.broker.close()
 })

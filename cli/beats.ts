@@ -1,0 +1,23 @@
+/** What `tq schedules` says of the beats that fire them. */
+import type { SchedulePage, SeenBeat, StoredSchedule } from '../src/broker.ts'
+import { toDuration } from './times.ts'
+
+/** How long a schedule has been due without being fired; 0 for one that is not. */
+export function lagOf({ dueAtMs }: Pick<StoredSchedule, 'dueAtMs'>, { nowMs }: Pick<SchedulePage, 'nowMs'>): number {
+  return dueAtMs === null ? 0 : Math.max(0, nowMs - dueAtMs)
+}
+
+/** A note for each app that has schedules to fire and for so long no beat. */
+export function notesOnBeats(
+  schedules: readonly StoredSchedule[],
+  beats: readonly SeenBeat[],
+  withinMs: number,
+): readonly string[] {
+  const apps = new Set(schedules.flatMap(({ app, dueAtMs }) => (dueAtMs === null ? [] : [app])))
+  return [...apps].flatMap((app) => {
+    const agoMs = beats.find((beat) => beat.app === app)?.agoMs
+    if (agoMs !== undefined && agoMs <= withinMs) return []
+    const when = agoMs === undefined ? 'so far' : `for ${toDuration(agoMs)}`
+    return [`no beat of "${app}" has been there ${when}: nothing fires its schedules until a tq beat or a cron does`]
+  })
+}
