@@ -21,6 +21,8 @@ export const MAX_LOST_LEASES = 5
 export const STUB_MS = 3_600_000
 /** How far ahead of its due time a tick may be fired. */
 export const MAX_AHEAD_MS = 900_000
+/** How many of a schedule's last ticks are kept. */
+export const RUNS_KEPT = 10
 /** The most jobs of one schedule that wait for those before them. */
 export const MAX_BLOCKED = 1_000
 
@@ -77,6 +79,8 @@ export interface Broker {
    * schedule stands where it stood before the first of them was fired.
    */
   setSchedules(changes: readonly ScheduleChange[]): Promise<readonly ('set' | 'existing' | 'moved')[]>
+  /** The last ticks of a schedule that were fired, newest first; none of one that is not known. */
+  runs(schedule: string): Promise<readonly ScheduleRun[]>
   /** Deletes records whose time is over, up to `limit`, and says how many. */
   prune(limit?: number): Promise<number>
   /** Hints that something has changed; absent where the store has no means. Never relied on: a missed hint costs latency, not jobs. */
@@ -290,6 +294,17 @@ export interface StoredSchedule {
   readonly lastDueAtMs: number | null
   /** The version of the app that declared it, in milliseconds since the epoch. */
   readonly stampMs: number
+}
+
+/** What is kept of a tick. A change that takes back what was looked ahead takes back what is kept of it. */
+export interface ScheduleRun {
+  /** What its job stands for; of due times that were passed over the first. */
+  readonly dueAtMs: number
+  readonly firedAtMs: number
+  /** `missed`: passed over without a job. */
+  readonly outcome: 'fired' | 'skipped' | 'missed'
+  /** Null where there was none. */
+  readonly jobId: string | null
 }
 
 export interface ScheduleQuery {

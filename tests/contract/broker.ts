@@ -18,6 +18,7 @@ import { nextCases } from './broker/next.ts'
 import { operationCases } from './broker/operations.ts'
 import { overlapCases } from './broker/overlap.ts'
 import { readCases } from './broker/reads.ts'
+import { runCases } from './broker/runs.ts'
 import { scheduleCases } from './broker/schedules.ts'
 import { settleCases } from './broker/settle.ts'
 import { takenBackCases } from './broker/taken-back.ts'
@@ -40,6 +41,7 @@ export const brokerCases: readonly Case[] = [
   ...lookedAheadCases,
   ...takenBackCases,
   ...overlapCases,
+  ...runCases,
   ...wakeCases,
   ...faultCases,
 ]

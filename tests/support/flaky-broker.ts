@@ -30,7 +30,7 @@ const MUTATIONS = [
   'setSchedules',
   'prune',
 ] as const
-const READS = ['get', 'list', 'stats', 'workers', 'schedules'] as const
+const READS = ['get', 'list', 'stats', 'workers', 'schedules', 'runs'] as const
 
 /**
  * A broker behind a network that loses requests and replies, and repeats requests, at once and late.

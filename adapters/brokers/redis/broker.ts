@@ -37,6 +37,7 @@ import { lookAtQueues } from './peek.ts'
 import { readTexts, type Texts } from './read.ts'
 import { toActive, toRecord } from './record.ts'
 import { createRest, notOurs } from './rest.ts'
+import { toRuns } from './runs.ts'
 import { createWake } from './wake.ts'
 import { exchangeArguments, toExchangeReply, toPresenceText } from './wire.ts'
 
@@ -270,7 +271,11 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     async fire(ticks) {
       if (ticks.length === 0) return []
       const { args, done } = limits(ticks.flatMap(({ job }) => job?.queue ?? []))
-      const outcomes = await rest.rows(FIRE, [nowArgument(), ...args, ...fireArguments(ticks)], ticks.length)
+      const outcomes = await rest.rows(
+        FIRE,
+        [nowArgument(), ...args, ...fireArguments(ticks, estimatedNowMs())],
+        ticks.length,
+      )
       done(ticks.flatMap(({ job }, at) => (outcomes[at] === 'full' ? [] : (job?.queue ?? []))))
       return outcomes as FireOutcome[]
     },
@@ -328,6 +333,13 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
       if (changes.length === 0) return []
       const args = [nowArgument(), ...changes.flatMap(setScheduleArguments)]
       return (await rest.rows(SET_SCHEDULES, args, changes.length)) as ('set' | 'existing' | 'moved')[]
+    },
+
+    async runs(schedule) {
+      const read = (key: string) => rest.command(['HGET', keys.named(key), schedule])
+      const [stored, runs] = (await Promise.all([read('schedules'), read('runs')])) as (string | null)[]
+      const [found] = stored ? toStoredSchedules([schedule, stored]) : []
+      return found && runs ? toRuns(found, runs) : []
     },
 
     async prune(limit = 1_000) {

@@ -20,6 +20,7 @@ import {
   statsStep,
   workersStep,
 } from './operations.ts'
+import { runsStep } from './runs.ts'
 import { fireStep, schedulesStep, setSchedulesStep } from './schedules.ts'
 import { createTurns } from './turns.ts'
 import { jobTopic, nameWaiting, queueTopic, registerWaiting } from './waiting.ts'
@@ -176,6 +177,10 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
 
     async setSchedules(changes) {
       return (await step((nowMs) => setSchedulesStep(driver, changes, nowMs))).outcomes
+    },
+
+    async runs(schedule) {
+      return runsStep(driver, schedule)
     },
 
     async prune(limit = 1_000) {

@@ -16,6 +16,11 @@ create index tq_turn_place on tq_turn (schedule, place);
 create index tq_blocked on tq_job (queue) where state = 'blocked';
 `
 
+/** The last ticks of each schedule. */
+const RUNS = `
+create table tq_run (schedule text primary key, runs text not null) strict, without rowid;
+`
+
 /**
  * The tables. A job is one row; its state says in which place it is, and every place is a partial index: ready, lost, due,
  * blocked, lease, expiry. Times are milliseconds since the epoch.
@@ -67,14 +72,14 @@ create table tq_schedule (
   stampMs integer not null
 ) strict, without rowid;
 create index tq_schedule_due on tq_schedule (dueAtMs) where dueAtMs is not null;
-${AHEAD}${TURNS}create table tq_meta (key text primary key, value integer not null) strict, without rowid;
+${AHEAD}${TURNS}${RUNS}create table tq_meta (key text primary key, value integer not null) strict, without rowid;
 `
 
 /** What makes a database of an earlier format one of this: by the format that it has. */
 export const MIGRATIONS: ReadonlyMap<number, string> = new Map([
   [1, 'alter table tq_job add column ahead integer not null default 0'],
   [2, AHEAD],
-  [3, TURNS],
+  [3, TURNS + RUNS],
 ])
 
 /** Rises with every change of the tables. */
