@@ -20,7 +20,7 @@ import {
 import { type Clock, systemClock } from '../src/clock.ts'
 import { InvalidOption, toError } from '../src/errors.ts'
 import { type OnEvent, type TqEvent, withoutThrowing } from '../src/events.ts'
-import type { JobTick } from '../src/job.ts'
+import { type JobTick, tickJobId } from '../src/job.ts'
 import type { Schedule } from '../src/schedule.ts'
 import { type Calls, createCalls, ENVELOPE_BYTES } from './calls.ts'
 import { resumesAt } from './catch-up.ts'
@@ -288,7 +288,7 @@ function tickOf(schedule: Schedule, stored: StoredSchedule, dueAtMs: number, fir
     dueAtMs,
     nextDueAtMs,
     job: {
-      id: `${name}:${stored.incarnation}:${firedMs}`,
+      id: tickJobId(name, stored.incarnation, firedMs),
       task,
       queue,
       input: inputOf ? inputOf(told) : input,

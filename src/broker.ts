@@ -23,6 +23,8 @@ export const STUB_MS = 3_600_000
 export const beatsOf = (app: string): string => `beat.${app.replaceAll(' ', '_')}`
 /** How far ahead of its due time a tick may be fired. */
 export const MAX_AHEAD_MS = 900_000
+/** How many of a schedule's last ticks are kept. */
+export const RUNS_KEPT = 10
 /** The most jobs of one schedule that wait for those before them. */
 export const MAX_BLOCKED = 1_000
 
@@ -88,6 +90,8 @@ export interface Broker {
   setDeployed(app: string, mark: DeployMark, seen: DeployMark | null): Promise<'set' | 'existing' | 'moved'>
   /** The beats that were here lately, and of each app the last one that was, however long ago: the newest first. */
   beats(): Promise<readonly SeenBeat[]>
+  /** The last ticks of a schedule that were fired, newest first; none of one that is not known. */
+  runs(schedule: string): Promise<readonly ScheduleRun[]>
   /** Deletes records whose time is over, up to `limit`, and says how many. */
   prune(limit?: number): Promise<number>
   /** Hints that something has changed; absent where the store has no means. Never relied on: a missed hint costs latency, not jobs. */
@@ -320,6 +324,17 @@ export interface StoredSchedule {
 
 /** How many schedules one page has at most. */
 export const MAX_PAGE_SCHEDULES = 1_000
+
+/** What is kept of a tick. A change that takes back what was looked ahead takes back what is kept of it. */
+export interface ScheduleRun {
+  /** What its job stands for; of due times that were passed over the first. */
+  readonly dueAtMs: number
+  readonly firedAtMs: number
+  /** `missed`: passed over without a job. */
+  readonly outcome: 'fired' | 'skipped' | 'missed'
+  /** Null where there was none. */
+  readonly jobId: string | null
+}
 
 export interface ScheduleQuery {
   /** Only those that are due by now, in the order of their due times: a page, of at most 1,000 and `MAX_BATCH_BYTES`. */

@@ -5,7 +5,7 @@
  */
 export { type App, defineApp, type TasksOf } from './app.ts'
 export { type BlobReference, type Blobs, blobOf } from './blobs.ts'
-export type { Broker } from './broker.ts'
+export type { Broker, ScheduleRun } from './broker.ts'
 export * from './client/index.ts'
 export { type Clock, systemClock } from './clock.ts'
 export * from './errors.ts'

@@ -26,6 +26,11 @@ export interface JobTick {
   readonly catchUp: boolean
 }
 
+/** The id of the job of a tick: the same whoever fires it. */
+export function tickJobId(schedule: string, incarnation: string, dueAtMs: number): string {
+  return `${schedule}:${incarnation}:${dueAtMs}`
+}
+
 /** A job as a producer hands it to the broker. */
 export interface Job {
   /** The envelope's version; absent means 1. */

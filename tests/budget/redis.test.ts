@@ -4,9 +4,12 @@ import { type Broker, createWorker, defineApp, defineTask, type Schedule } from 
 import { createBeat, deploySchedules, every, type TickReport, tick } from 'tq-edge/scheduler'
 import { STEP_COMMANDS } from '../../adapters/brokers/redis/cost.ts'
 import { createEdge, type Edge } from '../../adapters/runtimes/edge.ts'
-import type { ClaimedJob } from '../../src/broker.ts'
+import type { ClaimedJob, Tick } from '../../src/broker.ts'
+import type { Overlap } from '../../src/schedule.ts'
+import { overlapTick } from '../contract/broker/overlap.ts'
+import { set as setSchedule } from '../contract/broker/schedules.ts'
 import { HOUR_MS, job, jobs, lane, succeed, type TestLane } from '../contract/verbs.ts'
-import { createVirtualClock } from '../support/clock.ts'
+import { createVirtualClock, VIRTUAL_START_MS } from '../support/clock.ts'
 import { type Bench, type Counted, type Meter, startMeter, whyNotCounted } from './meter.ts'
 
 const meter: Meter | undefined = whyNotCounted ? undefined : await startMeter()
@@ -408,6 +411,62 @@ for (const [schedules, fired] of [
     expectAtMost(STEP_COMMANDS.tickMany + STEP_COMMANDS.lookAhead, counted)
   })
 
+/** A tick each of so many schedules, the n-th one. */
+function ticksOf(schedules: number, n: number, overlap?: Overlap): Tick[] {
+  return Array.from({ length: schedules }, (_, at) =>
+    overlapTick(VIRTUAL_START_MS, n, overlap, { schedule: `often-${at}` }),
+  )
+}
+
+/** A broker on which a tick each of so many schedules was fired, and their jobs have run. */
+async function fired({ broker }: Bench, schedules: number, overlap?: Overlap): Promise<TestLane> {
+  const by = await warm({ broker } as Bench)
+  const names = ticksOf(schedules, 0).map(({ schedule }) => schedule)
+  await broker.setSchedules(names.map((name) => setSchedule(name, { dueAtMs: VIRTUAL_START_MS })))
+  await broker.fire(ticksOf(schedules, 0, overlap))
+  const held = await by.claim(schedules + 10)
+  await by.settle(...held.map((claimed) => succeed(claimed)))
+  return by
+}
+
+for (const [what, overlap, commands] of [
+  // EVALSHA, HMGET and HSET of the schedules and of their runs, RPUSH, MSETNX, ZADD, and RPOP to name who waits.
+  ['without a rule', undefined, 9],
+  // And HMGET and HSET of whose turn it is, two MGET of the jobs before.
+  ['with a rule of overlap', 'skip', 13],
+  ['with a rule of overlap', 'bufferAll', 13],
+] as const)
+  counts(`a hundred ticks of a hundred schedules ${what} (${overlap ?? 'allow'})`, async (redis) => {
+    const bench = redis.open({ clock: createVirtualClock() })
+    await fired(bench, 100, overlap)
+    const counted = await redis.count(() => bench.broker.fire(ticksOf(100, 1, overlap)))
+    expect([counted.total, counted.by]).toEqual([commands, counted.by])
+  })
+
+counts('a hundred ticks of which each is skipped, or waits', async (redis) => {
+  for (const overlap of ['skip', 'bufferOne'] as const) {
+    const bench = redis.open({ clock: createVirtualClock() })
+    await fired(bench, 100, overlap)
+    await bench.broker.fire(ticksOf(100, 1, overlap))
+    expectAtMost(14, await redis.count(() => bench.broker.fire(ticksOf(100, 2, overlap))))
+  }
+})
+
+counts('an exchange that frees jobs costs a few more, one that could free none costs one', async (redis) => {
+  const settling = async (overlap: Overlap | undefined, ticks: number) => {
+    const bench = redis.open({ clock: createVirtualClock() })
+    const by = await fired(bench, 10, overlap)
+    for (let n = 1; n <= ticks; n++) await bench.broker.fire(ticksOf(10, n, overlap))
+    const held = await by.claim(10)
+    return redis.count(() => by.settle(...held.map((claimed) => succeed(claimed))))
+  }
+  const plain = await settling(undefined, 1)
+  for (const overlap of ['skip', 'cancelPrevious'] as const) expectAtMost(plain.total, await settling(overlap, 1))
+  expectAtMost(plain.total + 1, await settling('bufferAll', 1))
+  // Of ten jobs that are freed each is a command.
+  expectAtMost(plain.total + 10 + 9, await settling('bufferAll', 2))
+})
+
 counts('a change that takes back what was looked ahead costs a few more, however much it was', async (redis) => {
   const clock = createVirtualClock()
   const { broker } = redis.open({ clock, ownTime: true })
@@ -424,8 +483,8 @@ counts('a change that takes back what was looked ahead costs a few more, however
 
 counts('a tick, with the looks before and after it', async (redis) => {
   const counted = await countBeat(redis, [every('often', '1m', { task: tiny })], 10)
-  // One of each two is the mark of the beat.
-  expect(counted.by.hset).toBe(20)
+  // The schedule, its runs, and the mark of the beat.
+  expect(counted.by.hset).toBe(30)
   expectAtMost(10 * (STEP_COMMANDS.tick + STEP_COMMANDS.idleBeatMinute), counted)
 })
 

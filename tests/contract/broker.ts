@@ -19,6 +19,7 @@ import { nextCases } from './broker/next.ts'
 import { operationCases } from './broker/operations.ts'
 import { overlapCases } from './broker/overlap.ts'
 import { readCases } from './broker/reads.ts'
+import { runCases } from './broker/runs.ts'
 import { scheduleReadCases } from './broker/schedule-reads.ts'
 import { scheduleCases } from './broker/schedules.ts'
 import { settleCases } from './broker/settle.ts'
@@ -44,6 +45,7 @@ export const brokerCases: readonly Case[] = [
   ...lookedAheadCases,
   ...takenBackCases,
   ...overlapCases,
+  ...runCases,
   ...wakeCases,
   ...faultCases,
 ]

@@ -31,7 +31,7 @@ const MUTATIONS = [
   'setDeployed',
   'prune',
 ] as const
-const READS = ['get', 'list', 'stats', 'workers', 'schedules', 'deployed', 'beats'] as const
+const READS = ['get', 'list', 'stats', 'workers', 'schedules', 'deployed', 'beats', 'runs'] as const
 
 /**
  * A broker behind a network that loses requests and replies, and repeats requests, at once and late.

@@ -75,9 +75,14 @@ local function revoke(s)
   if timed then redis.call('ZREM', timed, unpack(left)) end
   s.last, s.due = first.last, first.due
 end
-local function forgetRevoked(list)
-  local names = {}
-  for _, s in ipairs(list) do if s.revoked then names[#names + 1] = s.name end end
-  if #names > 0 then redis.call('HDEL', prefix .. 'ahead', unpack(names)) end
+${'' /* What was noted ahead of whom a change was made, and the runs of whom was removed. */}
+local function forgetNotes(list)
+  local revoked, gone = {}, {}
+  for _, s in ipairs(list) do
+    if s.revoked then revoked[#revoked + 1] = s.name end
+    if s.gone then gone[#gone + 1] = s.name end
+  end
+  if #revoked > 0 then redis.call('HDEL', prefix .. 'ahead', unpack(revoked)) end
+  if #gone > 0 then redis.call('HDEL', prefix .. 'runs', unpack(gone)) end
 end
 `

@@ -265,7 +265,11 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     async fire(ticks) {
       if (ticks.length === 0) return []
       const { args, done } = limits(ticks.flatMap(({ job }) => job?.queue ?? []))
-      const outcomes = await rest.rows(FIRE, [nowArgument(), ...args, ...fireArguments(ticks)], ticks.length)
+      const outcomes = await rest.rows(
+        FIRE,
+        [nowArgument(), ...args, ...fireArguments(ticks, estimatedNowMs())],
+        ticks.length,
+      )
       done(ticks.flatMap(({ job }, at) => (outcomes[at] === 'full' ? [] : (job?.queue ?? []))))
       return outcomes as FireOutcome[]
     },
@@ -326,6 +330,8 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
       const args = [nowArgument(), ...changes.flatMap(setScheduleArguments)]
       return (await rest.rows(SET_SCHEDULES, args, changes.length)) as ('set' | 'existing' | 'moved')[]
     },
+
+    runs: reads.runs,
 
     async prune(limit = 1_000) {
       const pruned = Number(await rest.run(PRUNE, [nowArgument(), String(limit)]))

@@ -31,7 +31,7 @@ export const STEP_COMMANDS = {
   /** One due time of a schedule: the beat's looks before and after it, and the job it enqueues. */
   tick: 16,
   /** A pass that fires up to 1,000 due times of schedules at once into one queue, with its looks. */
-  tickMany: 18,
+  tickMany: 19,
   /** More for a pass that looks ahead, for each 1,000 due times. */
   lookAhead: 6,
   /** A cron trigger that finds nothing: the beat's look and a drain. Every third one of a minute leaves a mark: one more. */

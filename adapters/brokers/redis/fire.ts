@@ -4,6 +4,7 @@ import { enqueueArguments } from './enqueue.ts'
 import { script } from './lua.ts'
 import { CANCEL_JOB } from './operations.ts'
 import { TAKE_TURNS } from './overlap.ts'
+import { NOTE_RUNS } from './runs.ts'
 import { STORE } from './store.ts'
 
 /**
@@ -40,10 +41,10 @@ end
 /**
  * Fires ticks in order: compares and sets each schedule's (revision, due), and enqueues the ticks' jobs in the same step.
  *
- * ARGV: prefix, now, the bounds and flag of `ENQUEUE`, the number of ticks, then name, revision, due, next due ('' for none), the
+ * ARGV: prefix, now, the bounds and flag of `ENQUEUE`, about now, the number of ticks, then name, revision, due, next due ('' for none), the
  * due time fired ('' for one without a job) and the rule of overlap ('' for none) of each, then their jobs as `STORE` reads them.
  * Returns a word per tick: fired, skipped, existing, moved or full.
- * Commands, however many ticks: HMGET, HSET and ZADD beside those of `ENQUEUE`; HMGET, HSET and PEXPIRE where some are looked ahead;
+ * Commands, however many ticks: HMGET, HSET and ZADD for the schedules, HMGET and HSET for their runs, beside those of `ENQUEUE`; HMGET, HSET and PEXPIRE where some are looked ahead;
  * HMGET, MGET (two for more than eight) and HSET where some have a rule of overlap, and those of `CANCEL` for what it cancels.
  */
 export const FIRE = script(`
@@ -53,11 +54,13 @@ ${SCHEDULES}
 ${NOTE_AHEAD}
 ${CANCEL_JOB}
 ${TAKE_TURNS}
-local WIDTH = 6
-local count, names, seen, jobs, jobOf, ruled, depths = tonumber(ARGV[7]), {}, {}, 0, {}, {}, {}
-readJobs(8 + WIDTH * count)
+local firedAt = tonumber(ARGV[7])
+${NOTE_RUNS}
+local FIRST, WIDTH = 9, 6
+local count, names, seen, jobs, jobOf, ruled, depths = tonumber(ARGV[8]), {}, {}, 0, {}, {}, {}
+readJobs(FIRST + WIDTH * count)
 for i = 1, count do
-  local at = 8 + WIDTH * (i - 1)
+  local at = FIRST + WIDTH * (i - 1)
   local name, rule = ARGV[at], ARGV[at + 5]
   if not seen[name] then seen[name] = true; names[#names + 1] = name end
   if ARGV[at + 4] ~= '' then jobs = jobs + 1; jobOf[i] = jobs end
@@ -69,7 +72,6 @@ end
 local texts = redis.call('HMGET', prefix .. 'schedules', unpack(names))
 local before, freed = {}, {}
 if #ruled > 0 then
-  if now == 0 then now = clock(given) end
   before = readTurns(ruled)
   freed = settleTurns(before, function(name) return depths[name] end)
 end
@@ -81,7 +83,7 @@ local function advance(oneByOne)
   for i, name in ipairs(names) do schedules[name] = toSchedule(name, texts[i]) end
   for name, t in pairs(before) do turns[name] = copyOf(t) end
   for i = 1, count do
-    local at = 8 + WIDTH * (i - 1)
+    local at = FIRST + WIDTH * (i - 1)
     local name, due, next, firedDue, rule = ARGV[at], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
     local s, job = schedules[name], jobOf[i]
     local function fire()
@@ -107,6 +109,7 @@ local function advance(oneByOne)
         fired[#fired + 1] = job
       end
       s.last, s.due, s.fired = job and firedDue or due, next, true
+      if state == 'skipped' then noteRun(s, s.last, 's') elseif job then noteRun(s, s.last, 'f', ids[job]) else noteRun(s, due, 'm') end
       return state == 'skipped' and state or 'fired'
     end
     out[i] = fire()
@@ -121,14 +124,16 @@ for _, name in ipairs(names) do
 end
 writeNotes(moved)
 writeSchedules(moved)
+writeRuns(moved)
 finishTurns(turns)
 for _, q in ipairs(freed) do nameWaiting(q) end
 flushWindows(); flushHints()
 return out
 `)
 
-export function fireArguments(ticks: readonly Tick[]): string[] {
+export function fireArguments(ticks: readonly Tick[], nowMs: number): string[] {
   return [
+    String(nowMs),
     String(ticks.length),
     ...ticks.flatMap(({ schedule, revision, dueAtMs, nextDueAtMs, job, overlap = '' }) => [
       schedule,
@@ -184,6 +189,7 @@ if kind == 'remove' then
   if not s or s.app ~= app or s.definition == '' then return 'existing' end
   if s.stamp > stamp then return 'moved' end
   revoke(s)
+  s.gone = true
   s.definition, s.due, s.revision, s.stamp = '', '', s.revision + 1, stamp
   return change(s)
 end
@@ -228,7 +234,7 @@ ${'' /* Before their records: a name without one is passed over. */}
 if #fresh > 0 then redis.call('ZADD', prefix .. 'names', unpack(fresh)) end
 writeSchedules(changed)
 noteLarge()
-forgetRevoked(changed)
+forgetNotes(changed)
 flushHints()
 return out
 `)

@@ -161,6 +161,7 @@ end
 ${'' /* An active one goes on until its worker hears of it: it still counts. */}
 local function finishTurns(turns)
   for name, t in pairs(turns) do
+    if #t.cancels > 0 and now == 0 then now = clock(given) end
     for _, id in ipairs(t.cancels) do if cancelJob(id) == 'asked' then table.insert(t.ids, 1, id) end end
     if t.waiting > 0 then markFirst(name, t) end
   end

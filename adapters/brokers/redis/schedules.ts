@@ -4,6 +4,7 @@ import {
   MAX_PAGE_SCHEDULES,
   type SchedulePage,
   type ScheduleQuery,
+  type ScheduleRun,
   type StoredSchedule,
 } from '../../../src/broker.ts'
 import { checkPage, type DuePosition, toDueCursor, toDuePosition } from '../../../src/schedule-page.ts'
@@ -11,6 +12,7 @@ import type { Keys } from './keys.ts'
 import { script } from './lua.ts'
 import { readTexts, type Texts } from './read.ts'
 import { notOurs, type Rest } from './rest.ts'
+import { toRuns } from './runs.ts'
 
 /** Inside a read: of many, as many as a claim may bring, known before they are read. The others come with the next page. */
 const READ_FITTING = `
@@ -200,6 +202,13 @@ export function createScheduleReads({ rest, keys, nowArgument, learnTime, knownN
   return {
     schedules,
     nowMs: readNowMs,
+
+    async runs(schedule: string): Promise<readonly ScheduleRun[]> {
+      const read = (name: string) => rest.command(['HGET', keys.named(name), schedule])
+      const [stored, runs] = (await Promise.all([read('schedules'), read('runs')])) as (string | null)[]
+      const [found] = stored ? toStoredSchedules([schedule, stored]) : []
+      return found && runs ? toRuns(found, runs) : []
+    },
 
     async deployed(app: string): Promise<DeployMark | null> {
       const [text] = await readFields([markOf(app)])

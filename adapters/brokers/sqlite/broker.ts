@@ -22,6 +22,7 @@ import {
   workersStep,
 } from './operations.ts'
 import { deployedStep, schedulesStep, setDeployedStep } from './read-schedules.ts'
+import { runsStep } from './runs.ts'
 import { fireStep, setSchedulesStep } from './schedules.ts'
 import { createTurns } from './turns.ts'
 import { jobTopic, nameWaiting, queueTopic, registerWaiting } from './waiting.ts'
@@ -195,6 +196,10 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
 
     async beats() {
       return beatsStep(driver, Math.round(clock.now()))
+    },
+
+    async runs(schedule) {
+      return runsStep(driver, schedule)
     },
 
     async prune(limit = 1_000) {

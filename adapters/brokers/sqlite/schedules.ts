@@ -9,12 +9,16 @@ import { afterFinished } from './finished.ts'
 import { cancelStep } from './operations.ts'
 import { takeTurn, turnOf } from './overlap.ts'
 import { deployedStep, REMOVED } from './read-schedules.ts'
+import { forgetRuns, noteRun } from './runs.ts'
 import { countChange } from './waiting.ts'
 
 export interface Fired {
   readonly outcomes: readonly FireOutcome[]
   readonly named: readonly string[]
 }
+
+/** What becomes of a tick whose schedule has moved on, or would have. */
+type Fate = 'fired' | 'skipped' | 'full'
 
 /** Fires ticks in order: compares and sets each schedule's (revision, due), and enqueues the job with it. */
 export function fireStep(driver: Driver, ticks: readonly Tick[], nowMs: number, bounds?: QueueBounds): Fired {
@@ -34,19 +38,22 @@ export function fireStep(driver: Driver, ticks: readonly Tick[], nowMs: number, 
   function fire(tick: Tick): FireOutcome {
     noteAhead(driver, tick, nowMs)
     const outcome = advance(driver, tick)
+    if (outcome !== 'fired') return outcome
     const { job, overlap } = tick
-    if (outcome !== 'fired' || !job) return outcome
-    return overlap ? fireInTurn(tick, job, overlap) : store(job, false)
+    const became = overlap && job ? fireInTurn(tick, job, overlap) : store(job, false)
+    if (became !== 'full') noteRun(driver, tick, became, nowMs)
+    return became
   }
 
-  function store(job: Job, blocked: boolean): FireOutcome {
+  function store(job: Job | null, blocked: boolean): Fate {
+    if (!job) return 'fired'
     const enqueued = enqueueStep(driver, [job], nowMs, bounds, blocked)
     if (enqueued.outcomes[0] === 'full') return 'full'
     named.push(...enqueued.named)
     return 'fired'
   }
 
-  function fireInTurn(tick: Tick, job: Job, overlap: Overlap): FireOutcome {
+  function fireInTurn(tick: Tick, job: Job, overlap: Overlap): Fate {
     const { becomes, cancels, ...turn } = turnOf(driver, tick, overlap, nowMs)
     named.push(...turn.named)
     if (becomes === 'skipped' || becomes === 'full') return becomes
@@ -148,5 +155,6 @@ function removeSchedule(
   if (Number(stored.stampMs) > stampMs) return 'moved'
   revoke(name)
   driver.run(REMOVE, REMOVED, stampMs, name)
+  forgetRuns(driver, name)
   return 'set'
 }

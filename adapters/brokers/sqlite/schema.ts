@@ -32,6 +32,11 @@ create table tq_beat (
 ) strict, without rowid;
 `
 
+/** The last ticks of each schedule. */
+const RUNS = `
+create table tq_run (schedule text primary key, runs text not null) strict, without rowid;
+`
+
 /**
  * The tables. A job is one row; its state says in which place it is, and every place is a partial index: ready, lost, due,
  * blocked, lease, expiry. Times are milliseconds since the epoch.
@@ -82,14 +87,14 @@ create table tq_schedule (
   lastDueAtMs integer,
   stampMs integer not null
 ) strict, without rowid;
-${DUE}${AHEAD}${TURNS}${BEATS}create table tq_meta (key text primary key, value integer not null) strict, without rowid;
+${DUE}${AHEAD}${TURNS}${BEATS}${RUNS}create table tq_meta (key text primary key, value integer not null) strict, without rowid;
 `
 
 /** What makes a database of an earlier format one of this: by the format that it has. */
 export const MIGRATIONS: ReadonlyMap<number, string> = new Map([
   [1, 'alter table tq_job add column ahead integer not null default 0'],
   [2, AHEAD],
-  [3, `${TURNS}${BEATS}drop index if exists tq_schedule_due; ${DUE}`],
+  [3, `${TURNS}${BEATS}${RUNS}drop index if exists tq_schedule_due; ${DUE}`],
 ])
 
 /** Rises with every change of the tables. */

@@ -101,13 +101,14 @@ test('a database of the first format is brought up to date with the jobs it hold
   driver.exec('drop index tq_schedule_due_of')
   driver.exec('create index tq_schedule_due on tq_schedule (dueAtMs)')
   driver.exec('drop table tq_beat')
+  driver.exec('drop table tq_run')
   driver.run(`update tq_meta set value = 1 where key = 'format'`)
   await broker.close()
   const updated = countedBroker(path)
   const [held] = await lane(updated.broker).claim(1, { ahead: 1 })
   expect(held?.id).toBe('a')
   expect(updated.driver.all('select * from tq_ahead')).toEqual([])
-  expect(updated.driver.all('select * from tq_turn')).toEqual([])
+  for (const table of ['tq_turn', 'tq_run']) expect(updated.driver.all(`select * from ${table}`)).toEqual([])
   expect(updated.driver.all(`select name from sqlite_schema where name like 'tq_schedule_due%'`)).toEqual([
     { name: 'tq_schedule_due_of' },
   ])
