@@ -47,21 +47,44 @@ function splitZone(name: string, text: string, given?: string): { pattern: strin
   return { pattern: text.slice(prefix.length), timezone: timezone ?? given ?? 'UTC' }
 }
 
-/** The rule of when a pattern is due next. Throws `InvalidOption` for a pattern or a zone that cannot be. */
+/**
+ * The rule of when a pattern is due next: one for all schedules of the same pattern and zone. Throws `InvalidOption` for a pattern or a
+ * zone that cannot be.
+ */
 export function cronNext(name: string, pattern: string, timezone: string): Schedule['next'] {
-  const offsetAt = zoneOffset(name, timezone)
-  const everyHour = recall(everyHours, pattern, () => checkPattern(name, pattern), MAX_CHECKED)
-  // By name, so that a schedule does not keep what weighs too much to be kept.
-  const calendar: Calendar = (wallMs) => recall(calendars, pattern, () => toCalendar(name, pattern))(wallMs)
-  return everyHour ? wheneverShown(calendar, offsetAt) : onceEach(calendar, offsetAt)
+  return recall(nexts, `${timezone} ${pattern}`, () => toNext(name, pattern, timezone), MAX_KNOWN)
 }
 
-/** One weighs 83 kB, takes a tenth of a millisecond, and is the same for every schedule and every zone. */
-const calendars = new Map<string, Calendar>()
+function toNext(name: string, pattern: string, timezone: string): Schedule['next'] {
+  const offsetAt = zoneOffset(name, timezone)
+  checkPattern(name, pattern)
+  // By name, so that no rule keeps what weighs too much to be kept.
+  const calendar: Calendar = (wallMs) => calendarOf(name, pattern)(wallMs)
+  return isEveryHour(pattern) ? wheneverShown(calendar, offsetAt) : onceEach(calendar, offsetAt)
+}
 
-/** Of the patterns that are known to be good, whether each is due in each of the 24 hours, and so goes by elapsed time. */
+const nexts = new Map<string, Schedule['next']>()
+
+/** Of rules that keep nothing but their pattern and zone. */
+const MAX_KNOWN = 20_000
+
+/** One weighs 83 kB, and is the same for every schedule and every zone. */
+const calendars = new Map<string, Calendar>()
+const MAX_CALENDARS = 50
+
+function calendarOf(name: string, pattern: string): Calendar {
+  return recall(calendars, pattern, () => toCalendar(name, pattern), MAX_CALENDARS)
+}
+
 const everyHours = new Map<string, boolean>()
-const MAX_CHECKED = 20_000
+
+/** Whether a good pattern is due in each of the 24 hours, and so goes by elapsed time: parsed once for all patterns of the same hours. */
+function isEveryHour(pattern: string): boolean {
+  const fields = pattern.trim().split(/\s+/)
+  const hour = fields.length === 5 ? fields[1] : fields[2]
+  const alike = hour === undefined ? pattern : `0 ${hour} * * *`
+  return recall(everyHours, alike, () => new CronPattern(alike).hour.every(Boolean))
+}
 
 const FORM =
   'five fields (minute hour day month weekday), with seconds before or seconds and a year around them, or @hourly, @daily, @weekly, @monthly, @yearly'
@@ -69,12 +92,11 @@ const FORM =
 /** Nobody had a schedule before that could have been due then. */
 const FIRST_YEAR = 2026
 
-function checkPattern(name: string, pattern: string): boolean {
+function checkPattern(name: string, pattern: string): void {
   // Croner would take a date and time for a schedule that is due once.
   if (/^\s*\d{4}-/.test(pattern)) throw refusal(name, pattern, 'a date')
-  const calendar = recall(calendars, pattern, () => toCalendar(name, pattern))
-  if (calendar(Date.UTC(FIRST_YEAR, 0) - 1) === null) throw refusal(name, pattern, `never due from ${FIRST_YEAR} on`)
-  return new CronPattern(pattern).hour.every(Boolean)
+  const isDue = calendarOf(name, pattern)(Date.UTC(FIRST_YEAR, 0) - 1) !== null
+  if (!isDue) throw refusal(name, pattern, `never due from ${FIRST_YEAR} on`)
 }
 
 /** In UTC: what zones do to it is no calendar's matter. */
