@@ -1,11 +1,12 @@
 import { readDefinition } from '../../scheduler/definition.ts'
-import type { StoredSchedule } from '../../src/broker.ts'
+import { pagesOf } from '../../scheduler/pages.ts'
+import type { Broker, ScheduleQuery, StoredSchedule } from '../../src/broker.ts'
 import type { CatchUp, ScheduleRule } from '../../src/schedule.ts'
 import { commonArgs, given } from '../args.ts'
 import { withBroker } from '../broker.ts'
 import { command, group } from '../command.ts'
 import { OK } from '../exit.ts'
-import { printJson, printLine, toTable } from '../print.ts'
+import { flushed, printLine, printText, toTable } from '../print.ts'
 import { toDuration, toTime } from '../times.ts'
 
 const list = command({
@@ -18,12 +19,39 @@ const list = command({
   },
   async run({ db, json, ...args }) {
     const query = given({ app: args['app-name'] })
-    const { schedules, nextDueAtMs } = await withBroker({ db, mustExist: true }, (broker) => broker.schedules(query))
-    if (json) printJson({ schedules: schedules.map(toView), nextDueAtMs })
-    else printLine(toTable(['SCHEDULE', 'APP', 'TASK', 'RULE', 'NEXT DUE', 'LAST'], schedules.map(toRow)))
-    return OK
+    return withBroker({ db, mustExist: true }, (broker) => (json ? listJson(broker, query) : listTable(broker, query)))
   },
 })
+
+const HEAD = ['SCHEDULE', 'APP', 'TASK', 'RULE', 'NEXT DUE', 'LAST']
+
+/** A table for each page that has any: no more than a page is in memory. */
+async function listTable(broker: Broker, query: ScheduleQuery): Promise<number> {
+  let isFirst = true
+  for await (const { schedules, cursor } of pagesOf((page) => broker.schedules(page), query)) {
+    const isLast = cursor === null
+    if (schedules.length > 0 || (isFirst && isLast)) {
+      printLine(toTable(HEAD, schedules.map(toRow)))
+      isFirst = false
+    }
+  }
+  return OK
+}
+
+/** One object, written as its pages come. */
+async function listJson(broker: Broker, query: ScheduleQuery): Promise<number> {
+  let [separator, nextDueAtMs] = ['', Number.POSITIVE_INFINITY]
+  printText('{"schedules":[')
+  for await (const { schedules } of pagesOf((page) => broker.schedules(page), query)) {
+    if (schedules.length === 0) continue
+    printText(separator + schedules.map((stored) => JSON.stringify(toView(stored))).join(','))
+    separator = ','
+    for (const { dueAtMs } of schedules) nextDueAtMs = Math.min(nextDueAtMs, dueAtMs ?? Number.POSITIVE_INFINITY)
+    await flushed()
+  }
+  printLine(`],"nextDueAtMs":${Number.isFinite(nextDueAtMs) ? nextDueAtMs : null}}`)
+  return OK
+}
 
 export default group('schedules', 'List schedules', [list])
 
