@@ -4,14 +4,15 @@ import { FULL, measure, QUICK } from './measure.ts'
 import { subjectOf } from './subjects.ts'
 import { compare, type Target } from './targets.ts'
 
-const HELP = `usage: npm run bench -- [--json] [--quick] [--broker <name> | --redis [--rtt <ms>] | --edge]
+const HELP = `usage: npm run bench -- [--json] [--quick] [--broker <name> | --redis [--rtt <ms>] | --edge | --schedules]
 
   --json   one JSON object on stdout instead of a table
   --quick  some seconds instead of a minute; too little for figures to rely on
   --broker sqlite (the default)
   --redis  tq over HTTP beside BullMQ over TCP on the same Redis, some five minutes (npm ci --prefix bench/bullmq first)
   --rtt    milliseconds of round trip that are put into both paths
-  --edge   edge apps in Cloudflare's runtime, and workers on each runtime (npm ci --prefix tests/runtimes first)`
+  --edge   edge apps in Cloudflare's runtime, and workers on each runtime (npm ci --prefix tests/runtimes first)
+  --schedules  a hundred thousand schedules on each broker`
 
 const { values } = parseArgs({
   options: {
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     redis: { type: 'boolean', default: false },
     rtt: { type: 'string', default: '0' },
     edge: { type: 'boolean', default: false },
+    schedules: { type: 'boolean', default: false },
     help: { type: 'boolean' },
   },
 })
@@ -54,6 +56,10 @@ else if (values.redis) {
   const { json = false, quick = false } = values
   const { benchEdge } = await import('./edge/index.ts')
   console.log(await benchEdge({ json, quick, toTable, tell }))
+} else if (values.schedules) {
+  const { json = false, quick = false } = values
+  const { benchSchedules } = await import('./schedules/index.ts')
+  console.log(await benchSchedules({ json, quick, toTable, tell }))
 } else {
   const figures = await measure(subjectOf(values.broker), values.quick ? QUICK : FULL, tell)
   const targets = compare(figures)

@@ -7,13 +7,12 @@ export function lagOf({ dueAtMs }: Pick<StoredSchedule, 'dueAtMs'>, { nowMs }: P
   return dueAtMs === null ? 0 : Math.max(0, nowMs - dueAtMs)
 }
 
-/** A note for each app that has schedules to fire and for so long no beat. */
+/** A note for each of these apps, which have schedules to fire, that for so long has had no beat. */
 export function notesOnBeats(
-  schedules: readonly StoredSchedule[],
+  apps: ReadonlySet<string>,
   beats: readonly SeenBeat[],
   withinMs: number,
 ): readonly string[] {
-  const apps = new Set(schedules.flatMap(({ app, dueAtMs }) => (dueAtMs === null ? [] : [app])))
   return [...apps].flatMap((app) => {
     const agoMs = beats.find((beat) => beat.app === app)?.agoMs
     if (agoMs !== undefined && agoMs <= withinMs) return []

@@ -10,7 +10,12 @@ function write(stream: NodeJS.WriteStream, text: string): void {
 }
 
 export function printLine(line: string): void {
-  write(process.stdout, `${line}\n`)
+  printText(`${line}\n`)
+}
+
+/** For a line that is written piece by piece. */
+export function printText(text: string): void {
+  write(process.stdout, text)
 }
 
 /** For what is not data: hints, warnings. Data on stdout stays clean for the next program. */

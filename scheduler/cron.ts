@@ -47,31 +47,43 @@ function splitZone(name: string, text: string, given?: string): { pattern: strin
   return { pattern: text.slice(prefix.length), timezone: timezone ?? given ?? 'UTC' }
 }
 
-/** The rule of when a pattern is due next. Throws `InvalidOption` for a pattern or a zone that cannot be. */
+/**
+ * The rule of when a pattern is due next: one for all schedules of the same pattern and zone. Throws `InvalidOption` for a pattern or a
+ * zone that cannot be.
+ */
 export function cronNext(name: string, pattern: string, timezone: string): Schedule['next'] {
+  return recall(nexts, `${timezone} ${pattern}`, () => toNext(name, pattern, timezone), MAX_KNOWN)
+}
+
+function toNext(name: string, pattern: string, timezone: string): Schedule['next'] {
   const offsetAt = zoneOffset(name, timezone)
-  const { everyHour } = parsed(name, pattern)
-  // By name, so that a schedule does not keep what weighs too much to be kept.
-  const calendar: Calendar = (wallMs) => parsed(name, pattern).calendar(wallMs)
-  return everyHour ? wheneverShown(calendar, offsetAt) : onceEach(calendar, offsetAt)
+  checkPattern(name, pattern)
+  // By name, so that no rule keeps what weighs too much to be kept.
+  const calendar: Calendar = (wallMs) => calendarOf(name, pattern)(wallMs)
+  return isEveryHour(pattern) ? wheneverShown(calendar, offsetAt) : onceEach(calendar, offsetAt)
 }
 
-/** Whether a pattern is due in each of the 24 hours, and so goes by elapsed time. */
-export function isEveryHour(name: string, pattern: string): boolean {
-  return parsed(name, pattern).everyHour
+const nexts = new Map<string, Schedule['next']>()
+
+/** Of rules that keep nothing but their pattern and zone. */
+const MAX_KNOWN = 20_000
+
+/** One weighs 83 kB, and is the same for every schedule and every zone. */
+const calendars = new Map<string, Calendar>()
+const MAX_CALENDARS = 50
+
+function calendarOf(name: string, pattern: string): Calendar {
+  return recall(calendars, pattern, () => toCalendar(name, pattern), MAX_CALENDARS)
 }
 
-interface Pattern {
-  readonly calendar: Calendar
-  /** Whether it is due in each of the 24 hours, and so goes by elapsed time. */
-  readonly everyHour: boolean
-}
+const everyHours = new Map<string, boolean>()
 
-/** One weighs 83 kB and is the same for every schedule and every zone. */
-const patterns = new Map<string, Pattern>()
-
-function parsed(name: string, pattern: string): Pattern {
-  return recall(patterns, pattern, () => parsePattern(name, pattern))
+/** Whether a good pattern is due in each of the 24 hours, and so goes by elapsed time: parsed once for all patterns of the same hours. */
+export function isEveryHour(pattern: string): boolean {
+  const fields = pattern.trim().split(/\s+/)
+  const hour = fields.length === 5 ? fields[1] : fields[2]
+  const alike = hour === undefined ? pattern : `0 ${hour} * * *`
+  return recall(everyHours, alike, () => new CronPattern(alike).hour.every(Boolean))
 }
 
 const FORM =
@@ -80,25 +92,26 @@ const FORM =
 /** Nobody had a schedule before that could have been due then. */
 const FIRST_YEAR = 2026
 
-function parsePattern(name: string, pattern: string): Pattern {
-  const refusal = (found: string) =>
-    new InvalidOption(`pattern of "${name}"`, FORM, `${JSON.stringify(pattern)} (${found})`)
+function checkPattern(name: string, pattern: string): void {
   // Croner would take a date and time for a schedule that is due once.
-  if (/^\s*\d{4}-/.test(pattern)) throw refusal('a date')
-  const calendar = toCalendar(pattern, refusal)
-  if (calendar(Date.UTC(FIRST_YEAR, 0) - 1) === null) throw refusal(`never due from ${FIRST_YEAR} on`)
-  return { calendar, everyHour: new CronPattern(pattern).hour.every(Boolean) }
+  if (/^\s*\d{4}-/.test(pattern)) throw refusal(name, pattern, 'a date')
+  const isDue = calendarOf(name, pattern)(Date.UTC(FIRST_YEAR, 0) - 1) !== null
+  if (!isDue) throw refusal(name, pattern, `never due from ${FIRST_YEAR} on`)
 }
 
 /** In UTC: what zones do to it is no calendar's matter. */
-function toCalendar(pattern: string, refusal: (found: string) => Error): Calendar {
+function toCalendar(name: string, pattern: string): Calendar {
   try {
     const parser = new Cron(pattern, { utcOffset: 0 })
     return (wallMs) => parser.nextRun(new Date(wallMs))?.getTime() ?? null
   } catch (thrown) {
     const found = toError(thrown).message.replace(/^CronPattern: /, '')
-    throw refusal(HINTS.find(([form]) => form.test(`${pattern} ${found}`))?.[1] ?? found)
+    throw refusal(name, pattern, HINTS.find(([form]) => form.test(`${pattern} ${found}`))?.[1] ?? found)
   }
+}
+
+function refusal(name: string, pattern: string, found: string): InvalidOption {
+  return new InvalidOption(`pattern of "${name}"`, FORM, `${JSON.stringify(pattern)} (${found})`)
 }
 
 /** What other crons know, and what to write here instead. */

@@ -142,9 +142,16 @@ async function change(app: App, calls: Calls, options: Changing): Promise<Change
     })
     await send(changes)
   }
-  for (const some of slices([...fresh.values()]))
+  for (const some of slices([...fresh.values()].toSorted(byPattern)))
     await send(some.map((schedule) => setOf(app, schedule, undefined, nowMs, options)))
   return { set, removed, end: isComplete ? 'complete' : 'incomplete' }
+}
+
+/** Those of one pattern after one another: it is parsed once. */
+function byPattern(a: Schedule, b: Schedule): number {
+  const patternOf = ({ rule }: Schedule) => (rule.kind === 'cron' ? rule.pattern : '')
+  const [one, other] = [patternOf(a), patternOf(b)]
+  return one === other ? 0 : one < other ? -1 : 1
 }
 
 /** Of which the definitions are in memory at once. */

@@ -14,7 +14,7 @@ export function digestOf(schedules: readonly Schedule[]): string {
   let digest = v5(String(sorted.length), NIL)
   for (let from = 0; from < sorted.length; from += AT_ONCE) {
     const lines = sorted.slice(from, from + AT_ONCE).map((schedule) => `${schedule.name}\n${toDefinition(schedule)}\n`)
-    digest = v5(lines.join(''), digest)
+    digest = v5(new TextEncoder().encode(lines.join('')), digest)
   }
   return digest
 }

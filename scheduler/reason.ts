@@ -43,7 +43,7 @@ type Zoned = Extract<ScheduleRule, { timezone: string }>
 /** The wall times that the clocks skip here are those of the same pattern where no clock is ever changed. */
 function gapReason(name: string, rule: Zoned, offsetAt: OffsetAt, atMs: number): string | false {
   const [fromMs, untilMs] = [atMs + offsetAt(atMs - 1), atMs + offsetAt(atMs)]
-  if (untilMs <= fromMs || isEveryHour(name, rule.pattern)) return false
+  if (untilMs <= fromMs || isEveryHour(rule.pattern)) return false
   const [first, second] = dueAfter(cronNext(name, rule.pattern, 'UTC'), fromMs - 1, untilMs - 1, 2)
   if (first === undefined) return false
   const skipped = second === undefined ? `${toClock(first)} is` : `${toClock(first)} and others are`

@@ -1,12 +1,13 @@
 import { readDefinition } from '../../scheduler/definition.ts'
-import type { SchedulePage, StoredSchedule } from '../../src/broker.ts'
+import { pagesOf } from '../../scheduler/pages.ts'
+import type { SchedulePage, SeenBeat, StoredSchedule } from '../../src/broker.ts'
 import type { CatchUp, ScheduleRule } from '../../src/schedule.ts'
 import { commonArgs, given, wholeNumber } from '../args.ts'
 import { lagOf, notesOnBeats } from '../beats.ts'
 import { withBroker } from '../broker.ts'
 import { command, group } from '../command.ts'
 import { OK } from '../exit.ts'
-import { printJson, printLine, printNote, toTable } from '../print.ts'
+import { flushed, printLine, printNote, printText, toTable } from '../print.ts'
 import { toRuleText } from '../rule-text.ts'
 import { toDuration, toTime } from '../times.ts'
 
@@ -27,26 +28,60 @@ const list = command({
     ...commonArgs,
   },
   async run({ db, json, ...args }) {
-    const app = args['app-name']
     const minutes = wholeNumber('beat-minutes', args['beat-minutes'], { min: 2 }) ?? DEFAULT_BEAT_MINUTES
-    const [page, all] = await withBroker({ db, mustExist: true }, async (broker) => [
-      await broker.schedules(given({ app })),
-      await broker.beats(),
-    ])
-    const { schedules, nextDueAtMs } = page
-    const beats = all.filter((beat) => app === undefined || beat.app === app)
-    if (json) printJson({ schedules: schedules.map((stored) => toView(stored, page)), nextDueAtMs, beats })
-    else
-      printLine(
-        toTable(
-          HEAD,
-          schedules.map((stored) => toRow(stored, page)),
-        ),
-      )
-    for (const note of notesOnBeats(schedules, beats, minutes * 60_000)) printNote(note)
-    return OK
+    const app = args['app-name']
+    return withBroker({ db, mustExist: true }, async (broker) => {
+      const beats = (await broker.beats()).filter((beat) => app === undefined || beat.app === app)
+      const pages = pagesOf((page) => broker.schedules(page), given({ app }))
+      const seen = json ? await listJson(pages, beats) : await listTable(pages)
+      for (const note of notesOnBeats(seen, beats, minutes * 60_000)) printNote(note)
+      return OK
+    })
   },
 })
+
+/** The apps whose schedules are still to be fired. */
+type Apps = ReadonlySet<string>
+
+/** A table for each page that has any: no more than a page is in memory. */
+async function listTable(pages: AsyncIterable<SchedulePage>): Promise<Apps> {
+  const apps = new Set<string>()
+  let isFirst = true
+  for await (const page of pages) {
+    noteApps(page, apps)
+    if (page.schedules.length === 0 && !(isFirst && page.cursor === null)) continue
+    printLine(
+      toTable(
+        HEAD,
+        page.schedules.map((stored) => toRow(stored, page)),
+      ),
+    )
+    isFirst = false
+  }
+  return apps
+}
+
+/** One object, written as its pages come. */
+async function listJson(pages: AsyncIterable<SchedulePage>, beats: readonly SeenBeat[]): Promise<Apps> {
+  const apps = new Set<string>()
+  let [separator, nextDueAtMs] = ['', Number.POSITIVE_INFINITY]
+  printText('{"schedules":[')
+  for await (const page of pages) {
+    noteApps(page, apps)
+    if (page.schedules.length === 0) continue
+    printText(separator + page.schedules.map((stored) => JSON.stringify(toView(stored, page))).join(','))
+    separator = ','
+    for (const { dueAtMs } of page.schedules) nextDueAtMs = Math.min(nextDueAtMs, dueAtMs ?? nextDueAtMs)
+    await flushed()
+  }
+  const next = Number.isFinite(nextDueAtMs) ? nextDueAtMs : null
+  printLine(`],"nextDueAtMs":${next},"beats":${JSON.stringify(beats)}}`)
+  return apps
+}
+
+function noteApps({ schedules }: SchedulePage, apps: Set<string>): void {
+  for (const { app, dueAtMs } of schedules) if (dueAtMs !== null) apps.add(app)
+}
 
 export default group('schedules', 'List schedules', [list])
 

@@ -164,3 +164,23 @@ test('schedules says how late each is, and where no beat fires them', async () =
   expect([after.notes, after.beats]).toEqual(['', [expect.objectContaining(presence)]])
   await broker.close()
 })
+
+test('schedules are listed however many there are, each once, by name', async () => {
+  await using folder = await createFolder()
+  await folder.write(
+    'tq.config.ts',
+    `import { defineApp, defineTask } from 'tq-edge'
+import { every } from 'tq-edge/scheduler'
+const tidy = defineTask({ name: 'tidy', run: () => 'done' })
+const schedules = Array.from({ length: 1_200 }, (_, at) => every(\`many-\${String(at).padStart(4, '0')}\`, '4w', { task: tidy }))
+export default defineApp({ tasks: [tidy], schedules })
+`,
+  )
+  await folder.tq(['beat', '--once'])
+  const names = Array.from({ length: 1_200 }, (_, at) => `many-${String(at).padStart(4, '0')}`)
+  const { schedules, nextDueAtMs } = JSON.parse((await folder.tq(['schedules', '--json'])).stdout)
+  expect(schedules.map(({ name }: { name: string }) => name)).toEqual(names)
+  expect(nextDueAtMs).toBe(schedules[0].dueAtMs)
+  const { stdout } = await folder.tq(['schedules'])
+  expect([...stdout.matchAll(/many-\d+/g)].map(([name]) => name)).toEqual(names)
+})

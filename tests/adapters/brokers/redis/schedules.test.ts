@@ -1,6 +1,8 @@
 /** What stands beside the schedules on Redis, by which they are found, and what becomes of it when keys are lost. */
 import { expect } from 'bun:test'
 import { redisBroker } from '../../../../adapters/brokers/redis/index.ts'
+import { deploySchedules, every } from '../../../../scheduler/index.ts'
+import { defineApp, defineTask } from '../../../../src/index.ts'
 import { set } from '../../../contract/broker/schedules.ts'
 import { createVirtualClock } from '../../../support/clock.ts'
 import { startStore, TOKEN, withRedis } from './support.ts'
@@ -64,4 +66,15 @@ withRedis('one call that names a schedule more than once does the one after the 
   expect(outcomes).toEqual(['set', 'set', 'set', 'set'])
   const { schedules } = await broker.schedules({ names: ['a', 'new'] })
   expect(schedules).toMatchObject([{ name: 'a', definition: '{"b":1}', revision: 3, incarnation: 'i2', stampMs: 3 }])
+})
+
+withRedis('schedules that were lost come back with the next deploy of what has not changed', async () => {
+  const { store, broker, listed } = await createScene()
+  const task = defineTask({ name: 'tidy', run: () => 'done' })
+  const app = defineApp({ name: 'shop', tasks: [task], schedules: [every('urls', '1m', { task })] })
+  expect(await deploySchedules({ app, broker, stampMs: 1 })).toMatchObject({ set: 1 })
+  expect(await deploySchedules({ app, broker, stampMs: 1 })).toMatchObject({ set: 0 })
+  await store.send('DEL', '{tq}:schedules')
+  expect(await deploySchedules({ app, broker, stampMs: 1 })).toMatchObject({ set: 1 })
+  expect(await listed()).toEqual(['urls'])
 })
