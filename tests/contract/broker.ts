@@ -7,6 +7,7 @@
  */
 import { aheadCases } from './broker/ahead.ts'
 import { cancelCases } from './broker/cancel.ts'
+import { changeCases } from './broker/changes.ts'
 import { claimCases } from './broker/claim.ts'
 import { enqueueCases } from './broker/enqueue.ts'
 import { faultCases } from './broker/faults.ts'
@@ -36,6 +37,7 @@ export const brokerCases: readonly Case[] = [
   ...operationCases,
   ...readCases,
   ...scheduleCases,
+  ...changeCases,
   ...lookedAheadCases,
   ...takenBackCases,
   ...wakeCases,

@@ -108,15 +108,22 @@ export function fireArguments(ticks: readonly Tick[]): string[] {
   ]
 }
 
-/** ARGV: prefix, now, then kind, name, app, stamp, definition, due and incarnation of each change. Returns a word each: set, existing or moved. */
+/**
+ * ARGV: prefix, now, then kind, name, app, stamp, definition, due, incarnation and revision ('' for any) of each change. Returns a word
+ * each: set, existing or moved.
+ */
 export const SET_SCHEDULES = script(`
 ${SCHEDULES}
 ${REVOKE_AHEAD}
 local LARGE_DEFINITION = ${MAX_BATCH_BYTES} / 1000
-local function set(kind, name, app, stamp, definition, due, incarnation)
+local function set(kind, name, app, stamp, definition, due, incarnation, revision)
 local s = toSchedule(name, redis.call('HGET', prefix .. 'schedules', name))
 ${'' /* Whoever reads many at once has to know which ones are large, before reading. */}
 local before = s and #s.definition or 0
+${'' /* A change at run time has no stamp; what it is based on fences it. */}
+local seen = before > 0 and s.revision or 0
+local isMoved = revision ~= '' and tonumber(revision) ~= seen
+local isOld = s and s.stamp > stamp and not (revision ~= '' and stamp == 0)
 local function change(s)
   writeSchedules({ s })
   if #s.definition >= LARGE_DEFINITION then redis.call('HSET', prefix .. 'large', name, #s.definition + 512)
@@ -126,19 +133,22 @@ local function change(s)
 end
 if kind == 'remove' then
   if not s or s.app ~= app or s.definition == '' then return 'existing' end
-  if s.stamp > stamp then return 'moved' end
+  if isOld or isMoved then return 'moved' end
   revoke(s)
-  s.definition, s.due, s.revision, s.stamp = '', '', s.revision + 1, stamp
+  s.definition, s.due, s.revision, s.stamp = '', '', s.revision + 1, math.max(s.stamp, stamp)
   return change(s)
 end
 if not s then
+  if isMoved then return 'moved' end
   return change({ name = name, revision = 1, due = due, last = '', stamp = stamp, incarnation = incarnation, app = app, definition = definition })
 end
-if s.stamp > stamp then return 'moved' end
-if s.definition == '' then s.last, s.incarnation = '', incarnation end
+if isOld then return 'moved' end
 local same = s.definition == definition and s.app == app
-if same and s.stamp == stamp then return 'existing' end
-s.stamp = stamp
+${'' /* A copy of what was stored and removed since has its incarnation. */}
+if isMoved and not same or revision ~= '' and before == 0 and s.incarnation == incarnation then return 'moved' end
+if s.definition == '' then s.last, s.incarnation = '', incarnation end
+if same and s.stamp >= stamp then return 'existing' end
+s.stamp = math.max(s.stamp, stamp)
 if same then
   writeSchedules({ s })
   return 'existing'
@@ -150,18 +160,19 @@ if s.last == '' or due == '' or tonumber(due) > tonumber(s.last) then s.due = du
 return change(s)
 end
 local out = {}
-for at = 3, #ARGV, 7 do
-  out[#out + 1] = set(ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3]), ARGV[at + 4], ARGV[at + 5], ARGV[at + 6])
+for at = 3, #ARGV, 8 do
+  out[#out + 1] = set(ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3]), ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7])
 end
 flushHints()
 return out
 `)
 
 export function setScheduleArguments(change: ScheduleChange): string[] {
-  const { kind, name, app, stampMs } = change
-  if (kind === 'remove') return [kind, name, app, String(stampMs), '', '', '']
-  const { definition, dueAtMs, incarnation } = change
-  return [kind, name, app, String(stampMs), definition, dueAtMs === null ? '' : String(dueAtMs), incarnation]
+  const { kind, name, app, stampMs, revision = '' } = change
+  const { definition, dueAtMs, incarnation } =
+    kind === 'set' ? change : { definition: '', dueAtMs: null, incarnation: '' }
+  const due = dueAtMs === null ? '' : String(dueAtMs)
+  return [kind, name, app, String(stampMs), definition, due, incarnation, String(revision)]
 }
 
 /**
