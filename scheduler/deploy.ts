@@ -6,7 +6,8 @@ import { InvalidOption, toError } from '../src/errors.ts'
 import { type OnEvent, withoutThrowing } from '../src/events.ts'
 import type { Schedule } from '../src/schedule.ts'
 import { type Calls, createCalls } from './calls.ts'
-import { fromDefinition, isSameRule, toDefinition } from './definition.ts'
+import { fromDefinition, isSameRule } from './definition.ts'
+import { deployedDefinition, splitDefinition } from './state.ts'
 
 export interface DeployOptions {
   readonly app: App
@@ -29,7 +30,8 @@ export interface DeployReport {
 }
 
 /**
- * Stores the app's schedules, and removes those that it no longer has. A schedule that has not changed keeps its due time.
+ * Stores the app's schedules, and removes those that it no longer has. A schedule that has not changed keeps its due time; one that
+ * was made or paused at run time stays so, and one that was changed until the app declares another thing than it did.
  *
  * Throws `InvalidOption` for a stamp that cannot be, and what the broker throws when it cannot be reached.
  *
@@ -70,18 +72,35 @@ export interface Deploy {
   readonly onEvent?: OnEvent | undefined
 }
 
+/** How often it looks again at what is changed under it. */
+const MAX_ROUNDS = 5
+
 export async function deploy(app: App, calls: Calls, options: Deploy): Promise<DeployReport> {
+  const report = { set: 0, removed: 0, outdated: false }
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const { set, removed, outdated, overtaken } = await deployRound(app, calls, options)
+    report.set += set
+    report.removed += removed
+    report.outdated = outdated
+    if (!overtaken) break
+  }
+  return report
+}
+
+async function deployRound(app: App, calls: Calls, options: Deploy): Promise<DeployReport & { overtaken: boolean }> {
   const { nowMs, schedules } = await calls.schedules({ app: app.name })
   // Also for schedules that the newer version has removed: the broker no longer knows their stamp.
-  if (schedules.some(({ stampMs }) => stampMs > options.stampMs)) return { set: 0, removed: 0, outdated: true }
+  if (schedules.some(({ stampMs }) => stampMs > options.stampMs))
+    return { set: 0, removed: 0, outdated: true, overtaken: false }
   const stored = new Map(schedules.map((schedule) => [schedule.name, schedule]))
   const sets = app.schedules.flatMap(
     (schedule) => setOf(app, schedule, stored.get(schedule.name), nowMs, options) ?? [],
   )
-  const removes = gone(app, schedules, options)
-  const outcomes = await calls.setSchedules([...sets, ...removes])
+  const changes = [...sets, ...gone(app, schedules, options)]
+  const outcomes = await calls.setSchedules(changes)
   const count = (from: number, to?: number) => outcomes.slice(from, to).filter((outcome) => outcome === 'set').length
-  return { set: count(0, sets.length), removed: count(sets.length), outdated: false }
+  const overtaken = changes.some(({ revision }, at) => revision !== undefined && outcomes[at] === 'moved')
+  return { set: count(0, sets.length), removed: count(sets.length), outdated: false, overtaken }
 }
 
 /** Null for a rule of the app's own that cannot tell when it is due: what is stored of it stays. */
@@ -94,9 +113,11 @@ function setOf(
 ): ScheduleChange | null {
   const { name } = schedule
   try {
-    const dueAtMs = dueOf(schedule, stored, nowMs)
-    const definition = toDefinition(schedule)
-    return { kind: 'set', name, app: app.name, definition, dueAtMs, incarnation: newId(), stampMs }
+    const definition = deployedDefinition(schedule, stored)
+    const isPaused = stored !== undefined && splitDefinition(definition).state.paused === true
+    const dueAtMs = isPaused ? null : dueOf(schedule, stored, nowMs)
+    const change = { kind: 'set', name, app: app.name, definition, dueAtMs, incarnation: newId(), stampMs } as const
+    return stored ? { ...change, revision: stored.revision } : change
   } catch (error) {
     if (schedule.rule.kind !== 'custom') throw error
     onEvent?.({ kind: 'beat.broken', schedule: name, reason: toError(error).message })
@@ -108,7 +129,7 @@ function setOf(
  * A changed input or queue loses no tick that is due and not yet fired; a changed rule starts afresh. What was looked ahead is not
  * fired any more after a change: the broker takes it back, and no due time goes back to before what stays fired.
  */
-function dueOf(schedule: Schedule, stored: StoredSchedule | undefined, nowMs: number): number | null {
+export function dueOf(schedule: Schedule, stored: StoredSchedule | undefined, nowMs: number): number | null {
   const before = stored && fromDefinition(stored, [schedule])
   if (!before || !isSameRule(before.rule, schedule.rule)) return schedule.next(nowMs)
   return (stored.lastDueAtMs ?? 0) <= nowMs ? stored.dueAtMs : before.next(nowMs)
@@ -117,6 +138,6 @@ function dueOf(schedule: Schedule, stored: StoredSchedule | undefined, nowMs: nu
 function gone(app: App, schedules: readonly StoredSchedule[], { stampMs }: Deploy): ScheduleChange[] {
   const kept = new Set(app.schedules.map(({ name }) => name))
   return schedules
-    .filter(({ name }) => !kept.has(name))
-    .map(({ name }) => ({ kind: 'remove', name, app: app.name, stampMs }))
+    .filter(({ name, definition }) => !kept.has(name) && splitDefinition(definition).state.origin !== 'runtime')
+    .map(({ name, revision }) => ({ kind: 'remove', name, app: app.name, stampMs, revision }))
 }

@@ -5,13 +5,13 @@ import { entries, ROOT } from './entries.ts'
 
 /** Most bytes of our own code in each entry, minified and gzipped, without dependencies. */
 const MAX_GZIP_BYTES: Record<string, number> = {
-  '.': 14_600, // client, worker and drain together
+  '.': 14_900, // client, worker and drain together
   './client': 6_000, // 0.8 kB of it are kicks
   './http': 10_200, // 5.2 kB of it are the client, its errors and the job's code
-  './scheduler': 8_300,
+  './scheduler': 11_500, // 3 kB of it make and change schedules at run time
   './brokers/redis': 22_200, // 15 kB of it are Lua
   './gateway': 12_000,
-  './brokers/sqlite': 12_000,
+  './brokers/sqlite': 12_100,
   // The whole of an edge app: producer, drain, beat and Redis.
   './cloudflare': 46_500,
   './deno': 47_500,
