@@ -22,7 +22,7 @@ const exactNumber = v.exactOptional(v.number())
 const form =
   (keys: string) =>
   ({ expected }: { readonly expected: string | null }) => {
-    if (expected === 'never') return `left out: there is ${keys}`
+    if (expected === 'never') return `left out (there are ${keys})`
     return expected === 'Object' ? `an object of ${keys}` : 'given'
   }
 
@@ -86,10 +86,10 @@ export async function fromScheduleData(given: unknown, app?: App): Promise<Sched
 function parse(given: unknown): ScheduleData {
   const read = v.safeParse(Data, given, { abortEarly: true })
   if (read.success) return read.output
-  const [{ path = [], message, input, expected }] = read.issues
+  const [{ path = [], message, input }] = read.issues
   const where = path.map(({ key }) => String(key)).join('.')
-  const got = input === undefined ? 'none' : expected === 'never' ? 'it' : describe(input)
-  throw new InvalidOption(where === '' ? 'a schedule' : `"${where}" of a schedule`, message, got)
+  const what = where === '' ? 'a schedule' : `"${where}" of a schedule`
+  throw new InvalidOption(what, message, input === undefined ? 'none' : describe(input))
 }
 
 function taskOf(name: string, app: App | undefined): Task {

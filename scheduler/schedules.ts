@@ -17,6 +17,7 @@ import { createCalls } from './calls.ts'
 import { fromDefinition, isSameRule, readDefinition } from './definition.ts'
 import { dueOf } from './deploy.ts'
 import { dueAfter } from './due-after.ts'
+import { toMs } from './moment.ts'
 import { fromScheduleData } from './schedule-data.ts'
 import { toScheduleView } from './schedule-view.ts'
 import { changedDefinition, joinDefinition, splitDefinition } from './state.ts'
@@ -204,10 +205,11 @@ export function createSchedules(options: SchedulesOptions): Schedules {
 
     async next(name, { count = 10, afterMs } = {}) {
       checkCount('count', count, MAX_COUNT)
+      const fromMs = afterMs === undefined ? undefined : toMs('afterMs', afterMs)
       const found = await find(name)
       const stored = requireOwn(name, found)
       if (splitDefinition(stored.definition).state.paused) return []
-      return dueAfter(toSchedule(stored).next, afterMs ?? found.nowMs, Number.POSITIVE_INFINITY, count)
+      return dueAfter(toSchedule(stored).next, fromMs ?? found.nowMs, Number.POSITIVE_INFINITY, count)
     },
   }
 }

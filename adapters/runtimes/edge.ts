@@ -1,4 +1,4 @@
-import { deploySchedules, type TickReport, tick } from '../../scheduler/index.ts'
+import { createSchedules, deploySchedules, type TickReport, tick } from '../../scheduler/index.ts'
 import type { App } from '../../src/app.ts'
 import type { Broker } from '../../src/broker.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
@@ -83,10 +83,13 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
   }
 
   function apiFor(variables: Variables): ReturnType<typeof createApi> {
-    api ??= createApi({
-      broker: brokerFor(variables),
+    if (api) return api
+    const ownBroker = brokerFor(variables)
+    api = createApi({
+      broker: ownBroker,
       tokens: (options.tokens ?? tokensOf)(variables),
       tasks: app.tasks,
+      schedules: createSchedules({ broker: ownBroker, app, ...told }),
       blobs: app.blobs,
       ...told,
     })

@@ -286,7 +286,7 @@ for (const [what, wrong, says] of [
   [
     'a field that there is not',
     { ...hourly, delay: 5 },
-    'expected "delay" of a schedule to be left out: there is name, task',
+    'expected "delay" of a schedule to be left out (there are name, task',
   ],
   ['no rule', { name: 'x', task: 'tidy' }, 'expected "rule" of a schedule to be given, got none'],
   [

@@ -44,6 +44,27 @@ test('a request is answered by the REST producer, with the tokens of the variabl
   expect((await broker.stats()).queues[0]?.counts.queued).toBe(1)
 })
 
+test('schedules are made over REST, checked by the app, and fired with the next cron trigger', async () => {
+  const { edge, clock, ran, background } = setUp({}, { budgetMs: 1_000 })
+  const put = (body: object) =>
+    edge.fetch(
+      new Request('http://edge.test/v1/schedules/a%2Fb', {
+        method: 'PUT',
+        headers: { Authorization: `Bearer ${TOKEN}`, 'Content-Type': 'application/json' },
+        body: JSON.stringify(body),
+      }),
+      VARIABLES,
+      (work) => background.push(work),
+    )
+  const rule = { kind: 'at', atMs: clock.now() + 1 }
+  expect((await put({ task: 'nobody', rule })).status).toBe(404)
+  expect((await put({ task: 'note', input: 'made', rule })).status).toBe(201)
+  expect(background).toEqual([])
+  await clock.advance(1)
+  await edge.cron(VARIABLES)
+  expect(ran).toContain('made')
+})
+
 test('a job that was taken is run right after the answer, where the platform lets work go on', async () => {
   const { post, ran, background } = setUp()
   expect((await post('note', 'hello')).status).toBe(202)
