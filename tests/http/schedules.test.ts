@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { hc } from 'hono/client'
-import { defineApp, defineTask } from 'tq-edge'
+import { defineApp, defineTask, type Schedules } from 'tq-edge'
 import type { createApi } from 'tq-edge/http'
 import { createSchedules, custom, deploySchedules, every } from 'tq-edge/scheduler'
 import { SECRET, setUp as setUpApi, tasks } from './support.ts'
@@ -141,6 +141,7 @@ const BAD: [what: string, method: string, path: string, body: unknown, status: n
     'endAt',
   ],
   ['an unknown field', 'PUT', '/x', { ...hourly, delay: 5 }, 400, 'invalid-request', 'delay'],
+  ['what looks declared', 'PUT', '/x', { ...hourly, next: 5 }, 400, 'invalid-request', '"next"'],
   ['a name in the body', 'PUT', '/x', { ...hourly, name: 'y' }, 400, 'invalid-request', 'name'],
   ['a list', 'PUT', '/x', [hourly], 400, 'invalid-request', 'object'],
   ['nothing', 'PUT', '/x', undefined, 400, 'invalid-request', 'object'],
@@ -210,6 +211,30 @@ test.each(BAD)('%s is refused with what to do instead', async (_, method, at, bo
   expect(problem.detail).toContain(says)
   expect(JSON.stringify(problem)).not.toContain(SECRET)
   if (status === 422) expect(problem.errors?.every((issue) => issue.path.startsWith('input'))).toBe(true)
+})
+
+test('a change that gets ahead of a conditional one is not overwritten', async () => {
+  let others: Schedules | undefined
+  const { api, broker, clock } = setUpApi({
+    schedules: (given) => createSchedules({ ...given, app }),
+    wrap: (own) => ({
+      async schedules(query) {
+        const page = await own.schedules(query)
+        await others?.pause('report')
+        return page
+      },
+    }),
+  })
+  const schedules = createSchedules({ broker, clock, app })
+  await schedules.add({ name: 'report', ...hourly })
+  others = schedules
+  const response = await api.request('/v1/schedules/report', {
+    method: 'PUT',
+    headers: { 'Content-Type': 'application/json', 'If-Match': '"1"' },
+    body: JSON.stringify({ ...hourly, priority: 5 }),
+  })
+  expect([response.status, await response.json()]).toMatchObject([412, { type: 'urn:tq:problem:schedule-moved' }])
+  expect(await schedules.get('report')).toMatchObject({ priority: 0, paused: true })
 })
 
 test('the schedule of another app is none, and its name is taken', async () => {
