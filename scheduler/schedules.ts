@@ -177,10 +177,10 @@ export function createSchedules(options: SchedulesOptions): Schedules {
   return {
     async list({ app: ofApp = appName, limit = MAX_PAGE, cursor = '' } = {}) {
       checkCount('limit', limit, MAX_PAGE)
-      const { schedules, nextDueAtMs, nowMs } = await calls.schedules(ofApp === undefined ? {} : { app: ofApp })
+      const { schedules, nowMs } = await calls.schedules(ofApp === undefined ? {} : { app: ofApp })
       const rest = schedules.filter(({ name }) => name > cursor).sort((a, b) => (a.name < b.name ? -1 : 1))
       const page = rest.slice(0, limit).map(toScheduleView)
-      return { schedules: page, cursor: rest.length > limit ? (page.at(-1)?.name ?? null) : null, nextDueAtMs, nowMs }
+      return { schedules: page, cursor: rest.length > limit ? (page.at(-1)?.name ?? null) : null, nowMs }
     },
 
     async get(name) {

@@ -41,8 +41,6 @@ export interface SchedulesPage {
   readonly schedules: readonly ScheduleView[]
   /** Null on the last page. */
   readonly cursor: string | null
-  /** Of all that the query's app has; null when none is due any more. */
-  readonly nextDueAtMs: number | null
   /** The broker's time. */
   readonly nowMs: number
 }

@@ -71,14 +71,13 @@ test('schedules are listed a page at a time, those of every kind', async () => {
   expect(first).toMatchObject({
     schedules: [{ name: 'b' }, { name: 'c', origin: 'runtime' }],
     cursor: 'c',
-    nextDueAtMs: clock.now() + 3_600_000,
     nowMs: clock.now(),
   })
   expect(await (await send('GET', '?limit=2&cursor=c')).json()).toMatchObject({
     schedules: [{ name: 'declared', origin: 'app', overridden: true }],
     cursor: null,
   })
-  expect(await (await send('GET', '?app=another')).json()).toMatchObject({ schedules: [], nextDueAtMs: null })
+  expect(await (await send('GET', '?app=another')).json()).toMatchObject({ schedules: [], cursor: null })
 })
 
 const CONDITIONS: [what: string, method: string, path: string, headers: Record<string, string>, status: number][] = [
