@@ -1,11 +1,6 @@
 /** What `tq schedules` says of the beats that fire them. */
-import type { SchedulePage, SeenBeat, StoredSchedule } from '../src/broker.ts'
+import type { SeenBeat } from '../src/broker.ts'
 import { toDuration } from './times.ts'
-
-/** How long a schedule has been due without being fired; 0 for one that is not. */
-export function lagOf({ dueAtMs }: Pick<StoredSchedule, 'dueAtMs'>, { nowMs }: Pick<SchedulePage, 'nowMs'>): number {
-  return dueAtMs === null ? 0 : Math.max(0, nowMs - dueAtMs)
-}
 
 /** A note for each of these apps, which have schedules to fire, that for so long has had no beat. */
 export function notesOnBeats(

@@ -12,7 +12,7 @@ const commands: Commands = {
   result: () => import('./commands/result.ts'),
   jobs: () => import('./commands/jobs.ts'),
   queues: () => import('./commands/queues.ts'),
-  schedules: () => import('./commands/schedules.ts'),
+  schedules: () => import('./commands/schedules/index.ts'),
   gateway: () => import('./commands/gateway.ts'),
   cost: () => import('./commands/cost.ts'),
 }

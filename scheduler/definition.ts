@@ -97,6 +97,12 @@ export function fromDefinition(stored: Stored, declared: readonly Schedule[] = [
   )
 }
 
+/** When it is due, whoever makes its inputs; null where that cannot be told here. */
+export function nextFrom(stored: Stored, declared: readonly Schedule[] = []): Schedule['next'] | null {
+  const read = readDefinition(stored.definition)
+  return read && nextOf(stored, read.rule, byName(declared).get(stored.name))
+}
+
 /** Null for a rule that was valid where it was declared, but is not here: a zone that this runtime does not have. */
 function nextOf(stored: Stored, rule: ScheduleRule, own: Schedule | undefined): Schedule['next'] | null {
   const { name } = stored

@@ -6,9 +6,10 @@ import { InvalidOption, toError } from '../src/errors.ts'
 import { type OnEvent, withoutThrowing } from '../src/events.ts'
 import type { Schedule } from '../src/schedule.ts'
 import { type Calls, createCalls } from './calls.ts'
-import { fromDefinition, isSameRule, toDefinition } from './definition.ts'
+import { fromDefinition, isSameRule } from './definition.ts'
 import { digestOf } from './digest.ts'
 import { pagesOf } from './pages.ts'
+import { deployedDefinition, splitDefinition } from './state.ts'
 
 export interface DeployOptions {
   readonly app: App
@@ -31,8 +32,9 @@ export interface DeployReport {
 }
 
 /**
- * Stores the app's schedules, and removes those that it no longer has. A schedule that has not changed keeps its due time. Where
- * nothing has changed since the last deploy, that is all there is to see: a digest of all that is declared says so.
+ * Stores the app's schedules, and removes those that it no longer has. A schedule that has not changed keeps its due time; one that
+ * was made or paused at run time stays so, and one that was changed until the app declares another thing than it did. Where nothing
+ * has changed since the last deploy, that is all there is to see: a digest of all that is declared says so.
  *
  * Throws `InvalidOption` for a stamp that cannot be, and what the broker throws when it cannot be reached.
  *
@@ -80,6 +82,9 @@ export interface Deploy {
   readonly onEvent?: OnEvent | undefined
 }
 
+/** How often it looks again at what is changed under it. */
+const MAX_ROUNDS = 5
+
 /**
  * The mark of the last deploy is without a digest from before the first change until after the last one: what has stopped half-way
  * is not taken for done. Whoever finds another mark than before begins anew, and gives way to a newer one.
@@ -87,7 +92,7 @@ export interface Deploy {
 export async function deploy(app: App, calls: Calls, options: Deploy): Promise<DeployReport> {
   const digest = digestOf(app.schedules)
   const done = { set: 0, removed: 0 }
-  for (;;) {
+  for (let rounds = 1; ; rounds++) {
     const seen = await calls.deployed(app.name)
     const isSame = seen?.digest === digest
     if (isSame && typeof options.stampMs !== 'number') return { ...done, outdated: false }
@@ -100,6 +105,7 @@ export async function deploy(app: App, calls: Calls, options: Deploy): Promise<D
     const { set, removed, end } = await change(app, calls, { ...options, stampMs })
     done.set += set
     done.removed += removed
+    if (end === 'overtaken' && rounds < MAX_ROUNDS) continue
     if (end !== 'complete') return { ...done, outdated: end === 'outdated' }
     if ((await calls.setDeployed(app.name, { stampMs, digest }, begun)) !== 'moved') return { ...done, outdated: false }
   }
@@ -112,19 +118,20 @@ interface Changing extends Deploy {
 interface Changed {
   readonly set: number
   readonly removed: number
-  /** Incomplete for a rule that could not tell when it is due: the next deploy tries it again. */
-  readonly end: 'complete' | 'incomplete' | 'outdated'
+  /** Overtaken by a change at run time. Incomplete for a rule that could not tell when it is due: the next deploy tries it again. */
+  readonly end: 'complete' | 'incomplete' | 'outdated' | 'overtaken'
 }
 
 /** Goes through what is stored a page at a time, then through what is new. The mark that is there by then keeps older versions out. */
 async function change(app: App, calls: Calls, options: Changing): Promise<Changed> {
   const fresh = new Map(app.schedules.map((schedule) => [schedule.name, schedule]))
-  let [set, removed, isComplete] = [0, 0, true]
+  let [set, removed, isComplete, isOvertaken] = [0, 0, true, false]
 
   async function send(changes: readonly (ScheduleChange | 'same' | 'broken')[]): Promise<void> {
     if (changes.includes('broken')) isComplete = false
     const sent = changes.filter((one) => typeof one === 'object')
     const outcomes = await calls.setSchedules(sent)
+    if (sent.some(({ revision }, at) => revision !== undefined && outcomes[at] === 'moved')) isOvertaken = true
     const kinds = sent.flatMap(({ kind }, at) => (outcomes[at] === 'set' ? kind : []))
     set += kinds.filter((kind) => kind === 'set').length
     removed += kinds.filter((kind) => kind === 'remove').length
@@ -144,6 +151,7 @@ async function change(app: App, calls: Calls, options: Changing): Promise<Change
   }
   for (const some of slices([...fresh.values()].toSorted(byPattern)))
     await send(some.map((schedule) => setOf(app, schedule, undefined, nowMs, options)))
+  if (isOvertaken) return { set, removed, end: 'overtaken' }
   return { set, removed, end: isComplete ? 'complete' : 'incomplete' }
 }
 
@@ -169,11 +177,13 @@ function setOf(
   { stampMs, newId, onEvent }: Changing,
 ): ScheduleChange | 'same' | 'broken' {
   const { name } = schedule
-  const definition = toDefinition(schedule)
+  const definition = deployedDefinition(schedule, stored)
   if (stored?.definition === definition) return 'same'
   try {
-    const dueAtMs = dueOf(schedule, stored, nowMs)
-    return { kind: 'set', name, app: app.name, definition, dueAtMs, incarnation: newId(), stampMs }
+    const isPaused = stored !== undefined && splitDefinition(definition).state.paused === true
+    const dueAtMs = isPaused ? null : dueOf(schedule, stored, nowMs)
+    const set = { kind: 'set', name, app: app.name, definition, dueAtMs, incarnation: newId(), stampMs } as const
+    return stored ? { ...set, revision: stored.revision } : set
   } catch (error) {
     if (schedule.rule.kind !== 'custom') throw error
     onEvent?.({ kind: 'beat.broken', schedule: name, reason: toError(error).message })
@@ -185,12 +195,17 @@ function setOf(
  * A changed input or queue loses no tick that is due and not yet fired; a changed rule starts afresh. What was looked ahead is not
  * fired any more after a change: the broker takes it back, and no due time goes back to before what stays fired.
  */
-function dueOf(schedule: Schedule, stored: StoredSchedule | undefined, nowMs: number): number | null {
+export function dueOf(schedule: Schedule, stored: StoredSchedule | undefined, nowMs: number): number | null {
   const before = stored && fromDefinition(stored, [schedule])
   if (!before || !isSameRule(before.rule, schedule.rule)) return schedule.next(nowMs)
   return (stored.lastDueAtMs ?? 0) <= nowMs ? stored.dueAtMs : before.next(nowMs)
 }
 
-function removalOf({ name, app }: StoredSchedule, { stampMs }: Changing): ScheduleChange {
-  return { kind: 'remove', name, app, stampMs }
+/** What was made at run time stays. */
+function removalOf(
+  { name, app, definition, revision }: StoredSchedule,
+  { stampMs }: Changing,
+): ScheduleChange | 'same' {
+  if (splitDefinition(definition).state.origin === 'runtime') return 'same'
+  return { kind: 'remove', name, app, stampMs, revision }
 }

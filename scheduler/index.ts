@@ -9,4 +9,5 @@ export { type DeployOptions, type DeployReport, deploySchedules } from './deploy
 export { type EveryOptions, every } from './every.ts'
 export type { Moment } from './moment.ts'
 export type { ScheduleOptions } from './schedule.ts'
+export { createSchedules, type SchedulesOptions } from './schedules.ts'
 export { type TickOptions, type TickReport, tick } from './tick.ts'

@@ -373,6 +373,10 @@ export interface DeployMark {
   readonly digest: string
 }
 
+/**
+ * With a `revision` it is made only where the schedule still is as its caller saw it, else `moved`: 0 where there was none. One made at
+ * run time has the stamp 0 then, which is compared with none and leaves the stored one.
+ */
 export type ScheduleChange =
   | {
       readonly kind: 'set'
@@ -383,8 +387,15 @@ export type ScheduleChange =
       readonly dueAtMs: number | null
       readonly incarnation: string
       readonly stampMs: number
+      readonly revision?: number
     }
-  | { readonly kind: 'remove'; readonly name: string; readonly app: string; readonly stampMs: number }
+  | {
+      readonly kind: 'remove'
+      readonly name: string
+      readonly app: string
+      readonly stampMs: number
+      readonly revision?: number
+    }
 
 export interface Wake {
   /**

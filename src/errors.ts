@@ -174,6 +174,70 @@ export class JobNotFound extends TqError {
   }
 }
 
+/** No schedule is stored under that name. */
+export class ScheduleNotFound extends TqError {
+  override name = 'ScheduleNotFound' as const
+  readonly schedule: string
+  constructor(schedule: string) {
+    super(`expected a schedule named "${schedule}", got none: \`tq schedules\` lists those there are`)
+    this.schedule = schedule
+  }
+}
+
+/** The name is taken by another schedule: names are unique in a broker. */
+export class ScheduleExists extends TqError {
+  override name = 'ScheduleExists' as const
+  readonly schedule: string
+  readonly app: string
+  constructor(schedule: string, app: string) {
+    super(
+      `expected a name that no schedule has, got "${schedule}", which one of the app "${app}" has: take another name, or change that one`,
+    )
+    this.schedule = schedule
+    this.app = app
+  }
+}
+
+/** The app's file declares the schedule: its next deploy would bring it back. */
+export class ScheduleDeclared extends TqError {
+  override name = 'ScheduleDeclared' as const
+  readonly schedule: string
+  readonly app: string
+  constructor(schedule: string, app: string) {
+    super(
+      `expected a schedule that was made at run time, got "${schedule}", which the file of the app "${app}" declares: take it out of the file and deploy, or pause it`,
+    )
+    this.schedule = schedule
+    this.app = app
+  }
+}
+
+/** The schedule is not as it was when whoever changes it read it. Nothing was changed. */
+export class ScheduleMoved extends TqError {
+  override name = 'ScheduleMoved' as const
+  readonly schedule: string
+  readonly expected: string
+  readonly got: string
+  constructor(schedule: string, expected: string, got: string) {
+    super(`expected schedule "${schedule}" to be ${expected}, got ${got}: read it again, then change it`)
+    this.schedule = schedule
+    this.expected = expected
+    this.got = got
+  }
+}
+
+/** When the schedule is due cannot be told here: a rule of the app's own code, a newer version's, a zone that this runtime lacks. */
+export class ScheduleUnreadable extends TqError {
+  override name = 'ScheduleUnreadable' as const
+  readonly schedule: string
+  constructor(schedule: string) {
+    super(
+      `expected schedule "${schedule}" to have a rule that is known here, got one that is not: do it where the app's code is, with the newest tq-edge`,
+    )
+    this.schedule = schedule
+  }
+}
+
 /** The job that a result was wanted of ended in another way than success. */
 export class JobFailed extends TqError {
   override name = 'JobFailed' as const

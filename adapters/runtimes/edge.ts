@@ -1,4 +1,4 @@
-import { deploySchedules, type TickReport, tick } from '../../scheduler/index.ts'
+import { type createSchedules, deploySchedules, type TickReport, tick } from '../../scheduler/index.ts'
 import type { App } from '../../src/app.ts'
 import type { Broker } from '../../src/broker.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
@@ -17,6 +17,11 @@ export interface EdgeOptions {
   readonly broker?: (variables: Variables) => Broker
   /** Who may call. Default: the tokens in `TQ_TOKENS`, separated by commas. */
   readonly tokens?: (variables: Variables) => Tokens
+  /**
+   * `createSchedules` of `tq-edge/scheduler`, where schedules are to be made and changed over REST (`/v1/schedules`) by whoever has a
+   * token. Default: they are not, and the bundle is 5 kB smaller.
+   */
+  readonly schedules?: typeof createSchedules
   /** The limits of the drain that follows each beat of a cron trigger; false fires schedules alone. */
   readonly drain?: DrainLimits | false
   /** Drains as well right after a job has been taken, so that it need not wait for the next cron trigger. Default false. */
@@ -87,11 +92,14 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
   }
 
   function apiFor(variables: Variables): ReturnType<typeof createApi> {
-    api ??= createApi({
-      broker: brokerFor(variables),
+    if (api) return api
+    const ownBroker = brokerFor(variables)
+    api = createApi({
+      broker: ownBroker,
       tokens: (options.tokens ?? tokensOf)(variables),
       app: app.name,
       tasks: app.tasks,
+      schedules: options.schedules?.({ broker: ownBroker, app, ...told }),
       blobs: app.blobs,
       ...told,
     })

@@ -1,11 +1,10 @@
-import { text } from 'node:stream/consumers'
 import { createClient, type EnqueueOptions } from '../../src/client/client.ts'
 import { appArg, commonArgs, given, secondsAsMs, wholeNumber } from '../args.ts'
 import { withBroker } from '../broker.ts'
 import { command } from '../command.ts'
 import { findAppIfAny, loadApp } from '../config.ts'
-import { UsageError } from '../errors.ts'
 import { OK } from '../exit.ts'
+import { readInput } from '../input.ts'
 import { printJson, printLine } from '../print.ts'
 import { printResult } from '../result.ts'
 
@@ -50,15 +49,3 @@ export default command({
     })
   },
 })
-
-async function readInput(input: string | undefined): Promise<unknown> {
-  if (input === undefined) return undefined
-  const json = input === '-' ? await text(process.stdin) : input
-  try {
-    return JSON.parse(json)
-  } catch {
-    throw new UsageError(
-      `expected the input to be JSON, got ${json.length} characters that are not: quote it, as in '{"name":"Ada"}'`,
-    )
-  }
-}

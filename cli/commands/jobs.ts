@@ -10,6 +10,7 @@ import { UsageError } from '../errors.ts'
 import { FAILED, OK } from '../exit.ts'
 import { didYouMean } from '../flags.ts'
 import { printJson, printLine, printNote, toTable } from '../print.ts'
+import { printField } from '../print-field.ts'
 import { printJob } from '../result.ts'
 import { toTime } from '../times.ts'
 
@@ -118,14 +119,4 @@ function toState(name: string): JobState {
 
 function toRow({ id, task, queue, state, attempts, atMs, finishedAtMs, createdAtMs }: JobRecord): string[] {
   return [id, task, queue, state, String(attempts), toTime(isFinished(state) ? finishedAtMs : (atMs ?? createdAtMs))]
-}
-
-function printField(field: string, value: unknown): void {
-  if (value === null) return
-  const text = field.endsWith('AtMs')
-    ? toTime(Number(value))
-    : typeof value === 'string'
-      ? value
-      : JSON.stringify(value)
-  printLine(`${field.replace(/Ms$/, '').padEnd(12)}  ${text}`)
 }

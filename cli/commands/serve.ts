@@ -1,4 +1,5 @@
 import { listen } from '../../adapters/runtimes/listen.ts'
+import { createSchedules } from '../../scheduler/index.ts'
 import { createApi, type Tokens } from '../../src/http/index.ts'
 import { appPositional, commonArgs, hostArg, tokensOfEnvironment, wholeNumber } from '../args.ts'
 import { withBroker } from '../broker.ts'
@@ -34,7 +35,7 @@ const args = {
 
 export default command({
   name: 'serve',
-  description: 'Take jobs over HTTP',
+  description: 'Take jobs over HTTP, and changes of schedules',
   examples: [
     'TQ_TOKENS="$TOKEN" tq serve --host 0.0.0.0 --port 8080',
     'tq serve --no-auth                     on this machine alone',
@@ -53,6 +54,7 @@ export default command({
         broker,
         tokens,
         onEvent,
+        schedules: createSchedules({ broker, app: loaded?.app, onEvent }),
         ...(loaded ? { app: loaded.app.name, tasks: loaded.app.tasks, blobs: loaded.app.blobs } : {}),
       })
       const server = await listen((request) => api.fetch(request), options)

@@ -1,4 +1,4 @@
-import { createBeat } from '../../scheduler/index.ts'
+import { createBeat, createSchedules } from '../../scheduler/index.ts'
 import type { Broker } from '../../src/broker.ts'
 import type { OnEvent } from '../../src/events.ts'
 import { createApi } from '../../src/http/index.ts'
@@ -26,8 +26,10 @@ export interface Parts {
 
 export function startParts({ app, stampMs }: LoadedApp, options: PartsOptions): Parts {
   const { broker, onEvent, queues = queuesOf({ app }), concurrency } = options
-  const api = createApi({ broker, tokens: 'none', app: app.name, tasks: app.tasks, blobs: app.blobs, onEvent })
   const own = { app, broker, onEvent }
+  const schedules = createSchedules(own)
+  const { name, tasks, blobs } = app
+  const api = createApi({ broker, tokens: 'none', app: name, tasks, schedules, blobs, onEvent })
   const worker = createWorker({ ...own, name: 'dev', runtime: runtimeName(), queues, ...given({ concurrency }) })
   const beat = createBeat({ ...own, name: 'dev', runtime: runtimeName(), stampMs })
   const beaten = beat.run()

@@ -7,6 +7,7 @@ import { createClient } from '../client/client.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { JobNotFound, toError } from '../errors.ts'
 import { type OnEvent, withoutThrowing } from '../events.ts'
+import type { Schedules } from '../schedules.ts'
 import type { Task } from '../task.ts'
 import { isFinished } from '../words.ts'
 import { guard, type Tokens } from './auth.ts'
@@ -17,6 +18,7 @@ import { resultOf, toJobView } from './job-view.ts'
 import { problemResponse, refusal, toRefusal } from './problem.ts'
 import { checkHealth, checkInput, checkJobs, checkTaskQuery, checkWait } from './request.ts'
 import type { Api, JobAnswer } from './routes.ts'
+import { createScheduleRoutes } from './schedules.ts'
 
 export interface ApiOptions {
   readonly broker: Broker
@@ -25,6 +27,8 @@ export interface ApiOptions {
   readonly tasks?: ReadonlyMap<string, Task>
   /** The name of the app whose beats `/healthz?beat=` tells of. Default: any app's. */
   readonly app?: string | undefined
+  /** The client of schedules, from `createSchedules`: without it there is no `/v1/schedules`. */
+  readonly schedules?: Schedules | undefined
   /** The largest body. Default 1 MiB, and 10 MiB with `blobs`. */
   readonly maxBodyBytes?: number
   /** Where inputs of more than 1 MiB go, and larger results come from. */
@@ -60,7 +64,7 @@ const MEBIBYTE = 1_048_576
  * ```
  */
 export function createApi(options: ApiOptions): Api {
-  const { broker, tokens, tasks, blobs, clock = systemClock, random = Math.random, newId = v7 } = options
+  const { broker, tokens, tasks, schedules, blobs, clock = systemClock, random = Math.random, newId = v7 } = options
   const { maxBodyBytes = blobs ? 10 * MEBIBYTE : MEBIBYTE } = options
   const onEvent = withoutThrowing(options.onEvent)
   const limit = limitBody(maxBodyBytes)
@@ -107,6 +111,7 @@ export function createApi(options: ApiOptions): Api {
       const outcome = await resultOf(client.job(c.req.param('id')), waitMs, c.req.raw.signal)
       return isFinished(outcome.state) ? c.json(outcome, 200) : c.json(outcome, 202, { 'Retry-After': '1' })
     })
+    .route('/v1/schedules', createScheduleRoutes(schedules, limit))
 }
 
 /** What holds for every route: problems for errors, an event and headers for every answer, and who may call. */

@@ -7,6 +7,7 @@ import type { Context, Input, MiddlewareHandler } from 'hono'
 import * as v from 'valibot'
 import { MAX_BATCH_JOBS } from '../broker.ts'
 import { describe, type InputIssue } from '../errors.ts'
+import type { NextOptions, ScheduleData, SchedulesQuery } from '../schedules.ts'
 import { readJson } from './body.ts'
 import { refusal } from './problem.ts'
 
@@ -103,6 +104,41 @@ const waitQuery: v.GenericSchema<WaitQuery, { readonly wait?: number | undefined
 const healthQuery: v.GenericSchema<HealthQuery, { readonly beat?: number | undefined }> = v.object({
   beat: v.optional(fromText(v.pipe(v.number(), v.minValue(120, BEAT_S), v.maxValue(2_678_400, BEAT_S)), BEAT_S)),
 })
+/** Which schedules, in the query. */
+export interface ScheduleListQuery {
+  readonly app?: string | undefined
+  readonly limit?: string | undefined
+  readonly cursor?: string | undefined
+}
+
+/** Which due times, in the query. */
+export interface NextQuery {
+  readonly count?: string | undefined
+  readonly afterMs?: string | undefined
+}
+
+const COUNT = 'expected a whole number from 1 to 1000'
+const count = v.pipe(v.number(COUNT), v.integer(COUNT), v.minValue(1, COUNT), v.maxValue(1_000, COUNT))
+
+const schedulesQuery: v.GenericSchema<ScheduleListQuery, SchedulesQuery> = v.strictObject(
+  { app: v.optional(name), limit: v.optional(fromText(count, COUNT)), cursor: v.optional(name) },
+  form('app, limit, cursor'),
+)
+
+const nextQuery: v.GenericSchema<NextQuery, NextOptions> = v.strictObject(
+  { count: v.optional(fromText(count, COUNT)), afterMs: v.optional(fromText(ms, MS)) },
+  form('count, afterMs'),
+)
+
+/** A schedule as the API takes it; its name is the path's. */
+export type ScheduleBody = Omit<ScheduleData, 'name'>
+
+const SCHEDULE = form('task, input, queue, priority, rule, catchUp, overlap, pingUrl')
+const schedule = v.pipe(
+  v.unknown(),
+  v.check((body) => !Array.isArray(body), SCHEDULE({ expected: 'Object' })),
+  v.looseObject({ name: v.optional(v.undefined('expected no name but that of the path')) }, SCHEDULE),
+)
 
 export interface JobRequests {
   readonly requests: readonly JobRequest[]
@@ -156,6 +192,24 @@ export const checkHealth: Checked<{
 }> = async (c, next) => {
   const { beat } = parse(healthQuery, queryOf(c))
   c.req.addValidatedData('query', { beatWithinMs: beat === undefined ? undefined : beat * 1_000 })
+  await next()
+}
+
+const checkQuery =
+  <In, Out extends object>(schema: v.GenericSchema<In, Out>): Checked<{ in: { query: In }; out: { query: Out } }> =>
+  async (c, next) => {
+    c.req.addValidatedData('query', { ...parse(schema, queryOf(c)) })
+    await next()
+  }
+
+export const checkSchedules = checkQuery(schedulesQuery)
+export const checkNext = checkQuery(nextQuery)
+
+export const checkSchedule: Checked<{
+  in: { json: ScheduleBody }
+  out: { json: Readonly<Record<string, unknown>> }
+}> = async (c, next) => {
+  c.req.addValidatedData('json', parse(schedule, await readJson(c)))
   await next()
 }
 

@@ -1,10 +1,19 @@
 import type { HonoBase } from 'hono/hono-base'
 import type { BlankEnv } from 'hono/types'
+import type { SchedulesPage, ScheduleView } from '../schedules.ts'
 import type { EnqueuedJob } from './enqueue.ts'
 import type { LastBeat } from './health.ts'
 import type { JobView, ResultView } from './job-view.ts'
 import type { Problem } from './problem.ts'
-import type { HealthQuery, JobsBody, TaskQuery, WaitQuery } from './request.ts'
+import type {
+  HealthQuery,
+  JobsBody,
+  NextQuery,
+  ScheduleBody,
+  ScheduleListQuery,
+  TaskQuery,
+  WaitQuery,
+} from './request.ts'
 
 /** The REST API as a Hono app: its `fetch` is the handler, its type is what `hc` types a client from. */
 export type Api = HonoBase<BlankEnv, Routes, '/', string>
@@ -25,6 +34,18 @@ export type Routes = {
   '/v1/jobs/:id/result': {
     $get: Route<{ param: { id: string }; query: WaitQuery }, ResultView, 200 | 202>
   }
+  '/v1/schedules': { $get: Route<{ query: ScheduleListQuery }, SchedulesPage, 200> }
+  '/v1/schedules/:name': {
+    $get: Route<Named, ScheduleView, 200>
+    $put: Route<Named & { json: ScheduleBody }, ScheduleView, 200 | 201>
+    $delete: { input: Named; output: null; outputFormat: 'body'; status: 204 }
+  }
+  '/v1/schedules/:name/pause': { $post: Route<Named, ScheduleView, 200> }
+  '/v1/schedules/:name/resume': { $post: Route<Named, ScheduleView, 200> }
+  '/v1/schedules/:name/next': {
+    $get: Route<Named & { query: NextQuery }, { dueAtMs: readonly number[] }, 200>
+  }
 }
 
+type Named = { param: { name: string } }
 type Route<Input, Output, Status> = { input: Input; output: Output; outputFormat: 'json'; status: Status }

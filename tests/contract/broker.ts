@@ -8,6 +8,7 @@
 import { aheadCases } from './broker/ahead.ts'
 import { beatCases } from './broker/beats.ts'
 import { cancelCases } from './broker/cancel.ts'
+import { changeCases } from './broker/changes.ts'
 import { claimCases } from './broker/claim.ts'
 import { enqueueCases } from './broker/enqueue.ts'
 import { faultCases } from './broker/faults.ts'
@@ -42,6 +43,7 @@ export const brokerCases: readonly Case[] = [
   ...scheduleCases,
   ...scheduleReadCases,
   ...beatCases,
+  ...changeCases,
   ...lookedAheadCases,
   ...takenBackCases,
   ...overlapCases,

@@ -3,7 +3,9 @@ import { sqliteBroker } from 'tq-edge/brokers/sqlite'
 import { createApi } from 'tq-edge/http'
 import * as v from 'valibot'
 import type { Broker, Settlement } from '../../src/broker.ts'
+import type { Clock } from '../../src/clock.ts'
 import type { Tokens } from '../../src/http/auth.ts'
+import type { Schedules } from '../../src/schedules.ts'
 import { createVirtualClock } from '../support/clock.ts'
 
 /** Stands for what nobody but the task may see: no answer but the job itself repeats it. */
@@ -34,19 +36,23 @@ interface Setup {
   readonly maxBodyBytes?: number
   readonly app?: string
   readonly blobs?: Blobs
+  /** What makes its schedules, on its broker and clock. */
+  readonly schedules?: (given: { readonly broker: Broker; readonly clock: Clock }) => Schedules
   readonly onEvent?: OnEvent
   /** Puts something between the API and its broker. */
   readonly wrap?: (broker: Broker) => Partial<Broker>
 }
 
 /** An API on a broker of its own, in virtual time, with ids that count up. */
-export function setUp({ wrap, ...options }: Setup = {}) {
+export function setUp({ wrap, schedules, ...options }: Setup = {}) {
   const clock = createVirtualClock()
   const broker = sqliteBroker({ path: ':memory:', clock, random: () => 0.5 })
   const events: TqEvent[] = []
   let ids = 0
+  const used = wrap ? { ...broker, ...wrap(broker) } : broker
   const api = createApi({
-    broker: wrap ? { ...broker, ...wrap(broker) } : broker,
+    broker: used,
+    schedules: schedules?.({ broker: used, clock }),
     tokens: 'none',
     clock,
     random: () => 0.5,

@@ -149,7 +149,8 @@ export function fireArguments(ticks: readonly Tick[], nowMs: number): string[] {
 }
 
 /**
- * ARGV: prefix, now, then kind, name, app, stamp, definition, due and incarnation of each change. Returns a word each: set, existing or moved.
+ * ARGV: prefix, now, then kind, name, app, stamp, definition, due, incarnation and revision ('' for any) of each change. Returns a word
+ * each: set, existing or moved.
  * Commands, however many changes: HMGET twice, HSET, ZADD twice, ZREM; more for large definitions and for what was looked ahead.
  */
 export const SET_SCHEDULES = script(`
@@ -157,7 +158,7 @@ ${SCHEDULES}
 ${REVOKE_AHEAD}
 local LARGE_DEFINITION = ${MAX_BATCH_BYTES} / 1000
 local names, apps, known = {}, {}, {}
-for at = 4, #ARGV, 7 do
+for at = 4, #ARGV, 8 do
   local name, app = ARGV[at], ARGV[at + 1]
   if not known[name] then known[name] = true; names[#names + 1] = name end
   if not known['@' .. app] then known['@' .. app] = true; apps[#apps + 1] = app end
@@ -182,27 +183,35 @@ local function change(s)
   schedules[s.name] = s
   return 'set'
 end
-local function set(kind, name, app, stamp, definition, due, incarnation)
-if deployed[app] > stamp then return 'moved' end
+local function set(kind, name, app, stamp, definition, due, incarnation, revision)
+${'' /* A change at run time has no stamp; what it is based on fences it. */}
+local hasStamp = revision == '' or stamp > 0
+if hasStamp and deployed[app] > stamp then return 'moved' end
 local s = stored(name)
+local before = s and #s.definition or 0
+local isMoved = revision ~= '' and tonumber(revision) ~= (before > 0 and s.revision or 0)
+local isOld = s and hasStamp and s.stamp > stamp
 if kind == 'remove' then
   if not s or s.app ~= app or s.definition == '' then return 'existing' end
-  if s.stamp > stamp then return 'moved' end
+  if isOld or isMoved then return 'moved' end
   revoke(s)
   s.gone = true
-  s.definition, s.due, s.revision, s.stamp = '', '', s.revision + 1, stamp
+  s.definition, s.due, s.revision, s.stamp = '', '', s.revision + 1, math.max(s.stamp, stamp)
   return change(s)
 end
 if not s then
+  if isMoved then return 'moved' end
   fresh[#fresh + 1] = 0
   fresh[#fresh + 1] = name
   return change({ name = name, revision = 1, due = due, last = '', stamp = stamp, incarnation = incarnation, app = app, definition = definition })
 end
-if s.stamp > stamp then return 'moved' end
-if s.definition == '' then s.last, s.incarnation = '', incarnation end
+if isOld then return 'moved' end
 local same = s.definition == definition and s.app == app
-if same and s.stamp == stamp then return 'existing' end
-s.stamp = stamp
+${'' /* A copy of what was stored and removed since has its incarnation. */}
+if isMoved and not same or revision ~= '' and before == 0 and s.incarnation == incarnation then return 'moved' end
+if s.definition == '' then s.last, s.incarnation = '', incarnation end
+if same and s.stamp >= stamp then return 'existing' end
+s.stamp = math.max(s.stamp, stamp)
 if same then
   change(s)
   return 'existing'
@@ -224,9 +233,9 @@ local function noteLarge()
 end
 ${'' /* By the name that `beatsOf` makes, once for each app. */}
 local out, told = {}, {}
-for at = 3, #ARGV, 7 do
+for at = 3, #ARGV, 8 do
   local app = ARGV[at + 2]
-  local word = set(ARGV[at], ARGV[at + 1], app, tonumber(ARGV[at + 3]), ARGV[at + 4], ARGV[at + 5], ARGV[at + 6])
+  local word = set(ARGV[at], ARGV[at + 1], app, tonumber(ARGV[at + 3]), ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7])
   if word == 'set' and not told[app] then told[app] = true; hint('beat.' .. string.gsub(app, ' ', '_')) end
   out[#out + 1] = word
 end
@@ -240,8 +249,9 @@ return out
 `)
 
 export function setScheduleArguments(change: ScheduleChange): string[] {
-  const { kind, name, app, stampMs } = change
-  if (kind === 'remove') return [kind, name, app, String(stampMs), '', '', '']
-  const { definition, dueAtMs, incarnation } = change
-  return [kind, name, app, String(stampMs), definition, dueAtMs === null ? '' : String(dueAtMs), incarnation]
+  const { kind, name, app, stampMs, revision = '' } = change
+  const { definition, dueAtMs, incarnation } =
+    kind === 'set' ? change : { definition: '', dueAtMs: null, incarnation: '' }
+  const due = dueAtMs === null ? '' : String(dueAtMs)
+  return [kind, name, app, String(stampMs), definition, due, incarnation, String(revision)]
 }

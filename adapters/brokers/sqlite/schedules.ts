@@ -99,7 +99,7 @@ export function setSchedulesStep(driver: Driver, changes: readonly ScheduleChang
     return stampMs
   }
   const outcomes = changes.map((change) => {
-    if (deployedMs(change.app) > change.stampMs) return 'moved'
+    if (hasStamp(change) && deployedMs(change.app) > change.stampMs) return 'moved'
     return change.kind === 'set' ? setSchedule(driver, change, revoke) : removeSchedule(driver, change, revoke)
   })
   const changed = new Set(changes.flatMap(({ app }, at) => (outcomes[at] === 'set' ? [beatsOf(app)] : [])))
@@ -107,17 +107,46 @@ export function setSchedulesStep(driver: Driver, changes: readonly ScheduleChang
   return { outcomes, named, changed: changed.size > 0 }
 }
 
+/** What a change is compared with. */
+interface Compared {
+  readonly app: string
+  readonly definition: string
+  readonly revision: number
+  readonly incarnation: string
+  readonly stampMs: number
+}
+
+function compared(driver: Driver, name: string): Compared | undefined {
+  const query = 'select app, definition, revision, incarnation, stampMs from tq_schedule where name = ?'
+  return driver.all(query, name)[0] as Compared | undefined
+}
+
+/** A change at run time has none: what it is based on fences it. */
+function hasStamp({ stampMs, revision }: ScheduleChange): boolean {
+  return revision === undefined || stampMs > 0
+}
+
+function isOld(change: ScheduleChange, stored: Compared): boolean {
+  return hasStamp(change) && stored.stampMs > change.stampMs
+}
+
+function isMoved({ revision }: ScheduleChange, stored: Compared | undefined): boolean {
+  const seen = stored && stored.definition !== REMOVED ? stored.revision : 0
+  return revision !== undefined && revision !== seen
+}
+
 const INSERT = `
 insert into tq_schedule (name, app, definition, revision, incarnation, dueAtMs, lastDueAtMs, stampMs) values (?, ?, ?, 1, ?, ?, null, ?)`
 
 /** Set again after its removal it starts over; the revision goes on, so that no tick of before fits. */
 const REVIVE = `
-update tq_schedule set app = ?2, definition = ?3, revision = revision + 1, incarnation = ?6, stampMs = ?5, dueAtMs = ?4, lastDueAtMs = null
+update tq_schedule set app = ?2, definition = ?3, revision = revision + 1, incarnation = ?6, stampMs = max(stampMs, ?5), dueAtMs = ?4,
+  lastDueAtMs = null
 where name = ?1`
 
 /** Due never goes back to or before the last one fired; the revision fences ticks computed from the old definition. */
 const UPDATE = `
-update tq_schedule set app = ?2, definition = ?3, revision = revision + 1, stampMs = ?5,
+update tq_schedule set app = ?2, definition = ?3, revision = revision + 1, stampMs = max(stampMs, ?5),
   dueAtMs = iif(lastDueAtMs is null or ?4 is null or ?4 > lastDueAtMs, ?4, dueAtMs)
 where name = ?1`
 
@@ -126,35 +155,42 @@ function setSchedule(
   change: ScheduleChange & { kind: 'set' },
   revoke: (name: string) => void,
 ): Changed {
-  const { name, app, definition, dueAtMs, incarnation, stampMs } = change
-  const [stored] = driver.all('select app, definition, stampMs from tq_schedule where name = ?', name)
+  const { name, app, definition, dueAtMs, incarnation, stampMs, revision } = change
+  const stored = compared(driver, name)
+  const same = stored?.definition === definition && stored.app === app
+  if (isMoved(change, stored) && !same) return 'moved'
   if (!stored) {
     driver.run(INSERT, name, app, definition, incarnation, dueAtMs, stampMs)
     return 'set'
   }
-  if (Number(stored.stampMs) > stampMs) return 'moved'
-  if (stored.definition === definition && stored.app === app) {
-    driver.run('update tq_schedule set stampMs = ? where name = ?', stampMs, name)
+  if (isOld(change, stored)) return 'moved'
+  if (same) {
+    driver.run('update tq_schedule set stampMs = ?2 where name = ?1 and stampMs < ?2', name, stampMs)
     return 'existing'
   }
+  const removed = stored.definition === REMOVED
+  // A copy of what was stored and removed since.
+  if (removed && revision !== undefined && stored.incarnation === incarnation) return 'moved'
   revoke(name)
-  if (stored.definition === REMOVED) driver.run(REVIVE, name, app, definition, dueAtMs, stampMs, incarnation)
+  if (removed) driver.run(REVIVE, name, app, definition, dueAtMs, stampMs, incarnation)
   else driver.run(UPDATE, name, app, definition, dueAtMs, stampMs)
   return 'set'
 }
 
-const REMOVE = `update tq_schedule set definition = ?, dueAtMs = null, revision = revision + 1, stampMs = ? where name = ?`
+const REMOVE = `
+update tq_schedule set definition = ?2, dueAtMs = null, revision = revision + 1, stampMs = max(stampMs, ?3) where name = ?1`
 
 function removeSchedule(
   driver: Driver,
-  { name, app, stampMs }: ScheduleChange & { kind: 'remove' },
+  change: ScheduleChange & { kind: 'remove' },
   revoke: (name: string) => void,
 ): Changed {
-  const [stored] = driver.all('select app, definition, stampMs from tq_schedule where name = ?', name)
+  const { name, app, stampMs } = change
+  const stored = compared(driver, name)
   if (!stored || stored.app !== app || stored.definition === REMOVED) return 'existing'
-  if (Number(stored.stampMs) > stampMs) return 'moved'
+  if (isOld(change, stored) || isMoved(change, stored)) return 'moved'
   revoke(name)
-  driver.run(REMOVE, REMOVED, stampMs, name)
+  driver.run(REMOVE, name, REMOVED, stampMs)
   forgetRuns(driver, name)
   return 'set'
 }

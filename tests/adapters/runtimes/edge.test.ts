@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { createClient, defineApp, defineTask, type TqEvent } from 'tq-edge'
 import { sqliteBroker } from 'tq-edge/brokers/sqlite'
 import { toWorker } from 'tq-edge/cloudflare'
-import { every } from 'tq-edge/scheduler'
+import { createSchedules, every } from 'tq-edge/scheduler'
 import { createEdge, type DrainLimits, type EdgeOptions } from '../../../adapters/runtimes/edge.ts'
 import { createVirtualClock } from '../../support/clock.ts'
 import { createGate } from '../../support/worker-bench.ts'
@@ -42,6 +42,34 @@ test('a request is answered by the REST producer, with the tokens of the variabl
   expect((await post('note', 'hello', 'wrong')).status).toBe(401)
   expect((await post('nobody', 'hello')).status).toBe(404)
   expect((await broker.stats()).queues[0]?.counts.queued).toBe(1)
+})
+
+test('schedules are made over REST, checked by the app, and fired with the next cron trigger', async () => {
+  const { edge, clock, ran, background } = setUp({ schedules: createSchedules }, { budgetMs: 1_000 })
+  const put = (body: object) =>
+    edge.fetch(
+      new Request('http://edge.test/v1/schedules/a%2Fb', {
+        method: 'PUT',
+        headers: { Authorization: `Bearer ${TOKEN}`, 'Content-Type': 'application/json' },
+        body: JSON.stringify(body),
+      }),
+      VARIABLES,
+      (work) => background.push(work),
+    )
+  const rule = { kind: 'at', atMs: clock.now() + 1 }
+  expect((await put({ task: 'nobody', rule })).status).toBe(404)
+  expect((await put({ task: 'note', input: 'made', rule })).status).toBe(201)
+  expect(background).toEqual([])
+  await clock.advance(1)
+  await edge.cron(VARIABLES)
+  expect(ran).toContain('made')
+})
+
+test('nobody makes schedules over REST where the app does not say so', async () => {
+  const headers = { Authorization: `Bearer ${TOKEN}` }
+  const { edge } = setUp()
+  const { status } = await edge.fetch(new Request('http://edge.test/v1/schedules', { headers }), VARIABLES, () => {})
+  expect(status).toBe(404)
 })
 
 test('a job that was taken is run right after the answer, where the platform lets work go on', async () => {
