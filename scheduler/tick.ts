@@ -151,7 +151,7 @@ function toRound({ schedules, nowMs }: SchedulePage, context: PassContext): Firi
 }
 
 /** A tick, and how many due times it passes over, if it does. */
-type Firing = Tick & { readonly missed?: number }
+type Firing = Tick & { readonly dueAtMs: number; readonly missed?: number }
 
 /** None of a schedule that this beat cannot fire and so must not advance. */
 function toTicks(stored: StoredSchedule, nowMs: number, maxBytes: number, context: PassContext): Firing[] {
@@ -216,7 +216,7 @@ function passOver(
 }
 
 /** The compare-and-set is on the stored due time; the job is of the one that is fired, which may stand for it and others. */
-function tickOf(schedule: Schedule, stored: StoredSchedule, dueAtMs: number, firedMs: number, nowMs: number): Tick {
+function tickOf(schedule: Schedule, stored: StoredSchedule, dueAtMs: number, firedMs: number, nowMs: number): Firing {
   const { name, task, input, queue, priority, overlap, next } = schedule
   const nextDueAtMs = next(firedMs)
   const catchUp = firedMs > dueAtMs || (nextDueAtMs !== null && nextDueAtMs <= nowMs)

@@ -14,6 +14,7 @@ import { fenceCases } from './broker/fence.ts'
 import { fullCases } from './broker/full.ts'
 import { leaseCases } from './broker/lease.ts'
 import { lookedAheadCases } from './broker/looked-ahead.ts'
+import { manualCases } from './broker/manual.ts'
 import { nextCases } from './broker/next.ts'
 import { operationCases } from './broker/operations.ts'
 import { overlapCases } from './broker/overlap.ts'
@@ -42,6 +43,7 @@ export const brokerCases: readonly Case[] = [
   ...takenBackCases,
   ...overlapCases,
   ...runCases,
+  ...manualCases,
   ...wakeCases,
   ...faultCases,
 ]

@@ -9,13 +9,16 @@ import type {
 } from '../../../src/broker.ts'
 import type { Job } from '../../../src/job.ts'
 import type { Overlap } from '../../../src/schedule.ts'
-import { forgetDue, noteAhead, revokeAhead } from './ahead.ts'
+import { type DueTick, forgetDue, noteAhead, revokeAhead } from './ahead.ts'
 import type { Driver, Row } from './driver.ts'
-import { enqueueStep } from './enqueue.ts'
+import { enqueueStep, leaveStub } from './enqueue.ts'
 import { afterFinished } from './finished.ts'
 import { cancelStep } from './operations.ts'
 import { takeTurn, turnOf } from './overlap.ts'
 import { forgetRuns, noteRun } from './runs.ts'
+
+/** The definition of a schedule that was removed: its row stays, so that what is older than the removal cannot bring it back. */
+const REMOVED = ''
 
 export interface Fired {
   readonly outcomes: readonly FireOutcome[]
@@ -41,13 +44,18 @@ export function fireStep(driver: Driver, ticks: readonly Tick[], nowMs: number, 
   return { outcomes, named }
 
   function fire(tick: Tick): FireOutcome {
-    noteAhead(driver, tick, nowMs)
-    const outcome = advance(driver, tick)
+    const outcome = isDue(tick) ? fireDue(tick) : byHand(driver, tick)
     if (outcome !== 'fired') return outcome
     const { job, overlap } = tick
     const became = overlap && job ? fireInTurn(tick, job, overlap) : store(job, false)
     if (became !== 'full') noteRun(driver, tick, became, nowMs)
+    if (became === 'skipped' && job && !isDue(tick)) leaveStub(driver, job, nowMs)
     return became
+  }
+
+  function fireDue(tick: DueTick): FireOutcome {
+    noteAhead(driver, tick, nowMs)
+    return advance(driver, tick)
   }
 
   function store(job: Job | null, blocked: boolean): Fate {
@@ -70,8 +78,20 @@ export function fireStep(driver: Driver, ticks: readonly Tick[], nowMs: number, 
   }
 }
 
+const isDue = (tick: Tick): tick is DueTick => tick.dueAtMs !== null
+
+/** Whoever runs a schedule moves nothing: that its job is there, or was, tells a copy. */
+function byHand(driver: Driver, { schedule, revision, job }: Tick): FireOutcome {
+  if (job && driver.all('select 1 from tq_job where id = ?', job.id).length > 0) return 'existing'
+  const [stored] = driver.all(
+    `select revision from tq_schedule where name = ? and definition <> '${REMOVED}'`,
+    schedule,
+  )
+  return job && stored?.revision === revision ? 'fired' : 'moved'
+}
+
 /** After missed ticks the one fired is later than the one that was due: no due time may come back to before it. */
-function advance(driver: Driver, { schedule, revision, dueAtMs, nextDueAtMs, job }: Tick): FireOutcome {
+function advance(driver: Driver, { schedule, revision, dueAtMs, nextDueAtMs, job }: DueTick): FireOutcome {
   const moved = driver.run(
     'update tq_schedule set lastDueAtMs = ?, dueAtMs = ? where name = ? and revision = ? and dueAtMs = ?',
     job?.tick?.dueAtMs ?? dueAtMs,
@@ -84,9 +104,6 @@ function advance(driver: Driver, { schedule, revision, dueAtMs, nextDueAtMs, job
   const [stored] = driver.all('select lastDueAtMs from tq_schedule where name = ?', schedule)
   return typeof stored?.lastDueAtMs === 'number' && stored.lastDueAtMs >= dueAtMs ? 'existing' : 'moved'
 }
-
-/** The definition of a schedule that was removed: its row stays, so that what is older than the removal cannot bring it back. */
-const REMOVED = ''
 
 export function schedulesStep(
   driver: Driver,
