@@ -18,6 +18,7 @@ import { manualCases } from './broker/manual.ts'
 import { nextCases } from './broker/next.ts'
 import { operationCases } from './broker/operations.ts'
 import { overlapCases } from './broker/overlap.ts'
+import { overlapHistoryCases } from './broker/overlap-history.ts'
 import { readCases } from './broker/reads.ts'
 import { runCases } from './broker/runs.ts'
 import { scheduleCases } from './broker/schedules.ts'
@@ -42,6 +43,7 @@ export const brokerCases: readonly Case[] = [
   ...lookedAheadCases,
   ...takenBackCases,
   ...overlapCases,
+  ...overlapHistoryCases,
   ...runCases,
   ...manualCases,
   ...wakeCases,
