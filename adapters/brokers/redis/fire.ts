@@ -41,11 +41,13 @@ end
 /**
  * Fires ticks in order: compares and sets each schedule's (revision, due), and enqueues the ticks' jobs in the same step.
  *
- * ARGV: prefix, now, the bounds and flag of `ENQUEUE`, about now, the number of ticks, then name, revision, due ('' for one by hand), next due ('' for none), the
- * due time fired ('' for one without a job) and the rule of overlap ('' for none) of each, then their jobs as `STORE` reads them.
+ * ARGV: prefix, now, the bounds and flag of `ENQUEUE`, about now, the number of ticks, then name, revision, due ('' for one by hand),
+ * next due ('' for none), the due time fired ('' for one without a job) and the rule of overlap ('' for none) of each, then their jobs
+ * as `STORE` reads them.
  * Returns a word per tick: fired, skipped, existing, moved or full.
- * Commands, however many ticks: HMGET, HSET and ZADD for the schedules, HMGET and HSET for their runs, beside those of `ENQUEUE`; HMGET, HSET and PEXPIRE where some are looked ahead;
- * HMGET, MGET (two for more than eight) and HSET where some have a rule of overlap, and those of `CANCEL` for what it cancels.
+ * Commands, however many ticks: HMGET, HSET and ZADD for the schedules, HMGET and HSET for their runs, beside
+ * those of `ENQUEUE`; HMGET, HSET and PEXPIRE where some are looked ahead; HMGET, MGET (two for more than eight) and HSET where some
+ * have a rule of overlap, and those of `CANCEL` for what it cancels.
  */
 export const FIRE = script(`
 local given, maxReady, maxTimed, dropOldest, newQueues = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == 'drop-oldest', ARGV[6] == '1'
