@@ -4,9 +4,12 @@ import { SKIP } from './catch-up.ts'
 import { readDefinition } from './definition.ts'
 import type { Pings } from './pings.ts'
 
+/** Of a schedule that has fallen due, not of one that somebody runs. */
+export type DueTick = Tick & { readonly dueAtMs: number }
+
 /** What one pass has fired: what is told or done once a schedule and pass, however many of its ticks were fired. */
 export interface Passed {
-  note(schedules: readonly StoredSchedule[], ticks: readonly Tick[], outcomes: readonly FireOutcome[]): void
+  note(schedules: readonly StoredSchedule[], ticks: readonly DueTick[], outcomes: readonly FireOutcome[]): void
   /** Tells which schedules were fired late, and sends the pings. */
   end(): void
 }

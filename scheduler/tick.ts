@@ -15,7 +15,6 @@ import {
   MAX_AHEAD_MS,
   type SchedulePage,
   type StoredSchedule,
-  type Tick,
 } from '../src/broker.ts'
 import { type Clock, systemClock } from '../src/clock.ts'
 import { InvalidOption, toError } from '../src/errors.ts'
@@ -27,7 +26,7 @@ import { resumesAt } from './catch-up.ts'
 import { fromDefinition } from './definition.ts'
 import { dueAfter } from './due-after.ts'
 import { latestDue } from './latest.ts'
-import { createPassed, type Passed } from './passed.ts'
+import { createPassed, type DueTick, type Passed } from './passed.ts'
 import { createPings, type Fetch, type Pings } from './pings.ts'
 
 export interface TickOptions {
@@ -204,7 +203,7 @@ function toRound({ schedules, nowMs }: SchedulePage, context: PassContext): Firi
 }
 
 /** A tick, and how many due times it passes over, if it does. */
-type Firing = Tick & { readonly missed?: number }
+type Firing = DueTick & { readonly missed?: number }
 
 /** None of a schedule that this beat cannot fire and so must not advance; of one whose own code fails, those before. */
 function toTicks(stored: StoredSchedule, nowMs: number, maxBytes: number, context: PassContext): Firing[] {
@@ -277,7 +276,7 @@ function passOver(
 }
 
 /** The compare-and-set is on the stored due time; the job is of the one that is fired, which may stand for it and others. */
-function tickOf(schedule: Schedule, stored: StoredSchedule, dueAtMs: number, firedMs: number, nowMs: number): Tick {
+function tickOf(schedule: Schedule, stored: StoredSchedule, dueAtMs: number, firedMs: number, nowMs: number): Firing {
   const { name, task, input, inputOf, queue, priority, overlap, next } = schedule
   const nextDueAtMs = next(firedMs)
   const catchUp = firedMs > dueAtMs || (nextDueAtMs !== null && nextDueAtMs <= nowMs)

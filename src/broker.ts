@@ -240,10 +240,14 @@ export interface Tick {
   readonly schedule: string
   /** The schedule as its beat saw it. */
   readonly revision: number
-  readonly dueAtMs: number
+  /**
+   * Null where somebody runs the schedule now: fenced by the revision alone, it moves nothing, and `existing` once there is a job of that
+   * id, or was.
+   */
+  readonly dueAtMs: number | null
   /** Where the schedule goes on; null when it has come to its end. */
   readonly nextDueAtMs: number | null
-  /** With `dueAtMs` where the tick is looked ahead: at most `MAX_AHEAD_MS` from now. Null: the due time is passed over. */
+  /** With a `dueAtMs` of its own where the tick is looked ahead: at most `MAX_AHEAD_MS` from now. Null: the due time is passed over; one by hand has a job. */
   readonly job: Job | null
   /**
    * What becomes of it while a job of an earlier tick has not finished; a job that was replayed does not count. `skip`: no job.
@@ -334,6 +338,8 @@ export interface ScheduleRun {
   readonly outcome: 'fired' | 'skipped' | 'missed'
   /** Null where there was none. */
   readonly jobId: string | null
+  /** Somebody has run the schedule; what was due stayed due. */
+  readonly manual?: true
 }
 
 export interface ScheduleQuery {

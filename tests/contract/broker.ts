@@ -16,9 +16,11 @@ import { fenceCases } from './broker/fence.ts'
 import { fullCases } from './broker/full.ts'
 import { leaseCases } from './broker/lease.ts'
 import { lookedAheadCases } from './broker/looked-ahead.ts'
+import { manualCases } from './broker/manual.ts'
 import { nextCases } from './broker/next.ts'
 import { operationCases } from './broker/operations.ts'
 import { overlapCases } from './broker/overlap.ts'
+import { overlapHistoryCases } from './broker/overlap-history.ts'
 import { readCases } from './broker/reads.ts'
 import { runCases } from './broker/runs.ts'
 import { scheduleReadCases } from './broker/schedule-reads.ts'
@@ -47,7 +49,9 @@ export const brokerCases: readonly Case[] = [
   ...lookedAheadCases,
   ...takenBackCases,
   ...overlapCases,
+  ...overlapHistoryCases,
   ...runCases,
+  ...manualCases,
   ...wakeCases,
   ...faultCases,
 ]

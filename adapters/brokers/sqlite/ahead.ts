@@ -8,13 +8,16 @@ import type { Tick } from '../../../src/broker.ts'
 import type { Driver } from './driver.ts'
 import { afterFinished } from './finished.ts'
 
+/** A tick that nobody asks for by hand. */
+export type DueTick = Tick & { readonly dueAtMs: number }
+
 /** Only if the tick is about to be fired: the same comparison as that of `fireStep`. */
 const NOTE = `
 insert or replace into tq_ahead (schedule, dueAtMs, lastDueAtMs, jobId)
 select name, dueAtMs, lastDueAtMs, ? from tq_schedule where name = ? and revision = ? and dueAtMs = ?`
 
 /** Before the schedule moves on: what its last tick was is part of the note. */
-export function noteAhead(driver: Driver, { schedule, revision, dueAtMs, job }: Tick, nowMs: number): void {
+export function noteAhead(driver: Driver, { schedule, revision, dueAtMs, job }: DueTick, nowMs: number): void {
   if (job?.dueAtMs !== undefined && job.dueAtMs > nowMs) driver.run(NOTE, job.id, schedule, revision, dueAtMs)
 }
 

@@ -1,5 +1,5 @@
 import type { QueueBounds } from '../../../src/bounds.ts'
-import type { EnqueueOutcome } from '../../../src/broker.ts'
+import { type EnqueueOutcome, STUB_MS } from '../../../src/broker.ts'
 import type { Job } from '../../../src/job.ts'
 import { keepBounds, type Place } from './bounds.ts'
 import type { Driver, SqlValue } from './driver.ts'
@@ -68,6 +68,15 @@ function insertOne(driver: Driver, job: Job, nowMs: number, blocked: boolean): E
     job.id,
   )
   return same?.same === 1 ? 'existing' : 'conflict'
+}
+
+const LEAVE_STUB = `
+insert into tq_job (id, task, queue, state, priority, createdAtMs, atMs, input) values (?, ?, ?, 'removed', 0, ?, ?, '')
+on conflict (id) do nothing`
+
+/** Of a job that is not stored, so that a late copy of what would have stored it does not either. */
+export function leaveStub(driver: Driver, { id, task, queue, createdAtMs }: Job, nowMs: number): void {
+  driver.run(LEAVE_STUB, id, task, queue, createdAtMs, nowMs + STUB_MS)
 }
 
 function valuesOf(job: Job, nowMs: number, blocked: boolean): SqlValue[] {

@@ -2,9 +2,9 @@ import type { QueueBounds } from '../../../src/bounds.ts'
 import { beatsOf, type FireOutcome, type ScheduleChange, type Tick } from '../../../src/broker.ts'
 import type { Job } from '../../../src/job.ts'
 import type { Overlap } from '../../../src/schedule.ts'
-import { forgetDue, noteAhead, revokeAhead } from './ahead.ts'
+import { type DueTick, forgetDue, noteAhead, revokeAhead } from './ahead.ts'
 import type { Driver } from './driver.ts'
-import { enqueueStep } from './enqueue.ts'
+import { enqueueStep, leaveStub } from './enqueue.ts'
 import { afterFinished } from './finished.ts'
 import { cancelStep } from './operations.ts'
 import { takeTurn, turnOf } from './overlap.ts'
@@ -36,13 +36,18 @@ export function fireStep(driver: Driver, ticks: readonly Tick[], nowMs: number, 
   return { outcomes, named }
 
   function fire(tick: Tick): FireOutcome {
-    noteAhead(driver, tick, nowMs)
-    const outcome = advance(driver, tick)
+    const outcome = isDue(tick) ? fireDue(tick) : byHand(driver, tick)
     if (outcome !== 'fired') return outcome
     const { job, overlap } = tick
     const became = overlap && job ? fireInTurn(tick, job, overlap) : store(job, false)
     if (became !== 'full') noteRun(driver, tick, became, nowMs)
+    if (became === 'skipped' && job && !isDue(tick)) leaveStub(driver, job, nowMs)
     return became
+  }
+
+  function fireDue(tick: DueTick): FireOutcome {
+    noteAhead(driver, tick, nowMs)
+    return advance(driver, tick)
   }
 
   function store(job: Job | null, blocked: boolean): Fate {
@@ -65,8 +70,20 @@ export function fireStep(driver: Driver, ticks: readonly Tick[], nowMs: number, 
   }
 }
 
+const isDue = (tick: Tick): tick is DueTick => tick.dueAtMs !== null
+
+/** Whoever runs a schedule moves nothing: that its job is there, or was, tells a copy. */
+function byHand(driver: Driver, { schedule, revision, job }: Tick): FireOutcome {
+  if (job && driver.all('select 1 from tq_job where id = ?', job.id).length > 0) return 'existing'
+  const [stored] = driver.all(
+    `select revision from tq_schedule where name = ? and definition <> '${REMOVED}'`,
+    schedule,
+  )
+  return job && stored?.revision === revision ? 'fired' : 'moved'
+}
+
 /** After missed ticks the one fired is later than the one that was due: no due time may come back to before it. */
-function advance(driver: Driver, { schedule, revision, dueAtMs, nextDueAtMs, job }: Tick): FireOutcome {
+function advance(driver: Driver, { schedule, revision, dueAtMs, nextDueAtMs, job }: DueTick): FireOutcome {
   const moved = driver.run(
     'update tq_schedule set lastDueAtMs = ?, dueAtMs = ? where name = ? and revision = ? and dueAtMs = ?',
     job?.tick?.dueAtMs ?? dueAtMs,

@@ -178,6 +178,23 @@ export const overlapCases: readonly Case[] = [
     },
   },
   {
+    name: 'a job that is blocked behind one of another queue is nothing to wake for either',
+    async run({ broker, clock }) {
+      const startMs = clock.now()
+      await broker.setSchedules([set('digest', { dueAtMs: startMs })])
+      await broker.fire([overlapTick(startMs, 0, 'bufferOne', { job: { queue: 'before' } })])
+      await broker.fire([overlapTick(startMs, 1, 'bufferOne')])
+      const by = lane(broker)
+      const { nextAtMs } = await by.exchange({ want: 1, waitMs: 60_000 })
+      const replayed = await by.again()
+      const peeked = (await broker.peek?.({ queues: ['default'] }))?.nextAtMs ?? null
+      assert.deepEqual([nextAtMs, replayed.nextAtMs, peeked], [null, null, null])
+      const before = lane(broker, 'other.1.0')
+      await before.settle(succeed(await before.claimOne({ queues: ['before'] })))
+      assert.equal((await by.claimOne()).id, 'digest.1')
+    },
+  },
+  {
     name: 'bufferAll: all jobs wait, and are freed one after the other in due order',
     async run(ctx) {
       const { broker } = ctx
@@ -416,6 +433,22 @@ export const overlapCases: readonly Case[] = [
       assert.deepEqual((await statesOf(broker, 5)).slice(3), ['queued', 'blocked'])
       assert.equal(await fire('cancelPrevious'), 'fired')
       assert.deepEqual((await statesOf(broker, 6)).slice(3), ['cancelled', 'cancelled', 'queued'])
+    },
+  },
+  {
+    name: 'a job that was asked to end and has not is waited for, once the rule is another',
+    async run(ctx) {
+      const { fire } = await overlapping(ctx, 'cancelPrevious')
+      const by = lane(ctx.broker)
+      await fire()
+      const asked = await by.claimOne()
+      await fire()
+      const second = await by.claimOne()
+      assert.equal(await fire('bufferOne'), 'fired')
+      await by.settle(succeed(second))
+      assert.deepEqual(await statesOf(ctx.broker, 3), ['active', 'succeeded', 'blocked'])
+      await by.settle(cancelled(asked))
+      assert.deepEqual(await statesOf(ctx.broker, 3), ['cancelled', 'succeeded', 'queued'])
     },
   },
   {

@@ -126,8 +126,10 @@ export const runCases: readonly Case[] = [
       const startMs = clock.now()
       await broker.setSchedules([set('digest', { dueAtMs: startMs })])
       await broker.fire([overlapTick(startMs, 0, undefined)])
+      const byHand = { schedule: 'digest', revision: 1, dueAtMs: null, nextDueAtMs: null, job: job('by-hand') }
+      await broker.fire([byHand])
       await broker.setSchedules([set('digest', { definition: '{"a":2}', dueAtMs: startMs + 60_000, stampMs: 2 })])
-      assert.equal((await broker.runs('digest')).length, 1)
+      assert.equal((await broker.runs('digest')).length, 2)
       await broker.setSchedules([remove('digest', 3)])
       assert.deepEqual(await broker.runs('digest'), [])
       await broker.setSchedules([set('digest', { dueAtMs: startMs, incarnation: 'i2', stampMs: 4 })])
