@@ -4,14 +4,15 @@ import { FULL, measure, QUICK } from './measure.ts'
 import { subjectOf } from './subjects.ts'
 import { compare, type Target } from './targets.ts'
 
-const HELP = `usage: npm run bench -- [--json] [--quick] [--broker <name> | --redis [--rtt <ms>] | --edge]
+const HELP = `usage: npm run bench -- [--json] [--quick] [--broker <name> | --redis [--rtt <ms>] | --edge | --beat]
 
   --json   one JSON object on stdout instead of a table
   --quick  some seconds instead of a minute; too little for figures to rely on
   --broker sqlite (the default)
   --redis  tq over HTTP beside BullMQ over TCP on the same Redis, some five minutes (npm ci --prefix bench/bullmq first)
   --rtt    milliseconds of round trip that are put into both paths
-  --edge   edge apps in Cloudflare's runtime, and workers on each runtime (npm ci --prefix tests/runtimes first)`
+  --edge   edge apps in Cloudflare's runtime, and workers on each runtime (npm ci --prefix tests/runtimes first)
+  --beat   beats on both brokers, and beside BullMQ's job schedulers, some seven minutes (npm ci --prefix bench/bullmq first)`
 
 const { values } = parseArgs({
   options: {
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     redis: { type: 'boolean', default: false },
     rtt: { type: 'string', default: '0' },
     edge: { type: 'boolean', default: false },
+    beat: { type: 'boolean', default: false },
     help: { type: 'boolean' },
   },
 })
@@ -54,6 +56,10 @@ else if (values.redis) {
   const { json = false, quick = false } = values
   const { benchEdge } = await import('./edge/index.ts')
   console.log(await benchEdge({ json, quick, toTable, tell }))
+} else if (values.beat) {
+  const { json = false, quick = false } = values
+  const { benchBeat } = await import('./beat/index.ts')
+  console.log(await benchBeat({ json, quick, toTable, tell }))
 } else {
   const figures = await measure(subjectOf(values.broker), values.quick ? QUICK : FULL, tell)
   const targets = compare(figures)
