@@ -33,7 +33,7 @@ export interface Beat {
 /** How long a beat sleeps at most, so that it sees what others have changed. */
 const LOOK_MS = 30_000
 /** How long it leaves the broker to others even when something is always due. */
-const MIN_PAUSE_MS = 10
+const MIN_PAUSE_MS = 5
 /** After a call to the broker has failed for good. */
 const OUTAGE_PAUSE_MS = 1_000
 
