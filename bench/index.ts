@@ -4,7 +4,7 @@ import { FULL, measure, QUICK } from './measure.ts'
 import { subjectOf } from './subjects.ts'
 import { compare, type Target } from './targets.ts'
 
-const HELP = `usage: npm run bench -- [--json] [--quick] [--broker <name> | --redis [--rtt <ms>] | --edge | --schedules]
+const HELP = `usage: npm run bench -- [--json] [--quick] [--broker <name> | --redis [--rtt <ms>] | --edge | --schedules | --beat]
 
   --json   one JSON object on stdout instead of a table
   --quick  some seconds instead of a minute; too little for figures to rely on
@@ -12,7 +12,8 @@ const HELP = `usage: npm run bench -- [--json] [--quick] [--broker <name> | --re
   --redis  tq over HTTP beside BullMQ over TCP on the same Redis, some five minutes (npm ci --prefix bench/bullmq first)
   --rtt    milliseconds of round trip that are put into both paths
   --edge   edge apps in Cloudflare's runtime, and workers on each runtime (npm ci --prefix tests/runtimes first)
-  --schedules  a hundred thousand schedules on each broker`
+  --schedules  a hundred thousand schedules on each broker
+  --beat   beats on both brokers, and beside BullMQ's job schedulers, some seven minutes (npm ci --prefix bench/bullmq first)`
 
 const { values } = parseArgs({
   options: {
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     rtt: { type: 'string', default: '0' },
     edge: { type: 'boolean', default: false },
     schedules: { type: 'boolean', default: false },
+    beat: { type: 'boolean', default: false },
     help: { type: 'boolean' },
   },
 })
@@ -60,6 +62,10 @@ else if (values.redis) {
   const { json = false, quick = false } = values
   const { benchSchedules } = await import('./schedules/index.ts')
   console.log(await benchSchedules({ json, quick, toTable, tell }))
+} else if (values.beat) {
+  const { json = false, quick = false } = values
+  const { benchBeat } = await import('./beat/index.ts')
+  console.log(await benchBeat({ json, quick, toTable, tell }))
 } else {
   const figures = await measure(subjectOf(values.broker), values.quick ? QUICK : FULL, tell)
   const targets = compare(figures)

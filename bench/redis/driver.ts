@@ -3,7 +3,7 @@ import { type Calls, type Contender, wallMs } from './contender.ts'
 
 const say = (word: string, value: number) => process.stdout.write(`${word} ${value}\n`)
 
-async function tookMs(run: () => Promise<void>): Promise<number> {
+export async function tookMs(run: () => Promise<void>): Promise<number> {
   const startedMs = performance.now()
   await run()
   return performance.now() - startedMs
@@ -16,9 +16,9 @@ async function spentCpuMs(forMs: number): Promise<number> {
   return (user + system) / 1_000
 }
 
-/** Reads one call a line, `name argument argument`, and answers `done <number>`; `picked <ms>` when a waiting worker starts a job. */
+/** `picked <ms>` is said when a waiting worker starts a job. */
 export function serve(contender: Contender): void {
-  const calls: { [Name in keyof Calls]: (...args: Calls[Name]) => Promise<number> } = {
+  answer<Calls>({
     batched: (count) => tookMs(() => contender.enqueueBatches(count)),
     concurrent: (count) => tookMs(() => contender.enqueueConcurrently(count)),
     sequential: (count) => tookMs(() => contender.enqueueSequentially(count)),
@@ -34,13 +34,21 @@ export function serve(contender: Contender): void {
     idle: spentCpuMs,
     bare: async (samples) => (await contender.compareToBare?.(samples)) ?? 0,
     close: () => tookMs(() => contender.close()),
-  }
+  })
+}
+
+/** Reads one call a line, `name argument argument`, and answers `done <number>`; ends after `close`. */
+export function answer<All extends Record<keyof All, number[]>>(
+  calls: {
+    [Name in keyof All]: (...args: All[Name]) => Promise<number>
+  },
+): void {
   const lines = createInterface({ input: process.stdin })
   // However the bench ends, its end of the pipe closes with it.
   lines.on('close', () => process.exit())
   lines.on('line', (line) => {
     const [name = '', ...args] = line.split(' ')
-    const call = calls[name as keyof Calls] as (...args: number[]) => Promise<number>
+    const call = calls[name as keyof All] as (...args: number[]) => Promise<number>
     void call(...args.map(Number)).then(
       (value) => {
         say('done', value)

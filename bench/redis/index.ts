@@ -1,6 +1,4 @@
-import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { otherRuntimes } from '../../tests/support/runtimes.ts'
+import { nodeForBullMq } from '../bullmq/installed.ts'
 import { compareSides, type Side } from './compare.ts'
 import { atRoundTrip, FULL, QUICK, ratioOf } from './figures.ts'
 import { type Servers, startServers } from './servers.ts'
@@ -13,15 +11,10 @@ export interface BenchRedisOptions {
   readonly tell: (step: string) => void
 }
 
-const BULLMQ = fileURLToPath(new URL('../bullmq/node_modules/bullmq', import.meta.url))
-
 /** Compares tq over HTTP with BullMQ over TCP, on the same Redis and in the same run; answers what is to be printed. */
 export async function benchRedis({ json, quick, roundTripMs, tell }: BenchRedisOptions): Promise<string> {
   if (!(roundTripMs >= 0)) throw new Error('expected --rtt in milliseconds, 0 or more')
-  const node = otherRuntimes().find(({ name }) => name.startsWith('node 22')) ?? otherRuntimes()[0]
-  if (!node?.name.startsWith('node'))
-    throw new Error('expected Node 22.18 or newer, got none: npm ci --prefix tests/runtimes, or TQ_RUNTIMES')
-  if (!existsSync(BULLMQ)) throw new Error('expected BullMQ, got none: npm ci --prefix bench/bullmq')
+  const node = nodeForBullMq()
   const servers = await startServers(roundTripMs)
   const sizes = quick ? QUICK : FULL
   const [tq, bullmq, tqOnNode] = await compareSides({

@@ -6,8 +6,8 @@ import { type Calls, wallMs } from './contender.ts'
 const CLOCK_READINGS = 50
 
 /** A contender in a process of its own. */
-export interface Driver {
-  call<Name extends keyof Calls>(name: Name, ...args: Calls[Name]): Promise<number>
+export interface Driver<All extends Record<keyof All, number[]> = Calls> {
+  call<Name extends keyof All>(name: Name, ...args: All[Name]): Promise<number>
   /** When the next job is started by one of its waiting workers, by this process's clock. */
   nextPickedMs(): Promise<number>
   /** A moment of its clock by this process's. */
@@ -23,7 +23,11 @@ export interface DriverOptions {
   readonly args: readonly string[]
 }
 
-export async function startDriver({ command, file, args }: DriverOptions): Promise<Driver> {
+export async function startDriver<All extends Record<keyof All, number[]> = Calls>({
+  command,
+  file,
+  args,
+}: DriverOptions): Promise<Driver<All>> {
   const [binary = '', ...flags] = command
   const path = fileURLToPath(new URL(file, import.meta.url))
   const child = spawn(binary, [...flags, path, ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
@@ -43,19 +47,19 @@ export async function startDriver({ command, file, args }: DriverOptions): Promi
     })
   }
 
-  const call: Driver['call'] = (name, ...given) => {
+  function ask(name: string, ...given: readonly number[]): Promise<number> {
     const answer = next('done')
     child.stdin.write(`${[name, ...given].join(' ')}\n`)
     return answer
   }
 
-  const skewMs = await measureSkew(() => call('clock'))
+  const skewMs = await measureSkew(() => ask('clock'))
   return {
-    call,
+    call: (name, ...given) => ask(String(name), ...given),
     nextPickedMs: async () => (await next('picked')) - skewMs,
     toOurMs: (theirsMs) => theirsMs - skewMs,
     async close() {
-      await call('close')
+      await ask('close')
       const grace = setTimeout(() => child.kill('SIGKILL'), 2_000)
       await ended
       clearTimeout(grace)

@@ -44,12 +44,13 @@ export function compareRatios({ tq, tqOnNode, bullmq, roundTripMs }: Measured): 
   return rows
 }
 
-type Limit = { readonly text: string; readonly holds: (ratio: number) => boolean } | null
+/** What a ratio has to be; null for one that is only told. */
+export type Limit = { readonly text: string; readonly holds: (ratio: number) => boolean } | null
 
 const atLeast = (least: number): Limit => ({ text: `>= ${least}`, holds: (ratio) => ratio >= least })
-const atMost = (most: number): Limit => ({ text: `<= ${most}`, holds: (ratio) => ratio <= most })
+export const atMost = (most: number): Limit => ({ text: `<= ${most}`, holds: (ratio) => ratio <= most })
 
-function compared(figure: string, tq: number, bullmq: number, limit: Limit): RatioTarget {
+export function compared(figure: string, tq: number, bullmq: number, limit: Limit): RatioTarget {
   const ratio = Number((tq / bullmq).toPrecision(3))
   return { figure, tq, bullmq, ratio, target: limit?.text ?? null, met: limit?.holds(ratio) ?? true }
 }

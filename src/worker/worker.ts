@@ -164,6 +164,16 @@ export function createWorker(options: WorkerOptions, limits: WorkerLimits = {}):
     return Math.max(0, Math.min(capacity() - holdings.size - asked(), maxJobs - claimed - asked()))
   }
 
+  /** How many jobs that are claimed now would be started at once. */
+  function startableSlots(): number {
+    return Math.max(0, concurrency - holdings.size - asked())
+  }
+
+  /** A lane that asked when nothing could be started at once does not wait for hints; where it is the last one, nobody does. */
+  function isUnheard(): boolean {
+    return unlisten.length > 0 && freeSlots() > 0 && startableSlots() > 0 && lanes.every(({ busy }) => !busy)
+  }
+
   function stockEndsMs(): number {
     return holdings.stockSinceMs + leaseMs / STOCK_LEASE_PARTS
   }
@@ -179,7 +189,7 @@ export function createWorker(options: WorkerOptions, limits: WorkerLimits = {}):
     const settle = outbox.take(MAX_BATCH_BYTES - holdings.bytesOf(extend))
     const free = freeSlots()
     const want = search.wanted(free)
-    const startable = Math.max(0, concurrency - holdings.size - asked())
+    const startable = startableSlots()
     const waitMs = unlisten.length > 0 && want > 0 ? 2 * leaseMs : 0
     const takeLost = !holdings.holdsLost(lane.id)
     search.asked(want, free)
@@ -191,6 +201,7 @@ export function createWorker(options: WorkerOptions, limits: WorkerLimits = {}):
       const reply = await lane.exchange(request)
       ahead.answered(nowMs, clock.monotonic())
       receive(lane, want, [...settle, ...extend], reply)
+      if (reply.jobs.length >= startable && isUnheard()) search.again()
     } catch (thrown) {
       const error = toError(thrown)
       outbox.giveBack(settle, error)

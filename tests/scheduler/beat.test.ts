@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { BrokerUnavailable, InvalidOption, type Schedule } from 'tq-edge'
-import { type Beat, createBeat, cron, deploySchedules, every, tick } from 'tq-edge/scheduler'
+import { at, type Beat, createBeat, cron, deploySchedules, every, tick } from 'tq-edge/scheduler'
 import type { Broker } from '../../src/broker.ts'
 import { createVirtualClock, settled } from '../support/clock.ts'
 import { appWith, createRandom, createScene, dueTimes, dueTimesOf, ticksOf, tidy, unreliable } from './support.ts'
@@ -66,6 +66,17 @@ for (const beats of [1, 2, 3, 4, 5])
       expect(scene.events.filter(({ kind }) => kind === 'beat.unknown' || kind === 'broker.failed')).toEqual([])
     }
   })
+
+test('a tick that falls due while the beat leaves the broker to others is fired within 5 ms', async () => {
+  const scene = createScene()
+  const dueMs = scene.clock.now() + 1_000
+  const schedules = [0, 1, 2].map((ms) => at(`at-${ms}`, new Date(dueMs + ms), { task: tidy }))
+  const beat = start({ app: appWith(...schedules), ...scene })
+  await pass(scene.clock, 990, 10)
+  await pass(scene.clock, 30, 1)
+  await stopAll([beat])
+  expect((await ticksOf(scene.broker)).map(({ lateMs }) => lateMs)).toEqual([0, 4, 3])
+})
 
 /** The same broker as a store without hints is, or one whose hints cannot be had. */
 const withoutHints = ({ wake: _, ...broker }: Broker): Broker => broker

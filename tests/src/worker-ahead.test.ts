@@ -146,3 +146,20 @@ test('a job that was claimed ahead and is cancelled before its start never runs'
   await worker.done
   expect(started().has(waiting)).toBe(false)
 })
+
+test('a worker that has run its last jobs waits for the next, whatever its lanes had asked for', async () => {
+  const bench = createFarBench()
+  const worker = bench.start([bench.takes('instant', 0)], { concurrency: CONCURRENCY })
+  await bench.clock.advance(1_000)
+  let enqueued = 0
+  const left: number[] = []
+  for (let burst = 100; burst < 120; burst++) {
+    enqueued += (await bench.enqueueMany('instant', burst)).length
+    await bench.clock.advance(1_000)
+    left.push(enqueued - succeededOf(bench))
+  }
+  expect(left).toEqual(left.map(() => 0))
+  worker.stop()
+  await bench.clock.advance(ROUND_TRIP_MS)
+  await worker.done
+})

@@ -148,6 +148,11 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     return true
   }
 
+  /** Unless it was named meanwhile: that took it out, and one that says it stands there is not put in again. */
+  function standsInLists(lane: string): void {
+    if (!woken.has(lane)) registered.add(lane)
+  }
+
   async function exchange(request: Parameters<Broker['exchange']>[0]): Promise<ExchangeReply> {
     const { lane } = request
     const flags = {
@@ -160,7 +165,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     const counted = countWorkers(request.presence)
     const raw = await rest.rows(EXCHANGE, args).catch((error: unknown) => {
       // What may not have been told has to be told again.
-      if (flags.registered) registered.add(lane)
+      if (flags.registered) standsInLists(lane)
       if (flags.woken) woken.add(lane)
       throw error
     })
@@ -170,7 +175,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     learnTime(reply.nowMs)
     const waits = reply.jobs.length < request.want - (request.ahead ?? 0) && request.waitMs > 0
     if (waits && !(reply.nextAtMs !== null && reply.nextAtMs <= reply.nowMs)) {
-      registered.add(lane)
+      standsInLists(lane)
       waitedIn.set(lane, request.queues)
     }
     return (await counted) ? { ...reply, workers } : reply

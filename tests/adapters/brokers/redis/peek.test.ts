@@ -17,7 +17,7 @@ afterAll(async () => {
 
 let stores = 0
 
-function open(): {
+function open({ url = redis.url } = {}): {
   broker: Broker
   polling: Broker
   clock: VirtualClock
@@ -26,13 +26,13 @@ function open(): {
 } {
   const clock = createVirtualClock()
   const prefix = `peek-${stores++}`
-  const { url, token } = redis
+  const { token } = redis
   const broker = redisBroker({ url, token, prefix, clock, random: seededRandom(1), ownTime: true })
   return {
     broker,
     clock,
     /** The same jobs, without hints. */
-    polling: redisBroker({ url, token, prefix, clock, subscribe: false, ownTime: true }),
+    polling: redisBroker({ url: redis.url, token, prefix, clock, subscribe: false, ownTime: true }),
     /** In milliseconds from now. */
     async look() {
       const peek = await broker.peek?.({ queues: ['default', 'mail'] })
@@ -101,6 +101,53 @@ test('a lane that was named and did not hear of it waits in the lists again', as
   const [held] = await by.claim(2, { waitMs: 60_000 })
   expect(held?.id).toBe('a')
   expect(await waiting()).toEqual([by.id])
+})
+
+/** A way to the gateway on which commands are held while it is shut; hints pass. */
+function startGate() {
+  let shut: Promise<void> | undefined
+  let release = () => {}
+  const server = Bun.serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    idleTimeout: 0,
+    async fetch(request) {
+      const body = request.method === 'POST' ? await request.text() : null
+      if (body !== null) await shut
+      const headers = { authorization: request.headers.get('authorization') ?? '' }
+      return fetch(`${redis.url}${new URL(request.url).pathname}`, { method: request.method, headers, body })
+    },
+  })
+  return {
+    url: `http://127.0.0.1:${server.port}`,
+    shut: () => {
+      shut = new Promise((resolve) => {
+        release = resolve
+      })
+    },
+    open: () => release(),
+    stop: () => server.stop(true),
+  }
+}
+
+test('a lane that is named while it asks, and finds the job gone, waits in the lists again', async () => {
+  const gate = startGate()
+  const { broker, polling, waiting } = open({ url: gate.url })
+  const by = lane(broker)
+  const named = Promise.withResolvers<void>()
+  await broker.wake?.listen(by.id, () => named.resolve())
+  await by.wait()
+  gate.shut()
+  const asking = by.wait()
+  await polling.enqueue([job('a')])
+  await named.promise
+  await lane(polling, 'worker.2.0').claimOne()
+  gate.open()
+  await asking
+  await by.wait()
+  expect(await waiting()).toEqual([by.id])
+  await broker.close()
+  gate.stop()
 })
 
 test('a lane that listens no more is named no more', async () => {
