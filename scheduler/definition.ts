@@ -29,6 +29,15 @@ const Rule: v.GenericSchema<unknown, ScheduleRule> = v.variant('kind', [
   v.object({ kind: v.literal('cron'), pattern: v.string(), timezone: v.string(), ...bounds }),
   v.object({ kind: v.literal('every'), everyMs: v.number(), align: v.optional(v.literal('first')), ...bounds }),
   v.object({ kind: v.literal('at'), atMs: v.number(), ...bounds }),
+  v.object({ kind: v.literal('rrule'), text: v.string(), timezone: v.string(), ...bounds }),
+  v.object({
+    kind: v.literal('solar'),
+    event: v.string(),
+    latitude: v.number(),
+    longitude: v.number(),
+    offsetMs: v.optional(v.number()),
+    ...bounds,
+  }),
   v.object({ kind: v.literal('custom'), version: v.optional(v.number()), ...bounds }),
 ])
 
@@ -63,8 +72,8 @@ export function readDefinition(definition: string): Declared | null {
 type Stored = Pick<StoredSchedule, 'name' | 'definition'> & Partial<Pick<StoredSchedule, 'dueAtMs'>>
 
 /**
- * The schedule that a broker has stored; null when this version cannot make sense of it. A rule of the app's own is found among the
- * schedules that the app declares.
+ * The schedule that a broker has stored; null when this version cannot make sense of it. A rule of the app's own, and those whose code
+ * only the apps that use them carry, are found among the schedules that the app declares.
  */
 export function fromDefinition(stored: Stored, declared: readonly Schedule[] = []): Schedule | null {
   const read = readDefinition(stored.definition)
@@ -86,20 +95,22 @@ export function fromDefinition(stored: Stored, declared: readonly Schedule[] = [
 /** Null for a rule that was valid where it was declared, but is not here: a zone that this runtime does not have. */
 function nextOf(stored: Stored, rule: ScheduleRule, declared: readonly Schedule[]): Schedule['next'] | null {
   const { name } = stored
-  if (rule.kind === 'custom')
-    return declared.find((schedule) => schedule.name === name && isSameRule(schedule.rule, rule))?.next ?? null
   try {
-    return within(name, rule, kindNext(stored, rule))
+    const next = kindNext(stored, rule)
+    if (next) return within(name, rule, next)
+    return declared.find((schedule) => schedule.name === name && isSameRule(schedule.rule, rule))?.next ?? null
   } catch (error) {
     if (isTqError(error, 'InvalidOption')) return null
     throw error
   }
 }
 
-function kindNext({ name, dueAtMs }: Stored, rule: Exclude<ScheduleRule, { kind: 'custom' }>): Schedule['next'] {
+/** Null for a rule whose code is the app's to bring. */
+function kindNext({ name, dueAtMs }: Stored, rule: ScheduleRule): Schedule['next'] | null {
   if (rule.kind === 'cron') return cronNext(name, rule.pattern, rule.timezone)
   if (rule.kind === 'at') return atNext(rule.atMs)
-  return everyNext(name, rule, dueAtMs ? dueAtMs - jitterOf(name, rule) : undefined)
+  if (rule.kind === 'every') return everyNext(name, rule, dueAtMs ? dueAtMs - jitterOf(name, rule) : undefined)
+  return null
 }
 
 /** Fields are in the order of their declaration, also when they come from a broker. */

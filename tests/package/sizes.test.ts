@@ -9,6 +9,8 @@ const MAX_GZIP_BYTES: Record<string, number> = {
   './client': 6_000, // 0.8 kB of it are kicks
   './http': 10_200, // 5.2 kB of it are the client, its errors and the job's code
   './scheduler': 8_300,
+  './scheduler/rrule': 4_600, // 56 kB with its calendar
+  './scheduler/solar': 3_400, // 5.3 kB with its sun
   './brokers/redis': 22_200, // 15 kB of it are Lua
   './gateway': 12_000,
   './brokers/sqlite': 12_000,
@@ -45,17 +47,35 @@ test('every entry keeps within its size budget', async () => {
   expect(Object.keys(sizes).sort()).toEqual(Object.keys(MAX_GZIP_BYTES).sort())
 })
 
+/** What an entry leaves to be imported from packages. */
+async function packagesOf(subpath: string): Promise<string[]> {
+  const { outputs } = await Bun.build({
+    entrypoints: [join(ROOT, (await entries())[subpath] as string)],
+    target: 'browser',
+    packages: 'external',
+    external: ['node:*', 'bun:*'],
+  })
+  const code = await (outputs[0] as Blob).text()
+  return [...code.matchAll(/from "([^"]+)"/g)].map(([, name]) => name as string)
+}
+
 test('a worker carries no Hono, and nobody but the scheduler carries croner', async () => {
   for (const subpath of ['.', './client', './brokers/sqlite', './http']) {
-    const file = (await entries())[subpath] as string
-    const { outputs } = await Bun.build({
-      entrypoints: [join(ROOT, file)],
-      target: 'browser',
-      packages: 'external',
-      external: ['node:*', 'bun:*'],
-    })
-    const code = await (outputs[0] as Blob).text()
-    expect(code.includes('from "croner"')).toBe(false)
-    expect(code.includes('from "hono')).toBe(subpath === './http')
+    const packages = await packagesOf(subpath)
+    expect(packages.includes('croner')).toBe(false)
+    expect(packages.some((name) => name.startsWith('hono'))).toBe(subpath === './http')
   }
+})
+
+test('recurrence rules and the sun are carried by those alone who import them', async () => {
+  const carriers = async (name: string) => {
+    const found = await Promise.all(
+      Object.keys(await entries()).map(async (subpath) =>
+        (await packagesOf(subpath)).includes(name) ? [subpath] : [],
+      ),
+    )
+    return found.flat()
+  }
+  expect(await carriers('rrule-temporal')).toEqual(['./scheduler/rrule'])
+  expect(await carriers('suncalc')).toEqual(['./scheduler/solar'])
 })
