@@ -1,5 +1,5 @@
 /** Schedules by the sun (`tq-edge/scheduler/solar`). */
-import { getTimes, type SunTimeName } from 'suncalc'
+import { getPosition, getTimes, type SunTimeName } from 'suncalc'
 import { InvalidOption } from '../src/errors.ts'
 import type { Schedule } from '../src/schedule.ts'
 import type { Task } from '../src/task.ts'
@@ -9,20 +9,20 @@ import { checkName, type ScheduleOptions, toSchedule } from './schedule.ts'
 import { DAY_MS } from './zone.ts'
 
 /** Dawn and dusk are where the sun's centre is 6, 12 or 18 degrees below the horizon: civil, nautical, astronomical. */
-export type SolarEvent = keyof typeof NAMES
+export type SolarEvent = keyof typeof EVENTS
 
-/** What the calculation calls them. */
-const NAMES = {
-  sunrise: 'sunrise',
-  sunset: 'sunset',
-  civilDawn: 'dawn',
-  civilDusk: 'dusk',
-  nauticalDawn: 'nauticalDawn',
-  nauticalDusk: 'nauticalDusk',
-  astronomicalDawn: 'nightEnd',
-  astronomicalDusk: 'night',
-  noon: 'solarNoon',
-} as const satisfies Record<string, SunTimeName | 'solarNoon'>
+/** What the calculation calls each, and how high the sun's centre is then, in degrees. */
+const EVENTS = {
+  sunrise: ['sunrise', -0.833],
+  sunset: ['sunset', -0.833],
+  civilDawn: ['dawn', -6],
+  civilDusk: ['dusk', -6],
+  nauticalDawn: ['nauticalDawn', -12],
+  nauticalDusk: ['nauticalDusk', -12],
+  astronomicalDawn: ['nightEnd', -18],
+  astronomicalDusk: ['night', -18],
+  noon: ['solarNoon', null],
+} as const satisfies Record<string, readonly [SunTimeName | 'solarNoon', number | null]>
 
 export interface SolarRule {
   readonly event: SolarEvent
@@ -58,8 +58,8 @@ const MINUTE_MS = 60_000
 export function solar<T extends Task>(name: string, rule: SolarRule, options: ScheduleOptions<T>): Schedule {
   checkName(name)
   const { event, latitude, longitude, offset } = rule
-  if (!Object.hasOwn(NAMES, event))
-    throw new InvalidOption(`event of "${name}"`, `one of ${Object.keys(NAMES).join(', ')}`, JSON.stringify(event))
+  if (!Object.hasOwn(EVENTS, event))
+    throw new InvalidOption(`event of "${name}"`, `one of ${Object.keys(EVENTS).join(', ')}`, JSON.stringify(event))
   checkDegrees(`latitude of "${name}"`, latitude, 90)
   checkDegrees(`longitude of "${name}"`, longitude, 180)
   const offsetMs = toOffsetMs(name, offset) || undefined
@@ -77,15 +77,27 @@ interface Place {
 
 function solarNext({ event, latitude, longitude, offsetMs = 0 }: Place): Schedule['next'] {
   return (afterMs) => {
-    for (let day = -2; day <= MAX_DAYS; day++) {
-      const date = new Date(afterMs - offsetMs + day * DAY_MS)
-      const atMs = getTimes(date, latitude, longitude)[NAMES[event]]?.getTime()
-      if (atMs === undefined) continue
-      const dueAtMs = toMinute(atMs) + offsetMs
-      if (dueAtMs > afterMs) return dueAtMs
+    // Near midnight the solar day of a moment may be the one before.
+    for (let day = -1; day <= MAX_DAYS; day++) {
+      const atMs = eventOf(new Date(afterMs - offsetMs + day * DAY_MS), event, latitude, longitude)
+      const dueAtMs = atMs === null ? null : toMinute(atMs) + offsetMs
+      if (dueAtMs !== null && dueAtMs > afterMs) return dueAtMs
     }
     return null
   }
+}
+
+/** What the calculation adds to altitudes below the horizon, where it takes the refraction at the horizon. */
+const REFRACTION = 0.484
+const MAX_ERROR = 0.05
+
+/** Null where there is none on that solar day, and where the sun but touches that altitude: the calculation may then be hours off. */
+function eventOf(date: Date, event: SolarEvent, latitude: number, longitude: number): number | null {
+  const [name, altitude] = EVENTS[event]
+  const at = getTimes(date, latitude, longitude)[name]
+  if (!at) return null
+  const shown = getPosition(at, latitude, longitude).altitude - REFRACTION
+  return altitude === null || Math.abs(shown - altitude) <= MAX_ERROR ? at.getTime() : null
 }
 
 /** Runtimes differ in the last digit of a sine: what is finer would not be the same for all beats. */

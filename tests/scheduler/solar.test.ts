@@ -121,6 +121,23 @@ test('over a polar night and a polar day it waits for the next event', () => {
   expect(days).toEqual(['2027-01-15', '2026-07-25'])
 })
 
+test('where the sun but touches the horizon no event is hours away from the days beside it, and none comes twice', () => {
+  for (const [latitude, longitude] of [
+    [66, 10],
+    [-69.5, 10],
+    [-77.5, -170],
+    [70, 10],
+  ] as const)
+    for (const event of ['sunrise', 'sunset', 'civilDusk'] as const) {
+      const due = dueIn2026({ event, latitude, longitude })
+      const gaps = due.slice(1).map((dueAtMs, at) => dueAtMs - (due[at] ?? 0))
+      const odd = gaps.filter(
+        (gapMs) => Math.abs(gapMs - Math.round(gapMs / DAY_MS) * DAY_MS) > 2 * HOUR_MS && gapMs < 5 * DAY_MS,
+      )
+      expect(odd).toEqual([])
+    }
+})
+
 test('where there is no such event all year, as at a pole, it is never due, and is looked for in vain only so long', () => {
   const atPole = (event: SolarEvent) => solar('x', { event, latitude: 90, longitude: 0 }, { task: tidy }).next(YEAR[0])
   expect((['sunrise', 'sunset', 'civilDusk', 'astronomicalDawn'] as const).map(atPole)).toEqual([
