@@ -19,9 +19,22 @@ function toKindText(rule: ScheduleRule): string {
       return `every ${toExactDuration(rule.everyMs)}`
     case 'at':
       return `at ${toTime(rule.atMs)}`
+    case 'rrule':
+      return rule.text.replaceAll('\n', ' ')
+    case 'solar':
+      return toSolarText(rule)
     case 'custom':
       return 'custom'
   }
+}
+
+type SolarRule = Extract<ScheduleRule, { kind: 'solar' }>
+
+/** `civil dawn at 59.91, 10.75`, `30 min before sunset at ...`. */
+function toSolarText({ event, latitude, longitude, offsetMs = 0 }: SolarRule): string {
+  const words = event.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+  const offset = offsetMs === 0 ? '' : `${toExactDuration(Math.abs(offsetMs))} ${offsetMs < 0 ? 'before' : 'after'} `
+  return `${offset}${words} at ${latitude}, ${longitude}`
 }
 
 function toBoundsText({ enabled, startAtMs, endAtMs, maxRuns, jitterMs }: ScheduleRule): string[] {

@@ -30,6 +30,15 @@ const Rule: v.GenericSchema<unknown, ScheduleRule> = v.variant('kind', [
   v.object({ kind: v.literal('cron'), pattern: v.string(), timezone: v.string(), ...bounds }),
   v.object({ kind: v.literal('every'), everyMs: v.number(), align: v.optional(v.literal('first')), ...bounds }),
   v.object({ kind: v.literal('at'), atMs: v.number(), ...bounds }),
+  v.object({ kind: v.literal('rrule'), text: v.string(), timezone: v.string(), ...bounds }),
+  v.object({
+    kind: v.literal('solar'),
+    event: v.string(),
+    latitude: v.number(),
+    longitude: v.number(),
+    offsetMs: v.optional(v.number()),
+    ...bounds,
+  }),
   v.object({ kind: v.literal('custom'), version: v.optional(v.number()), ...bounds }),
 ])
 
@@ -70,14 +79,13 @@ export function readDefinition(definition: string): Declared | null {
 type Stored = Pick<StoredSchedule, 'name' | 'definition'> & Partial<Pick<StoredSchedule, 'dueAtMs'>>
 
 /**
- * The schedule that a broker has stored; null when this version cannot make sense of it. What is code of the app's own, a rule or a
- * function that makes the input, is found among the schedules that the app declares.
+ * The schedule that a broker has stored; null when this version cannot make sense of it. What is code of the app's own, or only the
+ * apps that use it carry, is found among the schedules that the app declares: some rules, and functions that make the input.
  */
 export function fromDefinition(stored: Stored, declared: readonly Schedule[] = []): Schedule | null {
   const read = readDefinition(stored.definition)
   if (!read) return null
-  const isCode = read.rule.kind === 'custom' || read.inputBy
-  const own = isCode ? byName(declared).get(stored.name) : undefined
+  const own = isAppsRule(read.rule) || read.inputBy ? byName(declared).get(stored.name) : undefined
   const next = nextOf(stored, read.rule, own)
   if (read.inputBy && !own?.inputOf) return null
   return (
@@ -106,9 +114,10 @@ export function nextFrom(stored: Stored, declared: readonly Schedule[] = []): Sc
 /** Null for a rule that was valid where it was declared, but is not here: a zone that this runtime does not have. */
 function nextOf(stored: Stored, rule: ScheduleRule, own: Schedule | undefined): Schedule['next'] | null {
   const { name } = stored
-  if (rule.kind === 'custom') return own && isSameRule(own.rule, rule) ? own.next : null
   try {
-    return within(name, rule, kindNext(stored, rule))
+    const next = kindNext(stored, rule)
+    if (next) return within(name, rule, next)
+    return own && isSameRule(own.rule, rule) ? own.next : null
   } catch (error) {
     if (isTqError(error, 'InvalidOption')) return null
     throw error
@@ -123,10 +132,17 @@ function byName(declared: readonly Schedule[]): ReadonlyMap<string, Schedule> {
   return found
 }
 
-function kindNext({ name, dueAtMs }: Stored, rule: Exclude<ScheduleRule, { kind: 'custom' }>): Schedule['next'] {
+/** Null for a rule whose code is the app's to bring. */
+function kindNext({ name, dueAtMs }: Stored, rule: ScheduleRule): Schedule['next'] | null {
   if (rule.kind === 'cron') return cronNext(name, rule.pattern, rule.timezone)
   if (rule.kind === 'at') return atNext(rule.atMs)
-  return everyNext(name, rule, dueAtMs ? dueAtMs - jitterOf(name, rule) : undefined)
+  if (rule.kind === 'every') return everyNext(name, rule, dueAtMs ? dueAtMs - jitterOf(name, rule) : undefined)
+  return null
+}
+
+/** Whether only a process with the app's code can compute it. */
+export function isAppsRule({ kind }: ScheduleRule): boolean {
+  return kind !== 'cron' && kind !== 'every' && kind !== 'at'
 }
 
 /** Fields are in the order of their declaration, also when they come from a broker. */

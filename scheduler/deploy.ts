@@ -6,7 +6,7 @@ import { InvalidOption, toError } from '../src/errors.ts'
 import { type OnEvent, withoutThrowing } from '../src/events.ts'
 import type { Schedule } from '../src/schedule.ts'
 import { type Calls, createCalls } from './calls.ts'
-import { fromDefinition, isSameRule } from './definition.ts'
+import { fromDefinition, isAppsRule, isSameRule } from './definition.ts'
 import { digestOf } from './digest.ts'
 import { pagesOf } from './pages.ts'
 import { deployedDefinition, splitDefinition } from './state.ts'
@@ -185,7 +185,7 @@ function setOf(
     const set = { kind: 'set', name, app: app.name, definition, dueAtMs, incarnation: newId(), stampMs } as const
     return stored ? { ...set, revision: stored.revision } : set
   } catch (error) {
-    if (schedule.rule.kind !== 'custom') throw error
+    if (!isAppsRule(schedule.rule)) throw error
     onEvent?.({ kind: 'beat.broken', schedule: name, reason: toError(error).message })
     return 'broken'
   }

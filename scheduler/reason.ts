@@ -35,13 +35,14 @@ function clockReason(schedule: Schedule, atMs: number, laterMs: number): string 
   const { name, rule } = schedule
   if (!('timezone' in rule)) return false
   const offsetAt = zoneOffset(name, rule.timezone)
-  return gapReason(name, rule, offsetAt, atMs) || twiceReason(schedule, offsetAt, atMs, laterMs)
+  const gap = rule.kind === 'cron' && gapReason(name, rule, offsetAt, atMs)
+  return gap || twiceReason(schedule, offsetAt, atMs, laterMs)
 }
 
-type Zoned = Extract<ScheduleRule, { timezone: string }>
+type CronRule = Extract<ScheduleRule, { kind: 'cron' }>
 
 /** The wall times that the clocks skip here are those of the same pattern where no clock is ever changed. */
-function gapReason(name: string, rule: Zoned, offsetAt: OffsetAt, atMs: number): string | false {
+function gapReason(name: string, rule: CronRule, offsetAt: OffsetAt, atMs: number): string | false {
   const [fromMs, untilMs] = [atMs + offsetAt(atMs - 1), atMs + offsetAt(atMs)]
   if (untilMs <= fromMs || isEveryHour(rule.pattern)) return false
   const [first, second] = dueAfter(cronNext(name, rule.pattern, 'UTC'), fromMs - 1, untilMs - 1, 2)

@@ -14,7 +14,7 @@ import { type OnEvent, withoutThrowing } from '../src/events.ts'
 import type { Schedule } from '../src/schedule.ts'
 import type { ChangeOptions, ScheduleData, Schedules, ScheduleView } from '../src/schedules.ts'
 import { createCalls } from './calls.ts'
-import { isSameRule, nextFrom, readDefinition } from './definition.ts'
+import { isAppsRule, isSameRule, nextFrom, readDefinition } from './definition.ts'
 import { dueOf } from './deploy.ts'
 import { dueAfter } from './due-after.ts'
 import { toMs } from './moment.ts'
@@ -127,11 +127,11 @@ export function createSchedules(options: SchedulesOptions): Schedules {
   async function toDeclared(given: Schedule | ScheduleData): Promise<Schedule> {
     if (!isDeclared(given)) return fromScheduleData(given, app)
     const { name, rule, task, inputOf } = given
-    if (rule.kind === 'custom')
+    if (isAppsRule(rule))
       throw new InvalidOption(
         `the rule of "${name}"`,
         'one of cron, every, at',
-        "a custom one, which only the app's file declares",
+        `one of ${rule.kind}, which only the app's file declares`,
       )
     if (inputOf)
       throw new InvalidOption(`the input of "${name}"`, 'a value', "a function, which only the app's file declares")

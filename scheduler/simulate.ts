@@ -2,6 +2,7 @@
 import { toError } from '../src/errors.ts'
 import type { Schedule } from '../src/schedule.ts'
 import { resumesAt } from './catch-up.ts'
+import { isAppsRule } from './definition.ts'
 import { dueAfter } from './due-after.ts'
 import { latestDue } from './latest.ts'
 import { reasonOf, toReason } from './reason.ts'
@@ -57,7 +58,7 @@ export function simulate(schedules: readonly Schedule[], options: SimulateOption
         if (firings.length >= 2 * most) keepEarliest()
       }
     } catch (error) {
-      if (schedule.rule.kind !== 'custom') throw error
+      if (!isAppsRule(schedule.rule)) throw error
       broken.push({ schedule: schedule.name, reason: toError(error).message })
     }
   keepEarliest()

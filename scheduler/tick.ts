@@ -23,7 +23,7 @@ import { type JobTick, tickJobId } from '../src/job.ts'
 import type { Schedule } from '../src/schedule.ts'
 import { type Calls, createCalls, ENVELOPE_BYTES } from './calls.ts'
 import { resumesAt } from './catch-up.ts'
-import { fromDefinition } from './definition.ts'
+import { fromDefinition, isAppsRule } from './definition.ts'
 import { dueAfter } from './due-after.ts'
 import { latestDue } from './latest.ts'
 import { createPassed, type DueTick, type Passed } from './passed.ts'
@@ -230,7 +230,7 @@ function toTicks(stored: StoredSchedule, nowMs: number, maxBytes: number, contex
 }
 
 function hasOwnCode({ rule, inputOf }: Schedule): boolean {
-  return rule.kind === 'custom' || inputOf !== undefined
+  return isAppsRule(rule) || inputOf !== undefined
 }
 
 /** What is due by now as the schedule catches up, and one for each due time from then on. */

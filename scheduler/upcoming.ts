@@ -14,7 +14,7 @@ export interface Upcoming {
   readonly reason: string
 }
 
-/** The next due times of a schedule after a moment, each with its reason. Throws what a rule of the app's own throws. */
+/** The next due times of a schedule after a moment, each with its reason. Throws what its rule throws. */
 export function upcoming(schedule: Schedule, { afterMs, count }: UpcomingOptions): Upcoming[] {
   return dueAfter(schedule.next, afterMs, Number.POSITIVE_INFINITY, count).map((dueAtMs) => ({
     dueAtMs,

@@ -43,6 +43,15 @@ export type ScheduleKind =
   /** `align` is left out where due times are multiples of the interval. */
   | { readonly kind: 'every'; readonly everyMs: number; readonly align?: 'first' | undefined }
   | { readonly kind: 'at'; readonly atMs: number }
+  /** Of RFC 5545; as are those below, one that only a process with the app's code can compute. */
+  | { readonly kind: 'rrule'; readonly text: string; readonly timezone: string }
+  | {
+      readonly kind: 'solar'
+      readonly event: string
+      readonly latitude: number
+      readonly longitude: number
+      readonly offsetMs?: number | undefined
+    }
   /** The app's own: a process that does not have the app's code cannot tell when it is due. */
   | { readonly kind: 'custom'; readonly version?: number | undefined }
 

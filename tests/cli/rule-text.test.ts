@@ -69,5 +69,11 @@ test('the text of a rule has its zone and its bounds', () => {
     '0 7 * * * Europe/Oslo: at 07:00 (not enabled, from 2026-01-05T00:00:00Z, until 2027-01-05T00:00:00Z, at most 9 times, up to 1 min 30 s later)',
   )
   expect(toRuleText({ kind: 'every', everyMs: 5_400_000 })).toBe('every 1 h 30 min')
+  expect(
+    toRuleText({ kind: 'solar', event: 'civilDawn', latitude: 59.91, longitude: 10.75, offsetMs: -1_800_000 }),
+  ).toBe('30 min before civil dawn at 59.91, 10.75')
+  expect(
+    toRuleText({ kind: 'rrule', text: 'DTSTART;TZID=UTC:20260105T090000\nRRULE:FREQ=DAILY', timezone: 'UTC' }),
+  ).toBe('DTSTART;TZID=UTC:20260105T090000 RRULE:FREQ=DAILY')
   expect(toRuleText(null)).toBe('not known to this version')
 })

@@ -55,6 +55,8 @@ test('every public function has an example', async () => {
     'cron',
     'custom',
     'every',
+    'rrule',
+    'solar',
     'createBeat',
     'createApi',
     'exponential',

@@ -16,6 +16,8 @@ const FLOORS: Record<string, readonly string[]> = {
 const PACKAGES: Record<string, readonly RegExp[]> = {
   hono: [/^src\/http\//],
   croner: [/^scheduler\//],
+  'rrule-temporal': [/^scheduler\/rrule\.ts$/],
+  suncalc: [/^scheduler\/solar\.ts$/],
   citty: [/^cli\//],
   cronstrue: [/^cli\//],
   jiti: [/^cli\//],

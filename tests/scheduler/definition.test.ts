@@ -49,7 +49,7 @@ for (const [what, definition] of [
   ['no JSON', '{'],
   ['no object', '[]'],
   ['a newer version', JSON.stringify({ ...stored, v: 3 })],
-  ['an unknown kind of rule', JSON.stringify({ ...stored, rule: { kind: 'solar', event: 'dusk' } })],
+  ['an unknown kind of rule', JSON.stringify({ ...stored, rule: { kind: 'lunar', event: 'full' } })],
   [
     'a zone this runtime lacks',
     JSON.stringify({ ...stored, rule: { kind: 'cron', pattern: '@daily', timezone: 'X' } }),

@@ -51,5 +51,5 @@ function toKnown({ name, task, input, queue, priority, rule, catchUp, overlap, p
 
 /** None of a rule that is the app's own, or that this version cannot read. */
 function toRuleData(rule: ScheduleView['rule']): RuleData | undefined {
-  return rule && rule.kind !== 'custom' ? rule : undefined
+  return rule?.kind === 'cron' || rule?.kind === 'every' || rule?.kind === 'at' ? rule : undefined
 }

@@ -9,9 +9,8 @@ import { expectEqual, outcomeOf, type Runtime } from '../runtime.ts'
 /** What may be imported anywhere, so nothing of Node may be in it. The other entries are for servers. */
 const ON_THE_EDGE = [
   'tq-edge',
-  ...['client', 'http', 'scheduler', 'brokers/redis', 'cloudflare', 'vercel', 'netlify', 'fetch'].map(
-    (name) => `tq-edge/${name}`,
-  ),
+  ...['client', 'http', 'scheduler', 'scheduler/rrule', 'scheduler/solar'].map((name) => `tq-edge/${name}`),
+  ...['brokers/redis', 'cloudflare', 'vercel', 'netlify', 'fetch'].map((name) => `tq-edge/${name}`),
 ]
 /** In a handler of `examples/anywhere`. */
 const MARKER = 'the page is not there'

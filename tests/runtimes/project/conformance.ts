@@ -7,7 +7,9 @@
 import { type Broker, createClient, createWorker, type TqEvent } from 'tq-edge'
 import { createApi } from 'tq-edge/http'
 import { deploySchedules, tick } from 'tq-edge/scheduler'
-import app from '../../../examples/anywhere/tq.config.ts'
+import { rrule } from 'tq-edge/scheduler/rrule'
+import { solar } from 'tq-edge/scheduler/solar'
+import app, { wait } from '../../../examples/anywhere/tq.config.ts'
 
 export interface Ground {
   readonly broker: Broker
@@ -59,6 +61,17 @@ const cases: Record<string, (ground: Ground) => Promise<void>> = {
       .job(fired[0] ?? '')
       .get()
     equal([record?.state, record?.tick?.schedule], ['succeeded', 'fingerprints'])
+  },
+
+  async 'a recurrence rule and the sun are due at the same moments everywhere'() {
+    const rule = 'DTSTART;TZID=Europe/Oslo:20260101T023000\nRRULE:FREQ=DAILY'
+    const place = { latitude: 59.91, longitude: 10.75 }
+    const schedules = [
+      rrule('night', rule, { task: wait }),
+      solar('lamps', { event: 'sunset', ...place }, { task: wait }),
+    ]
+    const due = schedules.map(({ next }) => new Date(next(Date.parse('2026-03-28T20:00Z')) ?? 0).toISOString())
+    equal(due, ['2026-03-30T00:30:00.000Z', '2026-03-29T17:53:00.000Z'])
   },
 
   async 'the same id again creates nothing'({ broker }) {
