@@ -22,14 +22,17 @@ export function withSchedules<T>(
 }
 
 /** The same, with the code of the app in this folder where a schedule cannot do without it. */
-export function withCode<T>(args: SchedulesArgs & AppArgs, use: (schedules: Schedules) => Promise<T>): Promise<T> {
+export function withCode<T>(
+  args: SchedulesArgs & AppArgs,
+  use: (schedules: Schedules, broker: Broker, app?: App) => Promise<T>,
+): Promise<T> {
   return withSchedules(args, async (schedules, broker) => {
     try {
-      return await use(schedules)
+      return await use(schedules, broker)
     } catch (error) {
       const app = isTqError(error, 'ScheduleUnreadable') ? await appIfAny(args.app) : undefined
       if (!app) throw error
-      return use(createSchedules({ broker, app, appName: args.appName }))
+      return use(createSchedules({ broker, app, appName: args.appName }), broker, app)
     }
   })
 }

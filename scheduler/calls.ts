@@ -6,11 +6,12 @@ import type {
   ScheduleChange,
   SchedulePage,
   ScheduleQuery,
+  ScheduleRun,
   Tick,
 } from '../src/broker.ts'
 import type { Clock } from '../src/clock.ts'
 import type { OnEvent } from '../src/events.ts'
-import { utf8Bytes } from '../src/job.ts'
+import { type JobRecord, utf8Bytes } from '../src/job.ts'
 import { resend } from '../src/resend.ts'
 
 export interface CallOptions {
@@ -28,6 +29,8 @@ export interface Calls {
   deployed(app: string): Promise<DeployMark | null>
   setDeployed(app: string, mark: DeployMark, seen: DeployMark | null): Promise<'set' | 'existing' | 'moved'>
   fire(ticks: readonly Tick[]): Promise<readonly FireOutcome[]>
+  runs(schedule: string): Promise<readonly ScheduleRun[]>
+  get(ids: readonly string[]): Promise<readonly (JobRecord | null)[]>
   /** Whether the error is what one of these calls ended with, not a mistake of ours. */
   caused(error: unknown): boolean
 }
@@ -69,6 +72,8 @@ export function createCalls(broker: Broker, options: CallOptions): Calls {
         toBatches(ticks, ({ job }) => ENVELOPE_BYTES + utf8Bytes(job?.input ?? '')),
         (batch) => send('fire', () => broker.fire(batch)),
       ),
+    runs: (schedule) => send('runs', () => broker.runs(schedule)),
+    get: (ids) => send('get', () => broker.get(ids)),
     caused: (error) => error === lastError,
   }
 }

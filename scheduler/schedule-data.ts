@@ -96,7 +96,8 @@ function parse(given: unknown): ScheduleData {
   throw new InvalidOption(what, message, input === undefined ? 'none' : describe(input))
 }
 
-function taskOf(name: string, app: App | undefined): Task {
+/** The app's; without an app one that takes any input. Throws `UnknownTask`. */
+export function taskOf(name: string, app: App | undefined): Task {
   if (!app) return defineTask({ name, run: () => {} })
   const task = app.tasks.get(name)
   if (!task) throw unknownTask(name, app.tasks.keys())

@@ -98,7 +98,8 @@ function toOverlap(name: string, given: JobOptions['overlap'] = 'allow'): Overla
   throw new InvalidOption(`overlap of "${name}"`, `one of ${words.join(', ')}`, String(JSON.stringify(given)))
 }
 
-function inputText(name: string, task: Task, input: unknown): string {
+/** As JSON text, checked by the task. Throws `InvalidInput`, `NotSerializable`, `TooLarge`. */
+export function inputText(name: string, task: Task, input: unknown): string {
   const checked = validateInput(task, input)
   // An asynchronous schema cannot answer here; the worker asks it again.
   if (checked instanceof Promise) checked.catch(() => {})

@@ -4,6 +4,7 @@ import { type Broker, MAX_PAGE_SCHEDULES, type StoredSchedule } from '../src/bro
 import { type Clock, systemClock } from '../src/clock.ts'
 import {
   InvalidOption,
+  QueueFull,
   ScheduleDeclared,
   ScheduleExists,
   ScheduleMoved,
@@ -17,6 +18,7 @@ import { createCalls } from './calls.ts'
 import { isAppsRule, isSameRule, nextFrom, readDefinition } from './definition.ts'
 import { dueOf } from './deploy.ts'
 import { dueAfter } from './due-after.ts'
+import { checkId, toManualTick, toRunView } from './manual.ts'
 import { toMs } from './moment.ts'
 import { fromScheduleData } from './schedule-data.ts'
 import { toScheduleView } from './schedule-view.ts'
@@ -216,6 +218,27 @@ export function createSchedules(options: SchedulesOptions): Schedules {
       const stored = requireOwn(name, found)
       if (splitDefinition(stored.definition).state.paused) return []
       return dueAfter(requireNext(stored), fromMs ?? found.nowMs, Number.POSITIVE_INFINITY, count)
+    },
+
+    async run(name, { id = newId(), input } = {}) {
+      checkId(id)
+      for (let tries = 0; tries < MAX_TRIES; tries++) {
+        const found = await find(name)
+        const tick = await toManualTick(requireOwn(name, found), { id, input, app, nowMs: found.nowMs })
+        const [outcome] = await calls.fire([tick])
+        if (outcome === 'full') throw new QueueFull(tick.job.queue)
+        if (outcome === 'skipped') return { jobId: null, outcome }
+        if (outcome === 'fired' || outcome === 'existing') return { jobId: id, outcome }
+      }
+      throw new ScheduleMoved(name, 'left alone meanwhile', 'another change each time')
+    },
+
+    async history(name) {
+      requireOwn(name, await find(name))
+      const runs = await calls.runs(name)
+      const jobs = await calls.get(runs.flatMap(({ jobId }) => jobId ?? []))
+      const byId = new Map(jobs.flatMap((job) => (job ? [[job.id, job]] : [])))
+      return runs.map((run) => toRunView(run, byId.get(run.jobId ?? '')))
     },
   }
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import type { CatchUp, Overlap, Schedule, ScheduleBounds, ScheduleRule } from './schedule.ts'
+import type { JobState } from './words.ts'
 
 /** The client of schedules. Every change is of what is stored at that moment: of two at once, each is made or refused. */
 export interface Schedules {
@@ -27,6 +28,48 @@ export interface Schedules {
   resume(name: string, options?: ChangeOptions): Promise<ScheduleView>
   /** Its next due times: none while it is paused. Throws `ScheduleNotFound`. */
   next(name: string, options?: NextOptions): Promise<readonly number[]>
+  /**
+   * Runs it now, paused or not: a job beside those of its due times, which stay as they are. By its rule of overlap there may be none.
+   * Throws `ScheduleNotFound`, `ScheduleUnreadable`, `UnknownTask`, `InvalidInput` and `QueueFull`.
+   */
+  run(name: string, options?: RunOptions): Promise<RunOutcome>
+  /** Its last ticks, newest first, 10 at most, and what their jobs have come to. Throws `ScheduleNotFound`. */
+  history(name: string): Promise<readonly RunView[]>
+}
+
+export interface RunOptions {
+  /** In place of the schedule's. */
+  readonly input?: unknown
+  /** The job's id: asked for again under the same, it is run once. Default a UUIDv7. */
+  readonly id?: string | undefined
+}
+
+export interface RunOutcome {
+  /** Null where its rule of overlap has it skipped. */
+  readonly jobId: string | null
+  /** `existing`: there is a job of that id already, or was. */
+  readonly outcome: 'fired' | 'skipped' | 'existing'
+}
+
+/** What has become of a tick. */
+export interface RunView {
+  /** Of due times that were passed over the first. */
+  readonly dueAtMs: number
+  readonly firedAtMs: number
+  /** How late it was fired; below 0 where a pass has looked ahead. */
+  readonly lateMs: number
+  /** `missed`: passed over by its `catchUp`; `skipped`: by its `overlap`. */
+  readonly outcome: 'fired' | 'skipped' | 'missed'
+  /** True where somebody has run it beside its due times. */
+  readonly manual: boolean
+  /** Null where there was none. */
+  readonly jobId: string | null
+  /** The job's; null where there was none, and where its record is no longer kept. */
+  readonly state: JobState | null
+  /** When the job finished. */
+  readonly finishedAtMs: number | null
+  /** How many of its attempts have ended. */
+  readonly attempts: number | null
 }
 
 export interface SchedulesQuery {

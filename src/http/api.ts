@@ -12,7 +12,7 @@ import type { Task } from '../task.ts'
 import { isFinished } from '../words.ts'
 import { guard, type Tokens } from './auth.ts'
 import { limitBody } from './body.ts'
-import { createEnqueue, type EnqueuedJob, type Outcome } from './enqueue.ts'
+import { createEnqueue, type EnqueuedJob, locationOf, type Outcome } from './enqueue.ts'
 import { createHealth } from './health.ts'
 import { resultOf, toJobView } from './job-view.ts'
 import { problemResponse, refusal, toRefusal } from './problem.ts'
@@ -145,8 +145,6 @@ function refuseMethod(c: Context, methods: readonly string[]): Response {
     refusal('method-not-allowed', `expected ${allowed}, got ${c.req.method}`, { headers: { Allow: allowed } }),
   )
 }
-
-const locationOf = (id: string) => `/v1/jobs/${encodeURIComponent(id)}`
 
 function only(outcomes: readonly Outcome[]): EnqueuedJob {
   const [outcome] = outcomes as readonly [Outcome]

@@ -96,3 +96,5 @@ export function createEnqueue({ broker, client, tasks, clock, newId, onEvent }: 
 function isNew(request: JobRequest, { created }: JobHandle): boolean {
   return created || request.id === undefined
 }
+
+export const locationOf = (id: string): string => `/v1/jobs/${encodeURIComponent(id)}`

@@ -130,6 +130,13 @@ const nextQuery: v.GenericSchema<NextQuery, NextOptions> = v.strictObject(
   form('count, afterMs'),
 )
 
+/** The id of the job, in the query. */
+export interface RunQuery {
+  readonly id?: string | undefined
+}
+
+const runQuery: v.GenericSchema<RunQuery, RunQuery> = v.strictObject({ id: v.optional(id) }, form('id'))
+
 /** A schedule as the API takes it; its name is the path's. */
 export type ScheduleBody = Omit<ScheduleData, 'name'>
 
@@ -203,6 +210,7 @@ const checkQuery =
   }
 
 export const checkSchedules = checkQuery(schedulesQuery)
+export const checkRun = checkQuery(runQuery)
 export const checkNext = checkQuery(nextQuery)
 
 export const checkSchedule: Checked<{

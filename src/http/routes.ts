@@ -1,6 +1,6 @@
 import type { HonoBase } from 'hono/hono-base'
 import type { BlankEnv } from 'hono/types'
-import type { SchedulesPage, ScheduleView } from '../schedules.ts'
+import type { RunOutcome, RunView, SchedulesPage, ScheduleView } from '../schedules.ts'
 import type { EnqueuedJob } from './enqueue.ts'
 import type { LastBeat } from './health.ts'
 import type { JobView, ResultView } from './job-view.ts'
@@ -9,6 +9,7 @@ import type {
   HealthQuery,
   JobsBody,
   NextQuery,
+  RunQuery,
   ScheduleBody,
   ScheduleListQuery,
   TaskQuery,
@@ -42,6 +43,8 @@ export type Routes = {
   }
   '/v1/schedules/:name/pause': { $post: Route<Named, ScheduleView, 200> }
   '/v1/schedules/:name/resume': { $post: Route<Named, ScheduleView, 200> }
+  '/v1/schedules/:name/run': { $post: Route<Named & { query: RunQuery; json?: unknown }, RunOutcome, 200 | 202> }
+  '/v1/schedules/:name/history': { $get: Route<Named, { runs: readonly RunView[] }, 200> }
   '/v1/schedules/:name/next': {
     $get: Route<Named & { query: NextQuery }, { dueAtMs: readonly number[] }, 200>
   }

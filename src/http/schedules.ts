@@ -1,8 +1,9 @@
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { InvalidInput, ScheduleMoved, ScheduleNotFound, UnknownTask } from '../errors.ts'
 import type { ChangeOptions, ScheduleData, Schedules, ScheduleView } from '../schedules.ts'
+import { locationOf } from './enqueue.ts'
 import { refusal, toRefusal } from './problem.ts'
-import { checkNext, checkSchedule, checkSchedules } from './request.ts'
+import { checkInput, checkNext, checkRun, checkSchedule, checkSchedules } from './request.ts'
 
 /** The routes of `/v1/schedules`. An API that was given none answers as if there were no such paths. */
 export function createScheduleRoutes(given: Schedules | undefined, limit: MiddlewareHandler) {
@@ -48,6 +49,14 @@ export function createScheduleRoutes(given: Schedules | undefined, limit: Middle
       const resumed = await schedules().resume(name, await seenBy(c, name))
       return c.json(resumed, 200, tagged(resumed))
     })
+    .post('/:name/run', limit, checkRun, checkInput, async (c) => {
+      const { id } = c.req.valid('query')
+      const { input } = c.req.valid('json')
+      const outcome = await schedules().run(c.req.param('name'), { id, input }).catch(refuse)
+      const { jobId } = outcome
+      return jobId === null ? c.json(outcome, 200) : c.json(outcome, 202, { Location: locationOf(jobId) })
+    })
+    .get('/:name/history', async (c) => c.json({ runs: await schedules().history(c.req.param('name')) }, 200))
     .get('/:name/next', checkNext, async (c) =>
       c.json({ dueAtMs: await schedules().next(c.req.param('name'), c.req.valid('query')) }, 200),
     )

@@ -60,10 +60,10 @@ test('the next due times are those of the schedule’s zone, with its offset', a
   await place.add('once', '--at', '2999-01-09T09:00+01:00')
   await place.add('off', '--every', '1h')
   expect((await place.tq('next', 'night', '-n', '2')).stdout).toBe(
-    '2998-10-25T02:30:00+02:00\n2999-10-25T02:30:00+02:00\n',
+    '2998-10-25T02:30:00+02:00  bounds: the first from startAt on\n2999-10-25T02:30:00+02:00\n',
   )
   expect(await place.json('next', 'once')).toEqual([
-    { schedule: 'once', dueAtMs: Date.UTC(2999, 0, 9, 8), dueAt: '2999-01-09T08:00:00+00:00' },
+    { schedule: 'once', dueAtMs: Date.UTC(2999, 0, 9, 8), dueAt: '2999-01-09T08:00:00+00:00', reason: 'plain' },
   ])
   expect((await place.tq('next', 'off')).stdout.trim().split('\n')).toHaveLength(10)
 })
@@ -319,4 +319,22 @@ test('schedules are listed a page at a time where so many are asked for', async 
   ])
   const { schedules, cursor } = JSON.parse((await place.tq('list', '--limit', '1', '--cursor', 'a', '--json')).stdout)
   expect([schedules.map(({ name }: { name: string }) => name), cursor]).toEqual([['b'], null])
+})
+
+test('a schedule is run at once, and its history tells what became of it', async () => {
+  await using place = await createPlace()
+  const { tq, json, add } = place
+  await add('digest', '--every', '4w', '--overlap', 'skip', '--input', '{"to":"a"}')
+  expect((await tq('history', 'digest')).stdout).toBe('digest has not been fired yet\n')
+  expect(await tq('run', 'digest', '--id', 'first')).toMatchObject({ stdout: 'digest  runs as first\n', exitCode: 0 })
+  expect((await tq('run', 'digest', '--id', 'first')).stdout).toBe('digest  was run as first\n')
+  expect(await tq('run', 'digest')).toMatchObject({
+    stdout: 'digest  skipped: a job of it has not finished\n',
+    exitCode: 1,
+  })
+  expect(await json('history', 'digest')).toMatchObject([
+    { outcome: 'skipped', manual: true, jobId: null, state: null },
+    { outcome: 'fired', manual: true, jobId: 'first', state: 'queued' },
+  ])
+  expect((await tq('history', 'digest')).stdout).toMatch(/fired by hand +first +queued +0 +-\n$/)
 })

@@ -29,6 +29,25 @@ const hourly = { task: 'anything', rule: { kind: 'cron', pattern: '0 * * * *', t
 const NAMES = ['report', 'a/b', 'customer:7/report', 'pause', 'x/pause']
 const path = (name: string) => `/${encodeURIComponent(name)}`
 
+test('a schedule is run over REST, once for an id, and its history tells of it', async () => {
+  const { send } = setUp()
+  await send('PUT', '/report', { ...hourly, input: { to: 'a' }, overlap: 'skip' })
+  const ran = await send('POST', '/report/run?id=mine', { to: 'b' })
+  expect([ran.status, ran.headers.get('Location'), await ran.json()]).toEqual([
+    202,
+    '/v1/jobs/mine',
+    { jobId: 'mine', outcome: 'fired' },
+  ])
+  expect(await (await send('POST', '/report/run?id=mine')).json()).toEqual({ jobId: 'mine', outcome: 'existing' })
+  const skipped = await send('POST', '/report/run')
+  expect([skipped.status, await skipped.json()]).toEqual([200, { jobId: null, outcome: 'skipped' }])
+  const { runs } = await (await send('GET', '/report/history')).json()
+  expect(runs).toMatchObject([{ outcome: 'skipped' }, { jobId: 'mine', state: 'queued', manual: true }])
+  for (const path of ['/nothing/run', '/report/run?idd=1'])
+    expect((await send('POST', path)).status).toBeOneOf([400, 404])
+  expect((await send('GET', '/nothing/history')).status).toBe(404)
+})
+
 test.each(NAMES)('a schedule named %s is made, read, paused, resumed, foretold and removed', async (name) => {
   const { send, clock } = setUp()
   const made = await send('PUT', path(name), { ...hourly, input: { to: 'a' } })

@@ -4,9 +4,8 @@ import { InvalidOption } from 'tq-edge'
 import { deploySchedules, fromDefinition, tick, toDefinition } from 'tq-edge/scheduler'
 import { type RruleParts, rrule } from 'tq-edge/scheduler/rrule'
 import { toZonedTime } from '../../cli/times.ts'
-import { upcoming } from '../../scheduler/upcoming.ts'
 import { zoneOffset } from '../../scheduler/zone.ts'
-import { appWith, createScene, dueTimes, dueTimesOf, tidy } from './support.ts'
+import { appWith, createScene, dueTimes, dueTimesOf, tidy, upcoming } from './support.ts'
 
 const HOUR_MS = 3_600_000
 

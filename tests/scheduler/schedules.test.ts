@@ -1,5 +1,15 @@
 import { expect, test } from 'bun:test'
-import { defineApp, defineTask, type ScheduleData } from 'tq-edge'
+import {
+  defineApp,
+  defineTask,
+  InvalidInput,
+  QueueFull,
+  type ScheduleData,
+  ScheduleNotFound,
+  ScheduleUnreadable,
+  UnknownTask,
+} from 'tq-edge'
+import { sqliteBroker } from 'tq-edge/brokers/sqlite'
 import { at, createSchedules, cron, custom, deploySchedules, every, tick } from 'tq-edge/scheduler'
 import * as v from 'valibot'
 import type { Broker, ScheduleChange } from '../../src/broker.ts'
@@ -474,4 +484,112 @@ test('on a bad line every change is made once, whatever replies are lost and wha
   const { schedules: left } = await scene.schedules.list()
   expect(left).toHaveLength(10)
   for (const one of left) expect(one).toMatchObject({ revision: 4, paused: false, rule: { everyMs: 90_000 } })
+})
+
+test('a schedule is run at once, paused or not, and its due times stay as they are', async () => {
+  const { schedules, broker } = createClientScene()
+  const { dueAtMs } = await schedules.add({ ...hourly, input: { to: 'a' }, queue: 'mail', priority: 3 })
+  const { jobId } = await schedules.run('report')
+  await schedules.pause('report')
+  expect(await schedules.run('report', { input: { to: 'b' }, id: 'mine' })).toEqual({ jobId: 'mine', outcome: 'fired' })
+  const jobs = await broker.get([jobId ?? '', 'mine'])
+  expect(jobs).toMatchObject([
+    { task: 'tidy', queue: 'mail', priority: 3, input: '{"to":"a"}', tick: { schedule: 'report', lateMs: 0 } },
+    { task: 'tidy', queue: 'mail', priority: 3, input: '{"to":"b"}' },
+  ])
+  expect((await schedules.resume('report')).dueAtMs).toBe(dueAtMs)
+})
+
+test('run again under the same id it runs nothing', async () => {
+  const { schedules, broker } = createClientScene()
+  await schedules.add(hourly)
+  expect(await schedules.run('report', { id: 'once' })).toEqual({ jobId: 'once', outcome: 'fired' })
+  expect(await schedules.run('report', { id: 'once' })).toEqual({ jobId: 'once', outcome: 'existing' })
+  expect(await jobsOf(broker)).toHaveLength(1)
+})
+
+test('by its rule of overlap there may be no job, and by a full queue there is none', async () => {
+  const { schedules, clock } = createClientScene()
+  await schedules.add({ ...hourly, overlap: 'skip' })
+  await schedules.run('report')
+  expect(await schedules.run('report')).toEqual({ jobId: null, outcome: 'skipped' })
+
+  const broker = sqliteBroker({ path: ':memory:', clock, maxReady: 1 })
+  const full = createSchedules({ broker, clock, appName: 'shop' })
+  await full.add(hourly)
+  await full.run('report')
+  await expect(full.run('report')).rejects.toThrow(QueueFull)
+})
+
+test('a run whose schedule is changed under it takes place by what it is then', async () => {
+  const scene = createClientScene()
+  await scene.schedules.add(hourly)
+  let changes = 0
+  const fire: Broker['fire'] = async (ticks) => {
+    if (changes++ === 0) await scene.schedules.set({ ...hourly, queue: 'mail' })
+    return scene.broker.fire(ticks)
+  }
+  const racing = createSchedules({ ...scene, broker: { ...scene.broker, fire } })
+  expect((await racing.run('report', { id: 'r' })).outcome).toBe('fired')
+  expect(await scene.broker.get(['r'])).toMatchObject([{ queue: 'mail' }])
+})
+
+test('on a bad line a run is made once', async () => {
+  const scene = createClientScene()
+  await scene.schedules.add(hourly)
+  const flaky = createSchedules({ ...scene, broker: unreliable(scene.broker, createRandom(3)) })
+  const runs = Array.from({ length: 20 }, (_, at) => flaky.run('report', { id: `run-${at}` }))
+  for (let turn = 0; turn < 60; turn++) await scene.clock.advance(1_000)
+  await Promise.all(runs)
+  expect((await jobsOf(scene.broker)).length).toBe(20)
+})
+
+test('an input is made by the app’s function, or given; the task and a given input are checked', async () => {
+  const checked = defineTask({ name: 'checked', input: v.object({ to: v.string() }), run: () => 'ok' })
+  const made = every('made', '1h', { task: checked, input: ({ schedule }) => ({ to: schedule }) })
+  const scene = createClientScene(defineApp({ name: 'shop', tasks: [checked], schedules: [made] }))
+  const { schedules, broker, app } = scene
+  await deploySchedules({ ...scene, app, stampMs: 1 })
+  await schedules.run('made', { id: 'by-function' })
+  await schedules.run('made', { id: 'given', input: { to: 'b' } })
+  expect(await broker.get(['by-function', 'given'])).toMatchObject([
+    { input: '{"to":"made"}' },
+    { input: '{"to":"b"}' },
+  ])
+
+  await expect(schedules.run('made', { input: { to: 7 } })).rejects.toThrow(InvalidInput)
+  await expect(schedules.run('made', { id: '' })).rejects.toThrow('expected id to be')
+  await expect(schedules.run('nothing')).rejects.toThrow(ScheduleNotFound)
+  await expect(createSchedules({ ...scene, app: undefined }).run('made')).rejects.toThrow(ScheduleUnreadable)
+  await expect(createSchedules({ ...scene, app: appWith() }).run('made')).rejects.toThrow(UnknownTask)
+})
+
+test('the history tells of the last ticks and their jobs, also of those that are gone', async () => {
+  const { schedules, clock, ...scene } = createClientScene()
+  const dueAtMs = (await schedules.add({ ...hourly, catchUp: 'skip' })).dueAtMs ?? 0
+  await clock.advance(3_600_000)
+  await tick({ clock, ...scene })
+  await clock.advance(2 * 3_600_000 + 5)
+  await tick({ clock, ...scene })
+  const { jobId } = await schedules.run('report')
+  await scene.broker.cancel([jobId ?? ''])
+  await scene.broker.remove([(await jobsOf(scene.broker)).find(({ tick }) => tick?.dueAtMs === dueAtMs)?.id ?? ''])
+  const nowMs = clock.now()
+  const fired = { outcome: 'fired', manual: false, jobId: expect.any(String) }
+  expect(await schedules.history('report')).toMatchObject([
+    {
+      ...fired,
+      manual: true,
+      dueAtMs: nowMs,
+      firedAtMs: nowMs,
+      lateMs: 0,
+      jobId,
+      state: 'cancelled',
+      finishedAtMs: nowMs,
+    },
+    { ...fired, dueAtMs: dueAtMs + 7_200_000, firedAtMs: nowMs, lateMs: 5, state: 'queued', attempts: 0 },
+    { outcome: 'missed', dueAtMs: dueAtMs + 3_600_000, lateMs: 3_600_005, jobId: null, state: null },
+    { ...fired, dueAtMs, lateMs: 0, state: null, finishedAtMs: null },
+  ])
+  await expect(schedules.history('nothing')).rejects.toThrow(ScheduleNotFound)
 })

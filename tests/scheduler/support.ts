@@ -1,5 +1,7 @@
 import { type App, BrokerUnavailable, defineApp, defineTask, type JobTick, type Schedule, type TqEvent } from 'tq-edge'
 import { sqliteBroker } from 'tq-edge/brokers/sqlite'
+import { dueAfter } from '../../scheduler/due-after.ts'
+import { reasonOf } from '../../scheduler/reason.ts'
 import type { Broker, JobRecord } from '../../src/index.ts'
 import { createVirtualClock, type VirtualClock } from '../support/clock.ts'
 
@@ -61,6 +63,12 @@ export function dueTimes({ next }: Pick<Schedule, 'next'>, fromMs: number, until
   const times: number[] = []
   for (let at = next(fromMs); at !== null && at <= untilMs; at = next(at)) times.push(at)
   return times
+}
+
+/** The next due times, each with its reason. */
+export function upcoming(schedule: Schedule, { afterMs, count }: { afterMs: number; count: number }) {
+  const due = dueAfter(schedule.next, afterMs, Number.POSITIVE_INFINITY, count)
+  return due.map((dueAtMs) => ({ dueAtMs, reason: reasonOf(schedule, dueAtMs) }))
 }
 
 export function createRandom(seed: number): () => number {

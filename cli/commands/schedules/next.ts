@@ -1,3 +1,5 @@
+import { fromDefinition } from '../../../scheduler/definition.ts'
+import { reasonOf } from '../../../scheduler/reason.ts'
 import { zoneOffset } from '../../../scheduler/zone.ts'
 import { ScheduleNotFound } from '../../../src/errors.ts'
 import type { ScheduleView } from '../../../src/schedules.ts'
@@ -13,7 +15,8 @@ const MAX_COUNT = 1_000
 
 export default command({
   name: 'next',
-  description: "Print the next due times of a schedule, in its zone's time",
+  description:
+    "Print the next due times of a schedule, in its zone's time, and why where they are not as its rule reads",
   examples: ['tq schedules next digest', 'tq schedules next digest -n 3 --json'],
   args: {
     ...nameArgs,
@@ -23,20 +26,27 @@ export default command({
   async run({ name, n, app, db, json, ...args }) {
     const count = wholeNumber('n', n, { min: 1, max: MAX_COUNT })
     const options = { db, app, appName: args['app-name'], mustExist: true }
-    const { view, due } = await withCode(options, async (schedules) => {
+    const { view, due, schedule } = await withCode(options, async (schedules, broker, loaded) => {
       const found = await schedules.get(name)
       if (!found) throw new ScheduleNotFound(name)
-      return { view: found, due: await schedules.next(name, { count }) }
+      const dueAtMs = await schedules.next(name, { count })
+      const [stored] = (await broker.schedules({ names: [name] })).schedules
+      return { view: found, due: dueAtMs, schedule: stored && fromDefinition(stored, loaded?.schedules) }
     })
     const offsetAt = zoneOffset(name, zoneOf(view))
-    const times = due.map((dueAtMs) => ({ schedule: name, dueAtMs, dueAt: toZonedTime(dueAtMs, offsetAt) }))
+    const times = due.map((dueAtMs) => ({
+      schedule: name,
+      dueAtMs,
+      dueAt: toZonedTime(dueAtMs, offsetAt),
+      reason: schedule ? reasonOf(schedule, dueAtMs) : null,
+    }))
     if (json) printJson(times)
-    else for (const { dueAt } of times) printLine(dueAt)
+    else for (const { dueAt, reason } of times) printLine(reason && reason !== 'plain' ? `${dueAt}  ${reason}` : dueAt)
     if (times.length === 0) printNote(view.paused ? `${name} is paused` : `${name} is not due any more`)
     return OK
   },
 })
 
 function zoneOf({ rule }: ScheduleView): string {
-  return rule?.kind === 'cron' ? rule.timezone : 'UTC'
+  return rule && 'timezone' in rule ? rule.timezone : 'UTC'
 }

@@ -1,15 +1,15 @@
 /** Why a schedule is due when it is. */
 import { expect, test } from 'bun:test'
+import type { Schedule } from 'tq-edge'
 import { at, cron, custom, every } from 'tq-edge/scheduler'
 import { toZonedTime } from '../../cli/times.ts'
-import { upcoming } from '../../scheduler/upcoming.ts'
 import { zoneOffset } from '../../scheduler/zone.ts'
-import { tidy } from './support.ts'
+import { tidy, upcoming } from './support.ts'
 
 const oslo = zoneOffset('x', 'Europe/Oslo')
 
 /** Each due time by the clocks of Oslo, with its reason. */
-function told(schedule: Parameters<typeof upcoming>[0], after: string, count: number): string[] {
+function told(schedule: Schedule, after: string, count: number): string[] {
   return upcoming(schedule, { afterMs: Date.parse(after), count }).map(
     ({ dueAtMs, reason }) => `${toZonedTime(dueAtMs, oslo).slice(5)} ${reason}`,
   )

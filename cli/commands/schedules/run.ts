@@ -1,0 +1,36 @@
+import { appArg } from '../../args.ts'
+import { command } from '../../command.ts'
+import { FAILED, OK } from '../../exit.ts'
+import { readInput } from '../../input.ts'
+import { printJson, printLine } from '../../print.ts'
+import { withCode } from '../../schedules.ts'
+import { nameArgs } from './args.ts'
+
+export default command({
+  name: 'run',
+  description: 'Run a schedule now, paused or not: a job beside those of its due times',
+  examples: ['tq schedules run digest', `tq schedules run digest --input '{"to":"me@example.com"}' --id once`],
+  args: {
+    ...nameArgs,
+    input: {
+      type: 'string',
+      description: "In place of the schedule's, as JSON; - reads it from stdin",
+      valueHint: 'json',
+    },
+    id: {
+      type: 'string',
+      description: "The job's id: the same again runs nothing (default a new one)",
+      valueHint: 'id',
+    },
+    ...appArg,
+  },
+  async run({ name, input: text, id, app, db, json, ...args }) {
+    const input = text === undefined ? undefined : await readInput(text)
+    const options = { db, app, appName: args['app-name'], mustExist: true }
+    const { jobId, outcome } = await withCode(options, (schedules) => schedules.run(name, { input, id }))
+    if (json) printJson({ schedule: name, jobId, outcome })
+    else if (jobId === null) printLine(`${name}  skipped: a job of it has not finished`)
+    else printLine(`${name}  ${outcome === 'fired' ? 'runs as' : 'was run as'} ${jobId}`)
+    return jobId === null ? FAILED : OK
+  },
+})
