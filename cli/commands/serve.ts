@@ -53,7 +53,9 @@ export default command({
         broker,
         tokens,
         onEvent,
-        ...(loaded ? { tasks: loaded.app.tasks, blobs: loaded.app.blobs } : {}),
+        ...(loaded
+          ? { tasks: loaded.app.tasks, blobs: loaded.app.blobs, webhooks: loaded.app.webhooks?.(process.env) }
+          : {}),
       })
       const server = await listen((request) => api.fetch(request), options)
       if (json) printJson({ kind: 'http.listening', url: server.url })

@@ -3,7 +3,7 @@ import { methodNotAllowed } from 'hono/method-not-allowed'
 import { v7 } from 'uuid'
 import type { Blobs } from '../blobs.ts'
 import type { Broker } from '../broker.ts'
-import { createClient } from '../client/client.ts'
+import { type ClientOptions, createClient } from '../client/client.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { JobNotFound, toError } from '../errors.ts'
 import { type OnEvent, withoutThrowing } from '../events.ts'
@@ -16,6 +16,7 @@ import { resultOf, toJobView } from './job-view.ts'
 import { problemResponse, refusal, toRefusal } from './problem.ts'
 import { checkInput, checkJobs, checkTaskQuery, checkWait } from './request.ts'
 import type { Api, JobAnswer } from './routes.ts'
+import { mountWebhooks, type Webhook } from './webhooks.ts'
 
 export interface ApiOptions {
   readonly broker: Broker
@@ -26,6 +27,8 @@ export interface ApiOptions {
   readonly maxBodyBytes?: number
   /** Where inputs of more than 1 MiB go, and larger results come from. */
   readonly blobs?: Blobs | undefined
+  /** What other services send, from `tq-edge/webhooks`: each at its own path, and without a token. */
+  readonly webhooks?: readonly Webhook[] | undefined
   readonly clock?: Clock
   readonly random?: () => number
   readonly newId?: () => string
@@ -61,7 +64,7 @@ export function createApi(options: ApiOptions): Api {
   const { maxBodyBytes = blobs ? 10 * MEBIBYTE : MEBIBYTE } = options
   const onEvent = withoutThrowing(options.onEvent)
   const limit = limitBody(maxBodyBytes)
-  const client = createClient({
+  const clientOptions: ClientOptions = {
     broker,
     maxInputBytes: blobs ? Math.min(MEBIBYTE, maxBodyBytes) : maxBodyBytes,
     blobs,
@@ -69,10 +72,15 @@ export function createApi(options: ApiOptions): Api {
     random,
     newId,
     onEvent,
-  })
+  }
+  const client = createClient(clientOptions)
   const { check, enqueue } = createEnqueue({ broker, client, tasks, clock, newId, onEvent })
 
-  return createBase(tokens, clock, onEvent)
+  const base = createBase(tokens, clock, onEvent)
+  const checking = tasks ? createClient({ ...clientOptions, tasks }) : client
+  mountWebhooks(base, options.webhooks ?? [], { client: checking, tasks, limit, clock, onEvent })
+
+  return base
     .get('/healthz', (c) => c.json({ status: 'ok' as const }, 200))
     .post('/v1/tasks/:task', limit, checkTaskQuery, checkInput, async (c) => {
       const request = { task: c.req.param('task'), ...c.req.valid('query'), ...c.req.valid('json') }

@@ -57,6 +57,7 @@ test('every public function has an example', async () => {
     'every',
     'createBeat',
     'createApi',
+    'webhook',
     'exponential',
     'fixed',
     'list',
