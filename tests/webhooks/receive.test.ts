@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
 import { BrokerUnavailable, type Client, defineApp, defineTask, StorageFull } from 'tq-edge'
 import { createApi } from 'tq-edge/http'
 import {
@@ -220,10 +221,14 @@ describe('errors of the handler', () => {
     ['a full store', new StorageFull('/var/lib/tq.db'), 'storage-full'],
   ])('after %s the sender is to send again', async (_, error, kind) => {
     for (const handler of ['anything', (_event: unknown, tq: Client) => tq.enqueue('anything')]) {
-      const { deliver, clock } = setUp([hook(handler, { timeoutMs: 60_000 })], {
-        wrap: () => ({ enqueue: () => Promise.reject(error) }),
-      })
+      const { promise: asked, resolve: ask } = Promise.withResolvers<void>()
+      const enqueue = () => {
+        ask()
+        return Promise.reject(error)
+      }
+      const { deliver, clock } = setUp([hook(handler, { timeoutMs: 60_000 })], { wrap: () => ({ enqueue }) })
       const answered = deliver(await push())
+      await asked
       await clock.advance(30_000)
       const response = await answered
       expect([response.status, response.headers.has('Retry-After')]).toEqual([503, true])
@@ -232,14 +237,17 @@ describe('errors of the handler', () => {
   })
 
   test('one that takes too long is answered in time, and its copy creates nothing', async () => {
+    const started = Promise.withResolvers<void>()
     const gate = Promise.withResolvers<void>()
     const { deliver, clock, jobs } = setUp([
       hook(async (_, tq) => {
+        started.resolve()
         await gate.promise
         await tq.enqueue('a')
       }),
     ])
     const answered = deliver(await push())
+    await started.promise
     await clock.advance(2_500)
     const response = await answered
     expect([response.status, response.headers.get('Retry-After')]).toEqual([503, '5'])
@@ -324,6 +332,20 @@ describe('a delivery’s id', () => {
     const { deliver, jobs } = setUp([hook('anything')])
     for (let copy = 0; copy < 2; copy++) expect((await deliver(await push({ id }))).status).toBe(202)
     expect(await jobs()).toMatchObject([{ id: expect.stringMatching(/^hooks:github:[0-9a-f]{64}:anything$/) }])
+  })
+
+  test('that is none leaves the signed content to tell them', async () => {
+    const { deliver, jobs } = setUp([hook('anything')])
+    for (const body of ['1', '2', '1']) await deliver(await push({ id: '', body }))
+    expect((await jobs()).map(({ input }) => input).sort()).toEqual([1, 2])
+  })
+
+  test('tells also copies that come at once', async () => {
+    const { deliver, jobs } = setUp([hook('anything')])
+    const sent = await push()
+    const answers = await Promise.all(Array.from({ length: 10 }, () => deliver(sent)))
+    expect(answers.map(({ status }) => status)).toEqual(Array(10).fill(202))
+    expect(await jobs()).toHaveLength(1)
   })
 
   test('counts for its own path alone, and another is another job', async () => {
@@ -461,6 +483,24 @@ describe('in an API', () => {
     expect((await deliver(sent)).status).toBe(202)
     expect((await deliver({ ...sent, headers: { Own } })).status).toBe(401)
     expect(await jobs()).toMatchObject([{ input: 3 }])
+  })
+
+  test('no request does worse than to be refused, signed or not', async () => {
+    const { deliver } = setUp([hook('anything')])
+    const types = fc.constantFrom(JSON_TYPE, 'text/plain', 'application/x-www-form-urlencoded', 'image/png')
+    const bodies = fc.oneof(
+      fc.uint8Array().map((bytes) => new Uint8Array(bytes)),
+      fc.json().map(toBytes),
+      fc.webQueryParameters().map((query) => toBytes(`payload=${query}`)),
+    )
+    await fc.assert(
+      fc.asyncProperty(types, bodies, fc.boolean(), fc.uuid(), async (type, body, signed, id) => {
+        const sent = await push({ id, type, body })
+        const response = await deliver(signed ? sent : { ...sent, headers: { 'Content-Type': type } })
+        expect(signed ? [202, 400, 415] : [401, 415]).toContain(response.status)
+      }),
+      { numRuns: 200, seed: 6 },
+    )
   })
 
   test('over a socket a delivery becomes a job, and one of no length that is too large is refused', async () => {

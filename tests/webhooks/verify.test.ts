@@ -85,7 +85,7 @@ describe.each(CASES)('$name', (sender) => {
     await expectRefused(await deliver({ ...delivery, body: change(delivery.body) }))
   })
 
-  test('bytes that are not UTF-8 are refused, unsigned as signed', async () => {
+  test('bytes that are not UTF-8 are refused like any others that are not signed', async () => {
     const { deliver, jobs } = receive(sender, secret)
     const body = new Uint8Array([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d])
     expect((await deliver({ ...delivery, body })).status).toBe(401)
@@ -123,15 +123,14 @@ describe.each(CASES)('$name', (sender) => {
 })
 
 test('a time that is no number is refused', async () => {
-  for (const { name, timed, header, delivery, secret, create, atMs, sign } of CASES.filter(({ timed: yes }) => yes))
+  for (const { name, header, delivery, secret, create, atMs } of CASES.filter(({ timed }) => timed))
     for (const at of ['', 'soon', '-1', '1e9', '9'.repeat(30)]) {
       const headers = { ...delivery.headers }
       const timeHeader = Object.keys(headers).find((key) => /timestamp/i.test(key))
       if (timeHeader) headers[timeHeader] = at
       else headers[header] = String(headers[header]).replace(/t=\d+/, `t=${at}`)
       const { deliver } = setUp([webhook('/hooks', create(secret), 'told')], { atMs })
-      expect([name, timed, (await deliver({ ...delivery, headers })).status]).toEqual([name, true, 401])
-      expect(sign).toBeFunction()
+      expect([name, (await deliver({ ...delivery, headers })).status]).toEqual([name, 401])
     }
 })
 
