@@ -7,7 +7,7 @@ export interface TwilioOptions extends SenderOptions {
   readonly url?: string
 }
 
-/** Twilio's webhooks: https://www.twilio.com/docs/usage/webhooks/webhooks-security. `kind` is the status of the call or message. */
+/** Twilio's POSTs: https://www.twilio.com/docs/usage/webhooks/webhooks-security. `kind` is the status of the call or message. */
 export function twilio<Body = Form>({ secret, url }: TwilioOptions): Sender<Body> {
   return defineSender<Body>({
     name: 'twilio',
