@@ -1,6 +1,7 @@
 import leven from 'leven'
 import type { Blobs } from './blobs.ts'
 import { DuplicateName, UnknownTask } from './errors.ts'
+import type { Webhook } from './http/webhooks.ts'
 import type { Schedule } from './schedule.ts'
 import type { Task } from './task.ts'
 
@@ -12,8 +13,12 @@ export interface App<Tasks extends readonly Task[] = readonly Task[]> {
   readonly schedules: readonly Schedule[]
   /** Where inputs and results go that are too large for the broker. */
   readonly blobs?: Blobs
+  readonly webhooks?: ToWebhooks
   readonly '~tasks'?: Tasks
 }
+
+/** Webhooks with their secrets from variables: the environment, or what a platform has in its place. Called where an API is served. */
+export type ToWebhooks = (variables: Readonly<Record<string, string | undefined>>) => readonly Webhook[]
 
 /** From each task's name to its input and result, read off an app's type. */
 export type TasksOf<A> =
@@ -37,6 +42,7 @@ export function defineApp<const Tasks extends readonly Task[]>({
   tasks,
   schedules = [],
   blobs,
+  webhooks,
 }: {
   /** Give each app its own where several share a broker: a deploy removes the schedules that its app no longer has. */
   name?: string
@@ -44,12 +50,14 @@ export function defineApp<const Tasks extends readonly Task[]>({
   schedules?: readonly Schedule[]
   /** Where inputs and results go that are too large for the broker: its workers and `tq` use it. Clients are given their own. */
   blobs?: Blobs | undefined
+  /** What other services send, by `webhook` of `tq-edge/webhooks`: whatever serves the app's REST API takes it. */
+  webhooks?: ToWebhooks | undefined
 }): App<Tasks> {
   const byName = new Map(tasks.map((task) => [task.name, task]))
   requireDistinct('task', tasks)
   requireDistinct('schedule', schedules)
   for (const { task } of schedules) if (!byName.has(task)) throw unknownTask(task, byName.keys())
-  return { name, tasks: byName, schedules, ...(blobs && { blobs }) }
+  return { name, tasks: byName, schedules, ...(blobs && { blobs }), ...(webhooks && { webhooks }) }
 }
 
 function requireDistinct(kind: 'task' | 'schedule', named: readonly { readonly name: string }[]): void {

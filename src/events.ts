@@ -39,7 +39,7 @@ export type TqEvent =
       readonly id: string
       readonly task: string
       readonly queue: string
-      readonly by: 'api' | 'beat'
+      readonly by: 'api' | 'beat' | 'webhook'
     }
   | { readonly kind: 'beat.started'; readonly schedules: number }
   | {

@@ -9,13 +9,13 @@
 import type { Clock } from './clock.ts'
 import { describe, InvalidOption, toError } from './errors.ts'
 import type { OnEvent } from './events.ts'
+import { hmac, isAmong, toBytes, toHex } from './hmac.ts'
 
 export const KICK_HEADER = 'TQ-Kick'
 const FORM = /^(\d{1,15})\.(\d{1,3})\.([0-9a-f]{64})$/
 const FRESH_MS = 300_000
 const TIMEOUT_MS = 5_000
 const MIN_SECRET_CHARS = 16
-const ALGORITHM = { name: 'HMAC', hash: 'SHA-256' }
 
 export interface KickTarget {
   /** Of an edge worker's drain: `https://.../v1/drain`. */
@@ -45,19 +45,16 @@ export async function sendKick({ url, secret, fetch = send, clock, onEvent }: Ki
 const send = (request: Request) => fetch(request)
 
 export async function signKick(secret: string, atMs: number, inARow: number): Promise<string> {
-  const signature = await crypto.subtle.sign('HMAC', await keyOf(secret), signed(atMs, inARow))
-  const hex = Array.from(new Uint8Array(signature), (byte) => byte.toString(16).padStart(2, '0')).join('')
-  return `${atMs}.${inARow}.${hex}`
+  return `${atMs}.${inARow}.${toHex(await hmac(toBytes(secret), signed(atMs, inARow)))}`
 }
 
 /** How many in a row the header says, where one of the secrets has signed it within the last five minutes; null otherwise. */
 export async function verifyKick(secrets: readonly string[], header: string | null, nowMs: number) {
   const [, atMs, inARow, hex = ''] = FORM.exec(header ?? '') ?? []
   if (Math.abs(nowMs - Number(atMs ?? Number.NaN)) <= FRESH_MS) {
-    const signature = Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16))
     const text = signed(Number(atMs), Number(inARow))
     for (const secret of secrets)
-      if (await crypto.subtle.verify('HMAC', await keyOf(secret), signature, text)) return Number(inARow)
+      if (isAmong(toBytes(toHex(await hmac(toBytes(secret), text))), [toBytes(hex)])) return Number(inARow)
   }
   return null
 }
@@ -68,6 +65,4 @@ export function checkKickSecret(option: string, secret: string): string {
   throw new InvalidOption(option, `a secret of ${MIN_SECRET_CHARS} characters or more`, describe(secret))
 }
 
-const encode = (text: string) => new TextEncoder().encode(text)
-const signed = (atMs: number, inARow: number) => encode(`tq-kick ${atMs}.${inARow}`)
-const keyOf = (secret: string) => crypto.subtle.importKey('raw', encode(secret), ALGORITHM, false, ['sign', 'verify'])
+const signed = (atMs: number, inARow: number) => toBytes(`tq-kick ${atMs}.${inARow}`)

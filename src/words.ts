@@ -13,7 +13,8 @@
  * - beat: the loop or invocation that fires schedules
  * - schedule: a named rule of when to enqueue a job of a task; one due time of it is a tick
  * - blob: an input or a result that is too large for the broker, kept elsewhere; the job carries a reference to it
- * - app: the set of tasks, schedules and routes that a project defines with `defineApp`
+ * - webhook: a path at which a sender's signed deliveries are verified and become jobs
+ * - app: the set of tasks, schedules and webhooks that a project defines with `defineApp`
  *
  * @module
  */

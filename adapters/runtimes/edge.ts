@@ -5,9 +5,10 @@ import { type Clock, systemClock } from '../../src/clock.ts'
 import type { OnEvent } from '../../src/events.ts'
 import { createApi, type Tokens } from '../../src/http/index.ts'
 import { withProblems } from '../../src/http/problem.ts'
+import { JOBS_HEADER } from '../../src/http/webhooks.ts'
 import { type DrainOptions, type DrainReport, drain } from '../../src/worker/drain.ts'
 import { createKicks, type KickAgain } from './kicks.ts'
-import { edgeBroker, tokensOf, type Variables } from './variables.ts'
+import { edgeBroker, textsOf, tokensOf, type Variables } from './variables.ts'
 
 /** What a drain may take here: how long, how many requests, how many jobs at once, of which queues. */
 export type DrainLimits = Omit<DrainOptions, 'broker' | 'signal' | 'onEvent'>
@@ -101,6 +102,7 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
       tasks: app.tasks,
       schedules: options.schedules?.({ broker: ownBroker, app, ...told }),
       blobs: app.blobs,
+      webhooks: app.webhooks?.(textsOf(variables)),
       ...told,
     })
     return api
@@ -181,7 +183,7 @@ export function goOn(work: Promise<unknown>): void {
   work.catch(() => {})
 }
 
-/** By the statuses of the routes that enqueue. */
-function hasTakenJobs({ method }: Request, { status }: Response): boolean {
-  return method === 'POST' && (status === 202 || status === 207)
+/** By the statuses of the routes that enqueue, and what a webhook's answer says. */
+function hasTakenJobs({ method }: Request, { status, headers }: Response): boolean {
+  return method === 'POST' && (status === 202 || status === 207 || headers.has(JOBS_HEADER))
 }

@@ -26,6 +26,13 @@ export function variable(variables: Variables, name: string): string | undefined
   return value
 }
 
+/** Those that are texts: a binding of another kind is no secret. */
+export function textsOf(variables: Variables): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(variables).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])),
+  )
+}
+
 /** Throws `InvalidOption`, which names the variable, for one that is missing. */
 export function requiredVariable(variables: Variables, name: string, what: string): string {
   const value = variable(variables, name)

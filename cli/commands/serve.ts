@@ -55,7 +55,14 @@ export default command({
         tokens,
         onEvent,
         schedules: createSchedules({ broker, app: loaded?.app, onEvent }),
-        ...(loaded ? { app: loaded.app.name, tasks: loaded.app.tasks, blobs: loaded.app.blobs } : {}),
+        ...(loaded
+          ? {
+              app: loaded.app.name,
+              tasks: loaded.app.tasks,
+              blobs: loaded.app.blobs,
+              webhooks: loaded.app.webhooks?.(process.env),
+            }
+          : {}),
       })
       const server = await listen((request) => api.fetch(request), options)
       if (json) printJson({ kind: 'http.listening', url: server.url })

@@ -1,7 +1,7 @@
 import { createBeat, createSchedules } from '../../scheduler/index.ts'
 import type { Broker } from '../../src/broker.ts'
 import type { OnEvent } from '../../src/events.ts'
-import { createApi } from '../../src/http/index.ts'
+import { type Api, createApi } from '../../src/http/index.ts'
 import { createWorker, type Worker } from '../../src/worker/worker.ts'
 import { given } from '../args.ts'
 import type { LoadedApp } from '../config.ts'
@@ -24,12 +24,17 @@ export interface Parts {
   readonly ended: Promise<unknown>
 }
 
-export function startParts({ app, stampMs }: LoadedApp, options: PartsOptions): Parts {
+/** What answers requests. Apart from the rest, so that an app that cannot be served is known before the one before it ends. */
+export function createDevApi({ app }: LoadedApp, { broker, onEvent }: PartsOptions): Api {
+  const { name, tasks, blobs } = app
+  const webhooks = app.webhooks?.(process.env)
+  const schedules = createSchedules({ app, broker, onEvent })
+  return createApi({ broker, tokens: 'none', app: name, tasks, schedules, blobs, webhooks, onEvent })
+}
+
+export function startParts({ app, stampMs }: LoadedApp, api: Api, options: PartsOptions): Parts {
   const { broker, onEvent, queues = queuesOf({ app }), concurrency } = options
   const own = { app, broker, onEvent }
-  const schedules = createSchedules(own)
-  const { name, tasks, blobs } = app
-  const api = createApi({ broker, tokens: 'none', app: name, tasks, schedules, blobs, onEvent })
   const worker = createWorker({ ...own, name: 'dev', runtime: runtimeName(), queues, ...given({ concurrency }) })
   const beat = createBeat({ ...own, name: 'dev', runtime: runtimeName(), stampMs })
   const beaten = beat.run()

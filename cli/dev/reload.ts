@@ -1,7 +1,8 @@
 import { toError } from '../../src/errors.ts'
 import type { TqEvent } from '../../src/events.ts'
+import type { Api } from '../../src/http/index.ts'
 import type { LoadedApp } from '../config.ts'
-import { type Parts, type PartsOptions, startParts } from './parts.ts'
+import { createDevApi, type Parts, type PartsOptions, startParts } from './parts.ts'
 
 export interface DevApp {
   fetch(request: Request): Response | Promise<Response>
@@ -45,15 +46,19 @@ export function createDevApp(first: LoadedApp, options: DevAppOptions): DevApp {
   let pendingMs: number | undefined
   let finishing = 0
   let stampMs = first.stampMs
-  let current = start(first)
+  let current = start(first, apiOf(first))
 
   function onEvent(event: TqEvent): void {
     if (event.kind === 'worker.stopping') finishing = event.running
     if (showLifecycle || !LIFECYCLE.has(event.kind)) options.onEvent(event)
   }
 
-  function start(loaded: LoadedApp): Parts {
-    const parts = startParts({ ...loaded, stampMs }, { ...options, onEvent })
+  function apiOf(loaded: LoadedApp): Api {
+    return createDevApi(loaded, { ...options, onEvent })
+  }
+
+  function start(loaded: LoadedApp, api: Api): Parts {
+    const parts = startParts({ ...loaded, stampMs }, api, { ...options, onEvent })
     running.add(parts)
     parts.ended.then(() => running.delete(parts), fail)
     return parts
@@ -61,13 +66,14 @@ export function createDevApp(first: LoadedApp, options: DevAppOptions): DevApp {
 
   async function swap(changedAtMs: number): Promise<void> {
     const loaded = await load()
+    const api = apiOf(loaded)
     // Of all sources, not of the app's file alone: its schedules may live in another, and an older stamp changes nothing.
     stampMs = Math.max(stampMs, Math.round(changedAtMs), loaded.stampMs)
     showLifecycle = stopping
     const old = current
     await old.stopBeat()
     if (stopping) return
-    current = start(loaded)
+    current = start(loaded, api)
     old.worker.stop({ graceMs: Number.POSITIVE_INFINITY })
     onReloaded(loaded, finishing)
   }

@@ -3,7 +3,7 @@ import { methodNotAllowed } from 'hono/method-not-allowed'
 import { v7 } from 'uuid'
 import type { Blobs } from '../blobs.ts'
 import type { Broker } from '../broker.ts'
-import { createClient } from '../client/client.ts'
+import { type ClientOptions, createClient } from '../client/client.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { JobNotFound, toError } from '../errors.ts'
 import { type OnEvent, withoutThrowing } from '../events.ts'
@@ -19,6 +19,7 @@ import { problemResponse, refusal, toRefusal } from './problem.ts'
 import { checkHealth, checkInput, checkJobs, checkTaskQuery, checkWait } from './request.ts'
 import type { Api, JobAnswer } from './routes.ts'
 import { createScheduleRoutes } from './schedules.ts'
+import { mountWebhooks, type Webhook } from './webhooks.ts'
 
 export interface ApiOptions {
   readonly broker: Broker
@@ -33,6 +34,8 @@ export interface ApiOptions {
   readonly maxBodyBytes?: number
   /** Where inputs of more than 1 MiB go, and larger results come from. */
   readonly blobs?: Blobs | undefined
+  /** What other services send, from `tq-edge/webhooks`: each at its own path, and without a token. */
+  readonly webhooks?: readonly Webhook[] | undefined
   readonly clock?: Clock
   readonly random?: () => number
   readonly newId?: () => string
@@ -68,7 +71,7 @@ export function createApi(options: ApiOptions): Api {
   const { maxBodyBytes = blobs ? 10 * MEBIBYTE : MEBIBYTE } = options
   const onEvent = withoutThrowing(options.onEvent)
   const limit = limitBody(maxBodyBytes)
-  const client = createClient({
+  const clientOptions: ClientOptions = {
     broker,
     maxInputBytes: blobs ? Math.min(MEBIBYTE, maxBodyBytes) : maxBodyBytes,
     blobs,
@@ -76,11 +79,16 @@ export function createApi(options: ApiOptions): Api {
     random,
     newId,
     onEvent,
-  })
+  }
+  const client = createClient(clientOptions)
   const lastBeat = createHealth({ broker, clock, app: options.app })
   const { check, enqueue } = createEnqueue({ broker, client, tasks, clock, newId, onEvent })
 
-  return createBase(tokens, clock, onEvent)
+  const base = createBase(tokens, clock, onEvent)
+  const checking = tasks ? createClient({ ...clientOptions, tasks }) : client
+  mountWebhooks(base, options.webhooks ?? [], { client: checking, tasks, limit, clock, onEvent })
+
+  return base
     .get('/healthz', checkHealth, async (c) => {
       const { beatWithinMs } = c.req.valid('query')
       const beat = beatWithinMs === undefined ? {} : { beat: await lastBeat(beatWithinMs) }

@@ -1,5 +1,6 @@
 import type { MiddlewareHandler } from 'hono'
 import { describe, InvalidOption } from '../errors.ts'
+import { isAmong, sha256, toBytes } from '../hmac.ts'
 import { refusal } from './problem.ts'
 
 /** The bearer tokens that callers may use; `'none'` leaves the API open to whoever reaches it. */
@@ -29,8 +30,8 @@ export function createTokenCheck(tokens: readonly string[]): (header: string | n
   return async (header) => {
     const token = CREDENTIALS.exec(header ?? '')?.[1]
     if (token === undefined) throw unauthorized('none', '')
-    digests ??= await Promise.all(tokens.map(sha256))
-    if (!isAmong(await sha256(token), digests)) throw unauthorized('one that is not known', ', error="invalid_token"')
+    digests ??= await Promise.all(tokens.map(digestOf))
+    if (!isAmong(await digestOf(token), digests)) throw unauthorized('one that is not known', ', error="invalid_token"')
   }
 }
 
@@ -61,23 +62,7 @@ function hostOf(url: string): string {
   return URL.canParse(url) ? new URL(url).host : ''
 }
 
-/**
- * Whether a digest is among others, in a time that tells nothing: every byte of every one is looked at, and since they are
- * digests, neither length nor a common beginning says anything of a token.
- */
-export function isAmong(digest: Uint8Array, digests: readonly Uint8Array[]): boolean {
-  let found = 0
-  for (const other of digests) {
-    let difference = digest.length ^ other.length
-    for (const [at, byte] of digest.entries()) difference |= byte ^ (other[at] ?? 0)
-    found |= Number(difference === 0)
-  }
-  return found === 1
-}
-
-async function sha256(text: string): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)))
-}
+const digestOf = (token: string) => sha256(toBytes(token))
 
 function checkTokens(tokens: readonly string[]): readonly string[] {
   if (!Array.isArray(tokens) || tokens.length === 0)

@@ -29,7 +29,7 @@ export async function readJson(c: Context): Promise<unknown> {
 }
 
 /** The runtimes' own messages quote the body, so they stay out. */
-function parseJson(bytes: ArrayBuffer): unknown {
+export function parseJson(bytes: ArrayBuffer | Uint8Array<ArrayBuffer>): unknown {
   let text: string
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)

@@ -23,8 +23,10 @@ interface Kind {
 /** `queue-full` is 503, not 429: it says what the server can take, not that this caller has sent too much (RFC 6585). */
 export const KINDS = {
   'malformed-json': { status: 400, title: 'The body is not JSON that can be read' },
+  'malformed-body': { status: 400, title: 'The body is not text that can be read' },
   'invalid-request': { status: 400, title: 'The request is not in the form that this route takes' },
   unauthorized: { status: 401, title: 'A bearer token is needed' },
+  unverified: { status: 401, title: "The delivery is not known to be its sender's" },
   unsigned: { status: 403, title: 'A fresh signature is needed' },
   'cross-site': { status: 403, title: "Another site's page may not call this API" },
   'unknown-task': { status: 404, title: 'There is no task of this name' },
@@ -39,11 +41,12 @@ export const KINDS = {
   'blob-gone': { status: 410, title: 'The result was kept elsewhere and is there no more' },
   'schedule-moved': { status: 412, title: 'The schedule is not as the request expects it' },
   'too-large': { status: 413, title: 'The body is too large' },
-  'unsupported-media-type': { status: 415, title: 'The content type is not JSON' },
+  'unsupported-media-type': { status: 415, title: 'The content type is none that this path takes' },
   'invalid-input': { status: 422, title: "The input does not pass the task's schema" },
   internal: { status: 500, title: 'Something went wrong on the server', detail: "The server's log says what." },
   misconfigured: { status: 500, title: 'The deployment lacks a setting' },
   'no-beat': { status: 503, title: 'No beat has been there lately' },
+  'webhook-late': { status: 503, title: 'The delivery was not taken in time' },
   'queue-full': { status: 503, title: 'The queue is full', retryAfterS: 10 },
   'broker-unavailable': {
     status: 503,

@@ -59,6 +59,7 @@ test('every public function has an example', async () => {
     'solar',
     'createBeat',
     'createApi',
+    'webhook',
     'exponential',
     'fixed',
     'list',

@@ -7,7 +7,8 @@ import { entries, ROOT } from './entries.ts'
 const MAX_GZIP_BYTES: Record<string, number> = {
   '.': 15_000, // client, worker and drain together
   './client': 6_000, // 0.8 kB of it are kicks
-  './http': 11_700, // 5.2 kB of it are the client, its errors and the job's code
+  './http': 12_100, // 5.2 kB of it are the client, its errors and the job's code
+  './webhooks': 6_200, // 3 kB of it are errors, problems and the reading of bodies
   './scheduler': 14_900,
   './scheduler/rrule': 4_900, // 56 kB with its calendar
   './scheduler/solar': 3_800, // 5.3 kB with its sun
@@ -15,13 +16,13 @@ const MAX_GZIP_BYTES: Record<string, number> = {
   './gateway': 6_700,
   './brokers/sqlite': 15_000,
   // The whole of an edge app: producer, drain, beat and Redis.
-  './cloudflare': 54_200,
-  './deno': 54_800,
-  './bun': 54_600,
-  './node': 54_600,
-  './vercel': 54_200,
-  './netlify': 54_200,
-  './fetch': 54_100,
+  './cloudflare': 54_500,
+  './deno': 55_100,
+  './bun': 55_000,
+  './node': 55_000,
+  './vercel': 54_500,
+  './netlify': 54_500,
+  './fetch': 54_500,
 }
 
 async function gzipBytes(file: string): Promise<number> {

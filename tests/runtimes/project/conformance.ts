@@ -9,6 +9,7 @@ import { createApi } from 'tq-edge/http'
 import { deploySchedules, tick } from 'tq-edge/scheduler'
 import { rrule } from 'tq-edge/scheduler/rrule'
 import { solar } from 'tq-edge/scheduler/solar'
+import { github, webhook } from 'tq-edge/webhooks'
 import app, { wait } from '../../../examples/anywhere/tq.config.ts'
 
 export interface Ground {
@@ -45,6 +46,26 @@ const cases: Record<string, (ground: Ground) => Promise<void>> = {
     equal(((await read.json()) as { result: unknown }).result, ABC)
     equal((await api.request('/v1/tasks/fingerprint', { method: 'POST', headers, body: '{"text":1}' })).status, 422)
     equal((await api.request('/v1/tasks/fingerprint', { method: 'POST', body })).status, 401)
+  },
+
+  async 'a webhook is verified, and becomes one job'({ broker }) {
+    const secret = "It's a Secret to Everybody"
+    const texts = webhook('/hooks/github', github<string>({ secret }), ({ body }, tq) =>
+      tq.enqueue('fingerprint', { text: body }),
+    )
+    const api = createApi({ broker, tokens: [TOKEN], tasks: app.tasks, webhooks: [texts] })
+    const headers = {
+      'Content-Type': 'text/plain',
+      'X-GitHub-Delivery': 'on-every-runtime',
+      'X-Hub-Signature-256': 'sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17',
+    }
+    const deliver = async (body: string) =>
+      (await api.request('/hooks/github', { method: 'POST', headers, body })).status
+    equal(
+      [await deliver('Hello, World?'), await deliver('Hello, World!'), await deliver('Hello, World!')],
+      [401, 202, 202],
+    )
+    equal((await drain(broker)).succeeded, 1)
   },
 
   async 'a due time becomes one job, however many beats look'({ broker }) {

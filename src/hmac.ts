@@ -1,0 +1,43 @@
+/**
+ * HMACs by WebCrypto, and the comparison that tells nothing: for whatever is signed.
+ *
+ * @module
+ */
+
+export type Bytes = Uint8Array<ArrayBuffer>
+export type Hash = 'SHA-256' | 'SHA-1'
+
+export async function hmac(key: Bytes, data: Bytes, hash: Hash = 'SHA-256'): Promise<Bytes> {
+  const imported = await crypto.subtle.importKey('raw', key, { name: 'HMAC', hash }, false, ['sign'])
+  return new Uint8Array(await crypto.subtle.sign('HMAC', imported, data))
+}
+
+export async function sha256(data: Bytes): Promise<Bytes> {
+  return new Uint8Array(await crypto.subtle.digest('SHA-256', data))
+}
+
+/**
+ * Whether a digest is among others, in a time that tells nothing: every byte of every one is looked at, and since they are
+ * digests, neither length nor a common beginning says anything of a token.
+ */
+export function isAmong(digest: Uint8Array, digests: readonly Uint8Array[]): boolean {
+  let found = 0
+  for (const other of digests) {
+    let difference = digest.length ^ other.length
+    for (const [at, byte] of digest.entries()) difference |= byte ^ (other[at] ?? 0)
+    found |= Number(difference === 0)
+  }
+  return found === 1
+}
+
+export function toBytes(text: string): Bytes {
+  return new TextEncoder().encode(text)
+}
+
+export function toHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+export function toBase64(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes))
+}
