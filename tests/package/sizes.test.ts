@@ -5,7 +5,7 @@ import { entries, ROOT } from './entries.ts'
 
 /** Most bytes of our own code in each entry, minified and gzipped, without dependencies. */
 const MAX_GZIP_BYTES: Record<string, number> = {
-  '.': 15_000, // client, worker and drain together
+  '.': 15_100, // client, worker and drain together
   './client': 6_000, // 0.8 kB of it are kicks
   './http': 12_100, // 5.2 kB of it are the client, its errors and the job's code
   './webhooks': 6_200, // 3 kB of it are errors, problems and the reading of bodies
@@ -16,13 +16,13 @@ const MAX_GZIP_BYTES: Record<string, number> = {
   './gateway': 6_700,
   './brokers/sqlite': 15_000,
   // The whole of an edge app: producer, drain, beat and Redis.
-  './cloudflare': 54_600,
-  './deno': 55_200,
-  './bun': 55_100,
-  './node': 55_100,
-  './vercel': 54_700,
-  './netlify': 54_600,
-  './fetch': 54_600,
+  './cloudflare': 54_800,
+  './deno': 55_400,
+  './bun': 55_200,
+  './node': 55_200,
+  './vercel': 54_900,
+  './netlify': 54_800,
+  './fetch': 54_800,
 }
 
 async function gzipBytes(file: string): Promise<number> {

@@ -1,5 +1,5 @@
 import { STUB_MS } from '../../../src/broker.ts'
-import { script } from './lua.ts'
+import { CANCEL_HINT, script } from './lua.ts'
 
 /** Whether a lease is a holder's, or parks a job that has lost several. */
 const LEASES = `
@@ -35,6 +35,7 @@ local function cancelJob(id)
   if isFinished(r.state) then return r.state == 'c' and 'cancelled' or 'finished' end
   if held then
     redis.call('ZADD', queueKey(r.queue, 'l'), 'XX', score(leaseEnds(s), r.epoch + 1, 1), id)
+    hint('${CANCEL_HINT}' .. string.gsub(id, ' ', '_'))
     return 'asked'
   end
   leave(id, r, s)
