@@ -52,7 +52,7 @@ export interface Broker {
   /** Lists jobs a page at a time, newest first as far as the store knows. A page may be short; its cursor says whether there is more. */
   list(filter: JobFilter): Promise<JobPage>
   /** Counts per queue of the jobs that wait, run or have failed, and the workers that were here lately. */
-  stats(): Promise<BrokerStats>
+  stats(query?: StatsQuery): Promise<BrokerStats>
   /** The workers that were here lately: what `stats` tells of them, without counting anything. */
   workers(): Promise<readonly SeenWorker[]>
   /** Cancels jobs: a waiting one at once, an active one by asking its worker. */
@@ -237,6 +237,11 @@ export interface JobPage {
   readonly jobs: readonly JobRecord[]
   /** Null on the last page. */
   readonly cursor: string | null
+}
+
+export interface StatsQuery {
+  /** These alone, used or not, and no workers. */
+  readonly queues?: readonly string[]
 }
 
 export interface QueueStats {

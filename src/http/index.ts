@@ -1,8 +1,11 @@
 /** The REST producer (`tq-edge/http`). */
 export { type ApiOptions, createApi } from './api.ts'
 export type { Tokens } from './auth.ts'
-export type { EnqueuedJob } from './enqueue.ts'
+export type { EnqueuedJob, JobAnswer } from './enqueue.ts'
 export type { ErrorView, JobView, ResultView } from './job-view.ts'
+export type { ChangedJob, JobsView } from './jobs.ts'
 export type { Problem, ProblemKind } from './problem.ts'
+export type { QueueView } from './queues.ts'
 export type { JobRequest } from './request.ts'
-export type { Api, JobAnswer } from './routes.ts'
+export type { Api } from './routes.ts'
+export type { TaskView } from './tasks.ts'

@@ -18,23 +18,23 @@ const MAX_MS = 8.64e15
 const MAX_WAIT_S = 60
 
 // \P{C} leaves out control characters and halves of surrogate pairs, which no header and no store keeps as they are.
-const name = v.pipe(v.string(NAME), v.maxLength(200, NAME), v.regex(/^\P{C}+$/u, NAME))
+export const name: v.GenericSchema<string> = v.pipe(v.string(NAME), v.maxLength(200, NAME), v.regex(/^\P{C}+$/u, NAME))
 // A path cannot end in a dot segment, so a job of such an id could not be read.
-const id = v.pipe(name, v.regex(/^(?!\.{1,2}$)/, ID))
+export const id: v.GenericSchema<string> = v.pipe(name, v.regex(/^(?!\.{1,2}$)/, ID))
 const priority = v.pipe(
   v.number(PRIORITY),
   v.integer(PRIORITY),
   v.minValue(-1_000_000, PRIORITY),
   v.maxValue(1_000_000, PRIORITY),
 )
-const ms = v.pipe(v.number(MS), v.minValue(0, MS), v.maxValue(MAX_MS, MS))
+export const ms: v.GenericSchema<number> = v.pipe(v.number(MS), v.minValue(0, MS), v.maxValue(MAX_MS, MS))
 
-const fromText = <Schema extends v.GenericSchema<number, number>>(schema: Schema, message: string) =>
+export const fromText = <Schema extends v.GenericSchema<number, number>>(schema: Schema, message: string) =>
   v.pipe(v.string(message), v.regex(/^-?\d{1,20}(?:\.\d{1,20})?$/, message), v.transform(Number), schema)
 
-const form =
+export const form =
   (keys: string) =>
-  ({ expected }: { readonly expected: string | null }) => {
+  ({ expected }: { readonly expected: string | null }): string => {
     if (expected === 'never') return `expected nothing but ${keys}`
     return expected === 'Object' ? `expected an object of ${keys}` : 'expected a value'
   }
@@ -93,6 +93,8 @@ const waitQuery: v.GenericSchema<WaitQuery, { readonly wait?: number | undefined
   form('wait'),
 )
 
+const nothing = v.strictObject({}, () => 'expected no parameter')
+
 export interface JobRequests {
   readonly requests: readonly JobRequest[]
   readonly pathOf: PathOf
@@ -106,7 +108,7 @@ export type PathOf = (at: number, key: 'task' | 'input') => string
 export type JobsBody = JobRequest | readonly JobRequest[] | { readonly jobs: readonly JobRequest[] }
 
 /** A middleware that adds checked data to the request; its type says what a typed client may send. */
-type Checked<I extends Input> = MiddlewareHandler<object, string, I>
+export type Checked<I extends Input> = MiddlewareHandler<object, string, I>
 
 export const checkTaskQuery: Checked<{
   in: { query: TaskQuery }
@@ -136,6 +138,42 @@ export const checkWait: Checked<{
   const { wait = preferredWaitS(c.req.header('Prefer')) } = parse(waitQuery, queryOf(c))
   c.req.addValidatedData('query', { waitMs: Math.min(MAX_WAIT_S, wait) * 1_000 })
   await next()
+}
+
+/** What takes no parameters refuses them: one that is misspelt is an error. */
+export const checkNothing: MiddlewareHandler = async (c, next) => {
+  parse(nothing, queryOf(c))
+  await next()
+}
+
+/** Checks a name in the path. */
+export function checkName(param: string): MiddlewareHandler {
+  return async (c, next) => {
+    parse(name, c.req.param(param), param)
+    await next()
+  }
+}
+
+/** Checks a query by its schema. */
+export function checkQuery<In, Out>(
+  schema: v.GenericSchema<In, Out>,
+): Checked<{ in: { query: In }; out: { query: Out } }> {
+  return async (c, next) => {
+    c.req.addValidatedData('query', parse(schema, queryOf(c)) as object)
+    await next()
+  }
+}
+
+/** Checks a body by its schema; an empty one is an object without fields. */
+export function checkBody<In, Out>(
+  schema: v.GenericSchema<In, Out>,
+): Checked<{ in: { json: In }; out: { json: Out } }> {
+  return async (c, next) => {
+    const body = await readJson(c)
+    if (Array.isArray(body)) throw invalidRequest([{ path: '', message: `expected an object, got ${describe(body)}` }])
+    c.req.addValidatedData('json', parse(schema, body === undefined ? {} : body) as object)
+    await next()
+  }
 }
 
 function toJobRequests(body: unknown): JobRequests {

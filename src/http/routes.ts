@@ -1,29 +1,22 @@
 import type { HonoBase } from 'hono/hono-base'
-import type { BlankEnv } from 'hono/types'
-import type { EnqueuedJob } from './enqueue.ts'
-import type { JobView, ResultView } from './job-view.ts'
-import type { Problem } from './problem.ts'
-import type { JobsBody, TaskQuery, WaitQuery } from './request.ts'
+import type { BlankEnv, Schema } from 'hono/types'
+import type { HealthRoutes } from './health.ts'
+import type { JobRoutes } from './jobs.ts'
+import type { QueueRoutes } from './queues.ts'
+import type { TaskRoutes } from './tasks.ts'
+import type { WorkerRoutes } from './workers.ts'
 
 /** The REST API as a Hono app: its `fetch` is the handler, its type is what `hc` types a client from. */
-export type Api = HonoBase<BlankEnv, Routes, '/', string>
+export type Api = Routed<HealthRoutes & TaskRoutes & JobRoutes & QueueRoutes & WorkerRoutes>
 
-/** One job of many: taken, or refused for the problem given. */
-export type JobAnswer = EnqueuedJob | { readonly id: string; readonly problem: Problem }
+/**
+ * A group of routes. What each route takes and answers is written out: an inferred type would be pages long.
+ * `tests/http/client-types.test.ts` compares.
+ */
+export type Routed<Routes extends Schema> = HonoBase<BlankEnv, Routes, '/', string>
 
-/** What each route takes and answers, written out: an inferred type would be pages long. `tests/http/client-types.test.ts` compares. */
-export type Routes = {
-  '/healthz': { $get: Route<object, { status: 'ok' }, 200> }
-  '/v1/tasks/:task': {
-    $post: Route<{ param: { task: string }; query: TaskQuery; json?: unknown }, EnqueuedJob, 202>
-  }
-  '/v1/jobs': {
-    $post: Route<{ json: JobsBody }, EnqueuedJob, 202> | Route<{ json: JobsBody }, { jobs: JobAnswer[] }, 202 | 207>
-  }
-  '/v1/jobs/:id': { $get: Route<{ param: { id: string } }, JobView, 200> }
-  '/v1/jobs/:id/result': {
-    $get: Route<{ param: { id: string }; query: WaitQuery }, ResultView, 200 | 202>
-  }
-}
+export type Route<Input, Output, Status> = { input: Input; output: Output; outputFormat: 'json'; status: Status }
 
-type Route<Input, Output, Status> = { input: Input; output: Output; outputFormat: 'json'; status: Status }
+/** What JSON can carry, for answers that somebody else has made. */
+export type Json = string | number | boolean | null | Json[] | JsonObject
+export type JsonObject = { [key: string]: Json }

@@ -68,9 +68,9 @@ export function setUp({ wrap, ...options }: Setup = {}) {
 }
 
 /** Puts a job into a state of one's choice, as a worker would. */
-export async function settle(broker: Broker, outcome: (epoch: number) => Settlement): Promise<void> {
+export async function settle(broker: Broker, outcome: (epoch: number) => Settlement, lane = 'w.1.0'): Promise<void> {
   const exchange = {
-    lane: 'w.1.0',
+    lane,
     queues: ['default'],
     want: 1,
     takeLost: true,

@@ -282,9 +282,10 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
 
     list: (filter) => listJobs({ rest, keys, readRecords, toRecords }, filter),
 
-    async stats() {
-      const workers = rest.list(['HGETALL', keys.named('workers')])
-      const [counted, present] = await Promise.all([rest.rows(STATS, [nowArgument()], 2), workers])
+    async stats({ queues } = {}) {
+      if (queues?.length === 0) return { nowMs: estimatedNowMs(), queues: [], workers: [] }
+      const workers = queues ? [] : rest.list(['HGETALL', keys.named('workers')])
+      const [counted, present] = await Promise.all([rest.rows(STATS, [nowArgument(), ...new Set(queues)], 2), workers])
       return toStats(counted, present as string[])
     },
 

@@ -118,10 +118,13 @@ if #mset > 0 then redis.call('MSET', unpack(mset)) end
 return got
 `)
 
-/** Counts the places of every queue. ARGV: prefix, now. Returns { now, [queue, settings, r, p, l, t, f]... }. */
+/**
+ * Counts the places of queues. ARGV: prefix, now, queues (none for every one). Returns { now, [queue, settings, r, p, l, t, f]... }.
+ * Commands: six for each queue, TIME, and SMEMBERS for all of them.
+ */
 export const STATS = script(`
-local queues = redis.call('SMEMBERS', prefix .. 'queues')
-local rows = {}
+local queues, rows = { unpack(ARGV, 3) }, {}
+if not queues[1] then queues = redis.call('SMEMBERS', prefix .. 'queues') end
 for _, q in ipairs(queues) do
   rows[#rows + 1] = { q, redis.call('GET', queueKey(q, 's')) or '||', redis.call('LLEN', queueKey(q, 'r')), redis.call('ZCARD', queueKey(q, 'p')),
     redis.call('ZCARD', queueKey(q, 'l')), redis.call('ZCARD', queueKey(q, 't')), redis.call('ZCARD', queueKey(q, 'f')) }

@@ -124,8 +124,8 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
       return listStep(driver, filter)
     },
 
-    async stats() {
-      return statsStep(driver, Math.round(clock.now()))
+    async stats({ queues } = {}) {
+      return statsStep(driver, Math.round(clock.now()), queues)
     },
 
     async workers() {

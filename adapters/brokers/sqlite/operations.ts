@@ -83,17 +83,16 @@ export function listStep(driver: Driver, { states, queue, task, limit = DEFAULT_
 
 const WORKER_SEEN_MS = 120_000
 
-export function statsStep(driver: Driver, nowMs: number): BrokerStats {
+export function statsStep(driver: Driver, nowMs: number, queues?: readonly string[]): BrokerStats {
+  const wanted = queues ? JSON.stringify(queues) : null
   const counts = driver.all(
-    `select queue, iif(state = 'retrying', 'scheduled', state) as place, count(*) as jobs
-     from tq_job where state <> 'removed' group by queue, place order by queue`,
+    `select queue, iif(state = 'retrying', 'scheduled', state) as place, count(*) as jobs from tq_job
+     where state <> 'removed' and (?1 is null or queue in (select value from json_each(?1))) group by queue, place order by queue`,
+    wanted,
   )
   const settings = driver.all('select queue, paused, revision from tq_queue')
-  return {
-    nowMs,
-    queues: toQueueStats(counts, settings),
-    workers: workersStep(driver, nowMs),
-  }
+  const found = toQueueStats(counts, settings, queues)
+  return queues ? { nowMs, queues: found, workers: [] } : { nowMs, queues: found, workers: workersStep(driver, nowMs) }
 }
 
 /** Any lane may speak for its worker: the last one that did counts. */
@@ -109,9 +108,12 @@ export function workersStep(driver: Driver, nowMs: number): SeenWorker[] {
   return [...new Map(workers.map((one) => [one.worker, one])).values()]
 }
 
-function toQueueStats(counts: readonly Row[], settings: readonly Row[]): QueueStats[] {
-  const names = [...new Set([...counts, ...settings].map(({ queue }) => String(queue)))].sort()
-  return names.map((queue) => {
+function toQueueStats(
+  counts: readonly Row[],
+  settings: readonly Row[],
+  queues: readonly string[] = [...counts, ...settings].map(({ queue }) => String(queue)),
+): QueueStats[] {
+  return [...new Set(queues)].sort().map((queue) => {
     const setting = settings.find((row) => row.queue === queue)
     const own = counts.filter((row) => row.queue === queue).map(({ place, jobs }) => [place, Number(jobs)])
     return {

@@ -97,6 +97,24 @@ export const readCases: readonly Case[] = [
     },
   },
   {
+    name: 'stats of queues that are named are of those alone, used or not',
+    async run({ broker, clock }) {
+      await broker.enqueue([job('a', { queue: 'a' }), job('b', { queue: 'b' }), job('c', { queue: 'c' })])
+      await broker.setPaused('b', true, 0)
+      const { nowMs, queues, workers } = await broker.stats({ queues: ['b', 'a', 'nobody', 'a'] })
+      assert.deepEqual(
+        queues.map(({ queue, paused, revision, counts }) => [queue, paused, revision, counts]),
+        [
+          ['a', false, 0, { queued: 1 }],
+          ['b', true, 1, { queued: 1 }],
+          ['nobody', false, 0, {}],
+        ],
+      )
+      assert.deepEqual([nowMs, workers], [clock.now(), []])
+      assert.deepEqual((await broker.stats({ queues: [] })).queues, [])
+    },
+  },
+  {
     name: 'a broker that holds nothing says so',
     async run({ broker, clock }) {
       assert.deepEqual(await broker.stats(), { nowMs: clock.now(), queues: [], workers: [] })

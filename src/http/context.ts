@@ -1,0 +1,17 @@
+import type { Broker } from '../broker.ts'
+import type { Client } from '../client/client.ts'
+import type { Clock } from '../clock.ts'
+import type { Task } from '../task.ts'
+import type { Enqueue } from './enqueue.ts'
+
+/** What the groups of routes share: each takes of it what it needs. */
+export interface ApiContext {
+  readonly broker: Broker
+  readonly client: Client
+  readonly tasks: ReadonlyMap<string, Task> | undefined
+  readonly clock: Clock
+  readonly enqueue: Enqueue
+  readonly maxBodyBytes: number
+  /** Sends a change to the broker, and again where its reply is lost. What only reads is the caller's to ask again. */
+  readonly send: <T>(call: string, send: () => Promise<T>) => Promise<T>
+}
