@@ -59,6 +59,8 @@ export interface Broker {
   cancel(ids: readonly string[]): Promise<readonly CancelOutcome[]>
   /** Replays failed and cancelled jobs from their first attempt. Fenced by the epoch that the caller saw, so that a late copy does nothing. */
   retry(refs: readonly LeaseRef[]): Promise<readonly RetryOutcome[]>
+  /** Has scheduled and retrying jobs be due now. Fenced by the epoch that the caller saw, which moves. */
+  promote(refs: readonly LeaseRef[]): Promise<readonly PromoteOutcome[]>
   /** Removes jobs that are not active, but for their stubs. */
   remove(ids: readonly string[]): Promise<readonly RemoveOutcome[]>
   /** Pauses or resumes a queue, based on the revision that the caller saw (0 for a queue never paused). */
@@ -263,6 +265,8 @@ export interface BrokerStats {
 export type CancelOutcome = 'cancelled' | 'asked' | 'finished' | 'unknown'
 /** `queued` again; `moved`: neither failed nor cancelled, or no longer as the caller saw it; `unknown` id. */
 export type RetryOutcome = 'queued' | 'moved' | 'unknown'
+/** `queued`: due by now; `moved`: neither scheduled nor retrying, or no longer as the caller saw it; `unknown` id. */
+export type PromoteOutcome = 'queued' | 'moved' | 'unknown'
 export type RemoveOutcome = 'removed' | 'active' | 'unknown'
 
 /** A schedule as the broker keeps it. */

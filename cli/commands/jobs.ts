@@ -1,4 +1,4 @@
-import type { Broker } from '../../src/broker.ts'
+import type { Broker, LeaseRef } from '../../src/broker.ts'
 import { JobNotFound } from '../../src/errors.ts'
 import { toJobView } from '../../src/http/job-view.ts'
 import type { JobRecord } from '../../src/job.ts'
@@ -69,15 +69,24 @@ const cancel = change(
   (broker, ids) => broker.cancel(ids),
 )
 const retry = change('retry', 'Run failed and cancelled jobs again, from their first attempt', replay)
+const promote = change('promote', 'Have jobs that are due later be due now', makeDue)
 const remove = change('remove', 'Remove jobs that are not running', (broker, ids) => broker.remove(ids))
 
-export default group('jobs', 'List, show, cancel, retry and remove jobs', [list, show, cancel, retry, remove])
+export default group('jobs', 'List, show, cancel, retry, promote and remove jobs', [
+  list,
+  show,
+  cancel,
+  retry,
+  promote,
+  remove,
+])
 
 /** Outcomes that leave a job as it was although something else was wanted. */
 const REFUSED: ReadonlyMap<string, string> = new Map([
   ['unknown', 'unknown: it was never enqueued, or its record has expired'],
   ['finished', 'not cancelled: it has finished'],
-  ['moved', 'not retried: it has neither failed nor been cancelled'],
+  ['retry moved', 'not retried: it has neither failed nor been cancelled'],
+  ['promote moved', 'not promoted: it is neither scheduled nor retrying'],
   ['active', 'not removed: it is running, cancel it first'],
 ])
 
@@ -98,16 +107,25 @@ function change(
     async run({ _: ids, db, json }) {
       const outcomes = await withBroker({ db, mustExist: true }, (broker) => apply(broker, ids))
       const jobs = ids.map((id, at) => ({ id, outcome: outcomes[at] ?? 'unknown' }))
+      const refused = (outcome: string) => REFUSED.get(outcome) ?? REFUSED.get(`${name} ${outcome}`)
       if (json) printJson(jobs)
-      else for (const { id, outcome } of jobs) printLine(`${id}  ${REFUSED.get(outcome) ?? outcome}`)
-      return jobs.some(({ outcome }) => REFUSED.has(outcome)) ? FAILED : OK
+      else for (const { id, outcome } of jobs) printLine(`${id}  ${refused(outcome) ?? outcome}`)
+      return jobs.some(({ outcome }) => refused(outcome)) ? FAILED : OK
     },
   })
 }
 
 async function replay(broker: Broker, ids: readonly string[]): Promise<readonly string[]> {
+  return broker.retry(await asSeen(broker, ids))
+}
+
+async function makeDue(broker: Broker, ids: readonly string[]): Promise<readonly string[]> {
+  return broker.promote(await asSeen(broker, ids))
+}
+
+async function asSeen(broker: Broker, ids: readonly string[]): Promise<LeaseRef[]> {
   const records = await broker.get(ids)
-  return broker.retry(ids.map((id, at) => ({ id, epoch: records[at]?.epoch ?? 0 })))
+  return ids.map((id, at) => ({ id, epoch: records[at]?.epoch ?? 0 }))
 }
 
 function toState(name: string): JobState {

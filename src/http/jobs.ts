@@ -40,6 +40,7 @@ export type JobRoutes = {
   '/v1/jobs/:id/result': { $get: Route<OfJob & { query: WaitQuery }, ResultView, 200 | 202> }
   '/v1/jobs/:id/cancel': { $post: Route<OfJob, ChangedJob<'cancelled' | 'asked'>, 200 | 202> }
   '/v1/jobs/:id/retry': { $post: Route<OfJob, ChangedJob<'queued'>, 200> }
+  '/v1/jobs/:id/promote': { $post: Route<OfJob, ChangedJob<'queued'>, 200> }
 }
 
 /** Enqueues jobs, tells of them, and changes what becomes of one. */
@@ -69,7 +70,7 @@ export function jobRoutes({
     return seen ?? (await read(id)).epoch
   }
 
-  /** Why nothing was done: the job is gone, another than the caller has seen, or in a state that does not allow it. */
+  /** Why nothing was done: there is no such job, it is another than the caller has seen, or in a state that does not allow it. */
   async function whyNot(c: Context, id: string, expected: string): Promise<Error> {
     const record = await read(id)
     const seen = epochOf(c.req.header('If-Match'))
@@ -104,25 +105,29 @@ export function jobRoutes({
       const id = c.req.param('id')
       await requireSeen(c, id)
       const [outcome] = (await send('cancel', () => broker.cancel([id]))) as [CancelOutcome]
-      if (outcome === 'unknown') throw new JobNotFound(id)
-      if (outcome === 'finished') throw await whyNot(c, id, 'waiting or active')
+      if (outcome === 'finished' || outcome === 'unknown') throw await whyNot(c, id, 'waiting or active')
       return c.json({ id, outcome }, outcome === 'asked' ? 202 : 200, { Location: locationOf(id) })
     })
     .post('/v1/jobs/:id/retry', checkNothing, async (c) => {
       const id = c.req.param('id')
       const epoch = await epochSeen(c, id)
       const [outcome] = await send('retry', () => broker.retry([{ id, epoch }]))
-      if (outcome === 'unknown') throw new JobNotFound(id)
       if (outcome !== 'queued') throw await whyNot(c, id, 'failed or cancelled')
-      return c.json({ id, outcome: 'queued' as const }, 200)
+      return c.json({ id, outcome }, 200)
+    })
+    .post('/v1/jobs/:id/promote', checkNothing, async (c) => {
+      const id = c.req.param('id')
+      const epoch = await epochSeen(c, id)
+      const [outcome] = await send('promote', () => broker.promote([{ id, epoch }]))
+      if (outcome !== 'queued') throw await whyNot(c, id, 'scheduled or retrying')
+      return c.json({ id, outcome }, 200)
     })
     .delete('/v1/jobs/:id', checkNothing, async (c) => {
       const id = c.req.param('id')
       await requireSeen(c, id)
       const [outcome] = await send('remove', () => broker.remove([id]))
-      if (outcome === 'unknown') throw new JobNotFound(id)
-      if (outcome === 'active') throw await whyNot(c, id, 'cancelled first')
-      return c.json({ id, outcome: 'removed' as const }, 200)
+      if (outcome !== 'removed') throw await whyNot(c, id, 'cancelled first')
+      return c.json({ id, outcome }, 200)
     })
 }
 

@@ -215,6 +215,36 @@ counts('reading finished jobs', async (redis) => {
   expectAtMost(STEP_COMMANDS.get, await redis.count(() => bench.broker.get(ids)))
 })
 
+/** EVALSHA, TIME, a read, leases, an index, a wake, a write and its end: each once for up to 8 jobs, and in three goes for 1,000 small ones. */
+const OPERATION_COMMANDS = 9
+
+for (const size of [1, 8, 1_000])
+  counts(`cancelling, replaying, promoting and removing ${size}`, async (redis) => {
+    const { broker } = redis.open()
+    const many = jobs(size)
+    const ids = many.map(({ id }) => id)
+    const refs = async () => (await broker.get(ids)).map((one) => ({ id: one?.id ?? '', epoch: one?.epoch ?? 0 }))
+    await broker.enqueue(many.map((one) => ({ ...one, delayMs: MINUTE_MS })))
+    const commands = size > 8 ? 3 * OPERATION_COMMANDS : OPERATION_COMMANDS
+    const [waiting, calls] = [await refs(), [] as Counted[]]
+    await broker.prune()
+    for (const call of ['promote', 'cancel'] as const) {
+      const change = () => (call === 'promote' ? broker.promote(waiting) : broker.cancel(ids))
+      calls.push(await redis.count(change))
+    }
+    const cancelled = await refs()
+    calls.push(await redis.count(() => broker.retry(cancelled)))
+    calls.push(await redis.count(() => broker.remove(ids)))
+    for (const counted of calls) expectAtMost(commands, counted)
+  })
+
+counts('the counts of one queue', async (redis) => {
+  const bench = redis.open()
+  await warm(bench)
+  await bench.broker.stats({ queues: ['default'] })
+  expectAtMost(8, await redis.count(() => bench.broker.stats({ queues: ['default'] })))
+})
+
 counts('an idle worker, by the minute, with its presence and its streams', async (redis) => {
   const clock = createVirtualClock()
   const { broker, rest } = redis.open({ clock, ownTime: true })

@@ -50,7 +50,7 @@ test('a job that fails is exit code 1, a line with the reason, and the whole job
   await worker.exit
 })
 
-test('without an app anything may be enqueued, and jobs are listed, shown, cancelled, replayed and removed', async () => {
+test('without an app anything may be enqueued, and jobs are listed, shown, cancelled, replayed, promoted and removed', async () => {
   await using folder = await createFolder(SOURCES, tmpdir())
   const options = ['--queue', 'mail', '--priority=-3', '--delay-ms', '60000', '--id', 'a']
   expect((await folder.tq(['enqueue', 'anything', '[1]', ...options])).stdout).toBe('a\n')
@@ -77,6 +77,11 @@ test('without an app anything may be enqueued, and jobs are listed, shown, cance
   expect(await folder.tq(['jobs', 'retry', 'a', 'c'])).toMatchObject({
     stdout: `a  not retried: it has neither failed nor been cancelled
 c  unknown: it was never enqueued, or its record has expired\n`,
+    exitCode: 1,
+  })
+  await folder.tq(['enqueue', 'later', '--id', 'd', '--delay-ms', '60000'])
+  expect(await folder.tq(['jobs', 'promote', 'd', 'a'])).toMatchObject({
+    stdout: 'd  queued\na  not promoted: it is neither scheduled nor retrying\n',
     exitCode: 1,
   })
   expect((await folder.tq(['jobs', 'remove', 'a'])).stdout).toBe('a  removed\n')

@@ -76,6 +76,18 @@ test('a failed job is run again', async () => {
   expect(await json(await get('/v1/jobs/a'))).toMatchObject({ state: 'queued', attempts: 0 })
 })
 
+test('a job that is due later is due now', async () => {
+  const { broker, post, get } = setUp()
+  await broker.enqueue([aJob('a', { delayMs: 60_000 })])
+  for (let sent = 0; sent < 2; sent++) {
+    const response = await post('/v1/jobs/a/promote')
+    if (sent === 0) expect([response.status, await json(response)]).toEqual([200, { id: 'a', outcome: 'queued' }])
+    // By then it is queued, and not to be made due any more.
+    else expect(response.status).toBe(409)
+  }
+  expect(await json(await get('/v1/jobs/a'))).toMatchObject({ state: 'queued', dueAtMs: null })
+})
+
 test('a job is removed, and then there is none', async () => {
   const { api, broker, get } = setUp()
   await broker.enqueue([aJob('a')])
@@ -88,6 +100,7 @@ test('a job is removed, and then there is none', async () => {
 const CHANGES: [method: string, path: string][] = [
   ['POST', '/cancel'],
   ['POST', '/retry'],
+  ['POST', '/promote'],
   ['DELETE', ''],
 ]
 
@@ -113,6 +126,7 @@ test('what a state does not allow is 409 and says the state', async () => {
     [await post('/v1/jobs/done/cancel'), 'succeeded'],
     [await post('/v1/jobs/done/retry'), 'succeeded'],
     [await post('/v1/jobs/held/retry'), 'active'],
+    [await post('/v1/jobs/held/promote'), 'active'],
     [await api.request('/v1/jobs/held', { method: 'DELETE' }), 'active'],
   ] as const) {
     expect(response.status).toBe(409)

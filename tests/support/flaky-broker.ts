@@ -25,6 +25,7 @@ const MUTATIONS = [
   'fire',
   'cancel',
   'retry',
+  'promote',
   'remove',
   'setPaused',
   'setSchedules',

@@ -8,6 +8,7 @@ import type {
   FireOutcome,
   Peek,
   PeekRequest,
+  PromoteOutcome,
   RemoveOutcome,
   RetryOutcome,
   SeenWorker,
@@ -32,7 +33,7 @@ import {
 import { createKeys } from './keys.ts'
 import { listJobs } from './list.ts'
 import { WORKER_SEEN_MS } from './lua.ts'
-import { CANCEL, GET_AND_WAIT, PRUNE, REMOVE, RETRY, SET_PAUSED, STATS } from './operations.ts'
+import { CANCEL, GET_AND_WAIT, PROMOTE, PRUNE, REMOVE, RETRY, SET_PAUSED, STATS } from './operations.ts'
 import { lookAtQueues } from './peek.ts'
 import { readTexts, type Texts } from './read.ts'
 import { toActive, toRecord } from './record.ts'
@@ -303,6 +304,11 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
         [nowArgument(), ...refs.flatMap(({ id, epoch }) => [id, String(epoch)])],
         refs.length,
       )) as RetryOutcome[]
+    },
+
+    async promote(refs) {
+      const args = [nowArgument(), ...refs.flatMap(({ id, epoch }) => [id, String(epoch)])]
+      return (await rest.rows(PROMOTE, args, refs.length)) as PromoteOutcome[]
     },
 
     async remove(ids) {

@@ -11,6 +11,8 @@ import {
   cancelStep,
   getStep,
   listStep,
+  nameForReady,
+  promoteStep,
   pruneStep,
   pruneWaiting,
   removeStep,
@@ -141,17 +143,18 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
     },
 
     async retry(refs) {
-      const { value } = await step((nowMs) => {
-        const outcomes = retryStep(driver, refs)
-        const queues = new Set(
-          getStep(
-            driver,
-            refs.map(({ id }) => id),
-            nowMs,
-          ).flatMap((record) => (record ? [record.queue] : [])),
-        )
-        return { value: outcomes, named: [...queues].flatMap((queue) => nameWaiting(driver, queueTopic(queue), nowMs)) }
-      })
+      const { value } = await step((nowMs) => ({
+        value: retryStep(driver, refs),
+        named: nameForReady(driver, refs, nowMs),
+      }))
+      return value
+    },
+
+    async promote(refs) {
+      const { value } = await step((nowMs) => ({
+        value: promoteStep(driver, refs, nowMs),
+        named: nameForReady(driver, refs, nowMs),
+      }))
       return value
     },
 

@@ -4,6 +4,7 @@ import type {
   JobFilter,
   JobPage,
   LeaseRef,
+  PromoteOutcome,
   QueueStats,
   RemoveOutcome,
   RetryOutcome,
@@ -15,6 +16,7 @@ import { InvalidOption } from '../../../src/errors.ts'
 import type { JobError, JobRecord, JobTick } from '../../../src/job.ts'
 import { isFinished, type JobState } from '../../../src/words.ts'
 import type { Driver, Row, SqlValue } from './driver.ts'
+import { nameWaiting, queueTopic } from './waiting.ts'
 
 const RECORD_COLUMNS =
   'id, task, queue, state, priority, input, createdAtMs, atMs, finishedAtMs, attempts, lost, epoch, result, error, progress, tick'
@@ -162,6 +164,28 @@ export function retryStep(driver: Driver, refs: readonly LeaseRef[]): RetryOutco
     if (driver.run(RETRY, id, epoch) === 1) return 'queued'
     return stateOf(driver, id) === undefined ? 'unknown' : 'moved'
   })
+}
+
+/** The epoch moves: a late copy of the call finds another one, and so does a beat that takes back what it has looked ahead. */
+const PROMOTE = `
+update tq_job set state = 'queued', epoch = epoch + 1, atMs = null where id = ? and epoch = ? and state in ('scheduled', 'retrying') and atMs > ?`
+
+/** Whether it was due without us, or is so by a copy of this call. */
+const IS_DUE = `
+select 1 from tq_job where id = ?1 and ((epoch = ?2 + 1 and state = 'queued') or (epoch = ?2 and state in ('scheduled', 'retrying')))`
+
+export function promoteStep(driver: Driver, refs: readonly LeaseRef[], nowMs: number): PromoteOutcome[] {
+  return refs.map(({ id, epoch }) => {
+    if (driver.run(PROMOTE, id, epoch, nowMs) === 1 || driver.all(IS_DUE, id, epoch).length > 0) return 'queued'
+    return stateOf(driver, id) === undefined ? 'unknown' : 'moved'
+  })
+}
+
+/** The waiters to hint of what is in their queues again. */
+export function nameForReady(driver: Driver, refs: readonly LeaseRef[], nowMs: number): readonly string[] {
+  const ids = JSON.stringify(refs.map(({ id }) => id))
+  const queues = driver.all('select distinct queue from tq_job where id in (select value from json_each(?))', ids)
+  return queues.flatMap(({ queue }) => nameWaiting(driver, queueTopic(String(queue)), nowMs))
 }
 
 /** What is removed leaves its id, so that a late copy of its enqueue creates nothing. */

@@ -198,12 +198,14 @@ export const faultCases: readonly Case[] = [
     },
   },
   {
-    name: 'operations survive late copies: a pause, a replay, a removal, a schedule, a tick',
+    name: 'operations survive late copies: a pause, a promotion, a removal, a schedule, a tick',
     async run({ broker }) {
       for (let seed = 1; seed <= 20; seed++) {
         const queue = `queue-${seed}`
         const flawed = flaky(broker, { random: seededRandom(seed), lose: 0.3, repeat: 0.3, late: 0.6 })
-        await untilAnswered(() => flawed.enqueue([job(`gone-${seed}`, { queue }), job(`kept-${seed}`, { queue })]))
+        const kept = job(`kept-${seed}`, { queue, delayMs: 60_000 })
+        await untilAnswered(() => flawed.enqueue([job(`gone-${seed}`, { queue }), kept]))
+        await untilAnswered(() => flawed.promote([{ id: kept.id, epoch: 0 }]))
         await untilAnswered(() => flawed.setPaused(queue, true, 0))
         await untilAnswered(() => flawed.setPaused(queue, false, 1))
         await untilAnswered(() => flawed.remove([`gone-${seed}`]))

@@ -12,6 +12,7 @@ import {
   lane,
   pruneAll,
   read,
+  retryIn,
   stateOf,
   succeed,
 } from '../verbs.ts'
@@ -20,6 +21,11 @@ async function failed(broker: Parameters<typeof lane>[0], id: string): Promise<n
   const worker = lane(broker, `failing.${id}.0`)
   await worker.settle(fail(await active(broker, worker, id)))
   return (await read(broker, id)).epoch
+}
+
+async function promote(broker: Parameters<typeof lane>[0], ...ids: readonly string[]) {
+  const records = await broker.get(ids)
+  return broker.promote(ids.map((id, at) => ({ id, epoch: records[at]?.epoch ?? 0 })))
 }
 
 export const operationCases: readonly Case[] = [
@@ -89,6 +95,89 @@ export const operationCases: readonly Case[] = [
       await worker.settle(fail(held))
       await broker.retry([{ id: 'a', epoch: (await read(broker, 'a')).epoch }])
       assert.deepEqual((await worker.extend(await worker.claimOne())).cancelled, [])
+    },
+  },
+  {
+    name: 'a promoted job is claimed at once, with its attempts so far, and not again when its time comes',
+    async run({ broker, clock }) {
+      const worker = lane(broker)
+      await worker.settle(retryIn(await active(broker, worker, 'retrying'), 60_000))
+      await broker.enqueue([job('later', { delayMs: 60_000 }), job('urgent', { delayMs: 60_000, priority: 5 })])
+      assert.deepEqual(await worker.claim(10), [])
+      assert.deepEqual(await promote(broker, 'retrying', 'later', 'urgent'), ['queued', 'queued', 'queued'])
+      const claimed = await worker.claim(10)
+      assert.deepEqual(claimed.map(({ id, attempt }) => [id, attempt]).sort(), [
+        ['later', 1],
+        ['retrying', 2],
+        ['urgent', 1],
+      ])
+      await worker.settle(...claimed.map((one) => succeed(one)))
+      await clock.advance(60_000)
+      assert.deepEqual(await worker.claim(10), [])
+    },
+  },
+  {
+    name: 'a promotion sent again is queued, and a late copy of it does not shorten the next retry',
+    async run({ broker }) {
+      await broker.enqueue([job('a', { delayMs: 60_000 })])
+      const ref = { id: 'a', epoch: (await read(broker, 'a')).epoch }
+      assert.deepEqual(await broker.promote([ref, ref]), ['queued', 'queued'])
+      assert.deepEqual(await broker.promote([ref]), ['queued'])
+      assert.equal((await read(broker, 'a')).state, 'queued')
+      const worker = lane(broker)
+      await worker.settle(retryIn(await worker.claimOne(), 60_000))
+      assert.deepEqual(await broker.promote([ref]), ['moved'])
+      assert.deepEqual(await worker.claim(1), [])
+    },
+  },
+  {
+    name: 'nothing else is promoted: queued, active, finished and unknown jobs',
+    async run({ broker }) {
+      const worker = lane(broker)
+      await finished(broker, worker, 'succeeded')
+      await failed(broker, 'failed')
+      await active(broker, worker, 'active')
+      await broker.enqueue([job('queued')])
+      assert.deepEqual(await promote(broker, 'succeeded', 'failed', 'active', 'queued', 'nobody'), [
+        'moved',
+        'moved',
+        'moved',
+        'moved',
+        'unknown',
+      ])
+      assert.deepEqual(idsOf(await worker.claim(10)), ['queued'])
+    },
+  },
+  {
+    name: 'a job that has lost several leases and waits to be taken over is promoted too',
+    async run({ broker, clock }) {
+      const [first, second, third] = [lane(broker, 'w.1.0'), lane(broker, 'w.2.0'), lane(broker, 'w.3.0')]
+      await active(broker, first, 'a')
+      await clock.advance(LEASE_MS)
+      assert.equal((await second.claimOne()).lost, 1)
+      await clock.advance(LEASE_MS)
+      assert.deepEqual(await third.claim(1), [])
+      assert.deepEqual(await promote(broker, 'a'), ['queued'])
+      assert.deepEqual(await third.claim(1, { takeLost: false }), [])
+      assert.equal((await third.claimOne()).lost, 2)
+    },
+  },
+  {
+    name: 'a thousand jobs of several queues are cancelled, replayed, promoted and removed in one call each',
+    async run({ broker }) {
+      const many = [...jobs(500, 'a'), ...jobs(500, 'b', { queue: 'mail', priority: 3 })].map((one, at) =>
+        at % 2 ? one : { ...one, delayMs: 60_000 },
+      )
+      const ids = idsOf(many)
+      const refs = async () => (await broker.get(ids)).map((one) => ({ id: one?.id ?? '', epoch: one?.epoch ?? 0 }))
+      await broker.enqueue(many)
+      const timed = (await refs()).filter((_, at) => at % 2 === 0)
+      assert.deepEqual(await broker.promote(timed), Array(500).fill('queued'))
+      assert.deepEqual(await broker.cancel(ids), Array(1_000).fill('cancelled'))
+      assert.deepEqual(await broker.retry(await refs()), Array(1_000).fill('queued'))
+      assert.equal((await lane(broker).claim(1, { queues: ['default', 'mail'] })).length, 1)
+      assert.deepEqual((await broker.remove(ids)).toSorted(), ['active', ...Array(999).fill('removed')])
+      assert.deepEqual(await lane(broker, 'w.2.0').claim(10, { queues: ['default', 'mail'] }), [])
     },
   },
   {
