@@ -49,7 +49,11 @@ export interface Broker {
   fire(ticks: readonly Tick[]): Promise<readonly FireOutcome[]>
   /** Reads jobs, null for an unknown id; with `waiter`, names it by a hint once one of the unfinished ones finishes. */
   get(ids: readonly string[], options?: GetOptions): Promise<readonly (JobRecord | null)[]>
-  /** Lists jobs a page at a time, newest first as far as the store knows. A page may be short; its cursor says whether there is more. */
+  /**
+   * Lists jobs a page at a time, newest first as far as the store knows. What a page looks at is bounded: one whose filter fits few jobs is
+   * short, and may be empty. Its cursor says whether there is more, and holds while jobs are added, finish and are changed: none that
+   * was there all along is left out.
+   */
   list(filter: JobFilter): Promise<JobPage>
   /** Counts per queue of the jobs that wait, run or have failed, and the workers that were here lately. */
   stats(query?: StatsQuery): Promise<BrokerStats>
@@ -229,6 +233,13 @@ export interface JobFilter {
   readonly states?: readonly JobState[]
   readonly queue?: string
   readonly task?: string
+  /** By the producer's clock, from this moment on. */
+  readonly createdFromMs?: number
+  /** Before this one. */
+  readonly createdToMs?: number
+  /** By the broker's clock: jobs that have finished alone. */
+  readonly finishedFromMs?: number
+  readonly finishedToMs?: number
   /** At most 1,000; default 50. */
   readonly limit?: number
   /** Where the last page ended. */

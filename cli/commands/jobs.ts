@@ -1,4 +1,4 @@
-import type { Broker, LeaseRef } from '../../src/broker.ts'
+import type { Broker, JobFilter, JobPage, LeaseRef } from '../../src/broker.ts'
 import { JobNotFound } from '../../src/errors.ts'
 import { toJobView } from '../../src/http/job-view.ts'
 import type { JobRecord } from '../../src/job.ts'
@@ -36,7 +36,7 @@ const list = command({
       cursor,
       limit: wholeNumber('limit', limit, { min: 1, max: MAX_LIMIT }),
     })
-    const page = await withBroker({ db, mustExist: true }, (broker) => broker.list(filter))
+    const page = await withBroker({ db, mustExist: true }, (broker) => listSome(broker, filter))
     if (json) {
       printJson({ jobs: page.jobs.map(toJobView), cursor: page.cursor })
       return OK
@@ -46,6 +46,16 @@ const list = command({
     return OK
   },
 })
+
+/** A page that has found nothing yet is no answer: goes on for a while. */
+const MAX_EMPTY_PAGES = 20
+
+async function listSome(broker: Broker, filter: JobFilter): Promise<JobPage> {
+  let page = await broker.list(filter)
+  for (let empty = 1; empty < MAX_EMPTY_PAGES && page.jobs.length === 0 && page.cursor !== null; empty++)
+    page = await broker.list({ ...filter, cursor: page.cursor })
+  return page
+}
 
 const show = command({
   name: 'show',

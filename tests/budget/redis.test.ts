@@ -238,6 +238,24 @@ for (const size of [1, 8, 1_000])
     for (const counted of calls) expectAtMost(commands, counted)
   })
 
+counts('a page of jobs, whatever its filter leaves out, and however many places are empty', async (redis) => {
+  const { broker } = redis.open()
+  for (let at = 0; at < 3; at++) await broker.enqueue(jobs(1_000, `of-${at}`))
+  const page = await redis.count(() => broker.list({ limit: 50 }))
+  expectAtMost(8, page)
+  let cursor: string | null = ''
+  const narrow = await redis.count(async () => {
+    const { jobs: found, cursor: next } = await broker.list({ task: 'another', limit: 50 })
+    expect(found).toEqual([])
+    cursor = next
+  })
+  expect(cursor).not.toBeNull()
+  expectAtMost(24, narrow)
+  await broker.enqueue(Array.from({ length: 100 }, (_, at) => job(`queue-${at}`, { queue: `queue-${at}` })))
+  const wide = await redis.count(() => broker.list({ task: 'another', states: ['active'] }))
+  expectAtMost(104, wide)
+})
+
 counts('the counts of one queue', async (redis) => {
   const bench = redis.open()
   await warm(bench)

@@ -24,6 +24,9 @@ test('a list is narrowed by state, queue and task', async () => {
   expect(await idsOf(await get('/v1/jobs?state=failed,scheduled'))).toEqual(['later', 'failed'])
   expect(await idsOf(await get('/v1/jobs?queue=mail'))).toEqual(['mail'])
   expect(await idsOf(await get('/v1/jobs?task=t&queue=mail'))).toEqual([])
+  expect(await idsOf(await get(`/v1/jobs?finishedFromMs=${VIRTUAL_START_MS}`))).toEqual(['failed'])
+  expect(await idsOf(await get(`/v1/jobs?finishedToMs=${VIRTUAL_START_MS}`))).toEqual([])
+  expect(await idsOf(await get('/v1/jobs?createdFromMs=1&createdToMs=5'))).toEqual([])
 })
 
 test.each([
@@ -35,6 +38,10 @@ test.each([
   'queue=a&queue=b',
   `task=${'x'.repeat(201)}`,
   'limit=0',
+  'createdFromMs=yesterday',
+  'createdToMs=-1',
+  'finishedFromMs=1e99',
+  'finishedToMs=9999999999999999',
   'limit=1001',
   'limit=1.5',
   'limit=many',

@@ -63,24 +63,41 @@ function fromColumn<T>(value: SqlValue | undefined): T | null {
 const MAX_PAGE = 1_000
 const DEFAULT_PAGE = 50
 
-export function listStep(driver: Driver, { states, queue, task, limit = DEFAULT_PAGE, cursor }: JobFilter): JobPage {
+/** What a page may look at, whatever its filter leaves out: some 0.1 s. */
+const MAX_LOOKED_AT = 50_000
+const LOOKED_AT = `select * from tq_job where ?1 is null or seq < ?1 order by seq desc limit ${MAX_LOOKED_AT}`
+
+const LIST = `
+select seq, ${RECORD_COLUMNS} from tq_job where seq in (
+  select seq from (${LOOKED_AT})
+  where state <> 'removed' and (?2 is null or state in (select value from json_each(?2)))
+    and (?3 is null or queue = ?3) and (?4 is null or task = ?4)
+    and (?5 is null or createdAtMs >= ?5) and (?6 is null or createdAtMs < ?6)
+    and (?7 is null or finishedAtMs >= ?7) and (?8 is null or finishedAtMs < ?8)
+  order by seq desc limit ?9
+) order by seq desc`
+
+const LAST_LOOKED_AT = `select min(seq) as seq, count(*) as jobs from (${LOOKED_AT})`
+
+export function listStep(driver: Driver, filter: JobFilter): JobPage {
+  const { states, queue = null, task = null, limit = DEFAULT_PAGE, cursor } = filter
   if (!(Number.isInteger(limit) && limit >= 1 && limit <= MAX_PAGE))
     throw new InvalidOption('limit', `a whole number from 1 to ${MAX_PAGE}`, String(limit))
   if (cursor !== undefined && !/^\d{1,15}$/.test(cursor))
     throw new InvalidOption('cursor', 'the cursor of an earlier page', 'another text')
-  const rows = driver.all(
-    `select seq, ${RECORD_COLUMNS} from tq_job
-     where state <> 'removed' and (?1 is null or state in (select value from json_each(?1))) and (?2 is null or queue = ?2)
-       and (?3 is null or task = ?3) and (?4 is null or seq < ?4)
-     order by seq desc limit ?5`,
-    states ? JSON.stringify(states) : null,
-    queue ?? null,
-    task ?? null,
-    cursor ? Number(cursor) : null,
-    limit + 1,
-  )
+  const { createdFromMs = null, createdToMs = null, finishedFromMs = null, finishedToMs = null } = filter
+  const times = [createdFromMs, createdToMs, finishedFromMs, finishedToMs]
+  const before = cursor ? Number(cursor) : null
+  const rows = driver.all(LIST, before, states ? JSON.stringify(states) : null, queue, task, ...times, limit + 1)
   const page = rows.slice(0, limit)
-  return { jobs: page.map(toRecord), cursor: rows.length > limit ? String(page[page.length - 1]?.seq) : null }
+  const ended = rows.length > limit ? page[page.length - 1]?.seq : lastLookedAt(driver, before)
+  return { jobs: page.map(toRecord), cursor: ended === null ? null : String(ended) }
+}
+
+/** Null where that was all there is. */
+function lastLookedAt(driver: Driver, before: number | null): SqlValue {
+  const [last] = driver.all(LAST_LOOKED_AT, before)
+  return last?.jobs === MAX_LOOKED_AT ? (last.seq ?? null) : null
 }
 
 const WORKER_SEEN_MS = 120_000
