@@ -136,7 +136,7 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
           return Response.json({ state: 'draining' }, { status: 202 })
         }
         const response = await apiFor(variables).fetch(request)
-        if (kick !== false && hasTakenJobs(request, response)) waitUntil(drainSoon(variables))
+        if (kick !== false && bringsJobs(request, response)) waitUntil(drainSoon(variables))
         return response
       }),
 
@@ -167,7 +167,9 @@ export function goOn(work: Promise<unknown>): void {
   work.catch(() => {})
 }
 
-/** By the statuses of the routes that enqueue. */
-function hasTakenJobs({ method }: Request, { status }: Response): boolean {
-  return method === 'POST' && (status === 202 || status === 207)
+/** What enqueues jobs, or has some be due again. */
+const BRINGS_JOBS = /^\/v1\/(?:tasks\/[^/]+|jobs(?:\/.*(?:retry|promote))?|queues\/[^/]+\/resume)$/
+
+function bringsJobs({ method, url }: Request, { ok }: Response): boolean {
+  return method === 'POST' && ok && BRINGS_JOBS.test(new URL(url).pathname)
 }

@@ -13,6 +13,7 @@ import { guard, type Tokens } from './auth.ts'
 import type { ApiContext } from './context.ts'
 import { createEnqueue } from './enqueue.ts'
 import { healthRoutes } from './health.ts'
+import { jobChangeRoutes } from './job-changes.ts'
 import { jobRoutes } from './jobs.ts'
 import { problemResponse, refusal, toRefusal } from './problem.ts'
 import { queueRoutes } from './queues.ts'
@@ -87,6 +88,7 @@ export function createApi(options: ApiOptions): Api {
     .route('/', healthRoutes(context))
     .route('/', taskRoutes(context))
     .route('/', jobRoutes(context))
+    .route('/', jobChangeRoutes(context))
     .route('/', queueRoutes(context))
     .route('/', workerRoutes(context))
 }

@@ -2,6 +2,8 @@
 export { type ApiOptions, createApi } from './api.ts'
 export type { Tokens } from './auth.ts'
 export type { EnqueuedJob, JobAnswer } from './enqueue.ts'
+export type { ChangedJobs } from './job-changes.ts'
+export type { FilterQuery, JobsChange } from './job-filter.ts'
 export type { ErrorView, JobView, ResultView } from './job-view.ts'
 export type { ChangedJob, JobsView } from './jobs.ts'
 export type { Problem, ProblemKind } from './problem.ts'

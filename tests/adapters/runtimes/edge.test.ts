@@ -52,6 +52,26 @@ test('a job that was taken is run right after the answer, where the platform let
   expect(ran).toEqual(['hello'])
 })
 
+test('a job that a request has be due now is run right after the answer, one that it cancels starts no drain', async () => {
+  const { broker, edge, ran, background } = setUp()
+  const job = { task: 'note', queue: 'default', input: '"later"', priority: 0, createdAtMs: 0, delayMs: 60_000 }
+  await broker.enqueue([
+    { id: 'a', ...job },
+    { id: 'b', ...job },
+  ])
+  const post = (path: string) => {
+    const request = { method: 'POST', headers: { Authorization: `Bearer ${TOKEN}` } }
+    return edge.fetch(new Request(`http://edge.test${path}`, request), VARIABLES, (work) => background.push(work))
+  }
+  expect((await post('/v1/jobs/a/cancel')).status).toBe(200)
+  expect((await post('/v1/queues/mail/pause')).status).toBe(200)
+  expect((await post('/v1/jobs/a/promote')).status).toBe(409)
+  expect(background).toEqual([])
+  expect((await post('/v1/jobs/b/promote')).status).toBe(200)
+  await Promise.all(background)
+  expect(ran).toEqual(['later'])
+})
+
 test('requests that take no job start no drain', async () => {
   const { post, edge, background } = setUp()
   await post('note', 'hello', 'wrong')
