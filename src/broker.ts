@@ -69,6 +69,11 @@ export interface Broker {
   remove(ids: readonly string[]): Promise<readonly RemoveOutcome[]>
   /** Pauses or resumes a queue, based on the revision that the caller saw (0 for a queue never paused). */
   setPaused(queue: string, paused: boolean, revision: number): Promise<'set' | 'existing' | 'moved'>
+  /**
+   * Removes what waits in a queue, but for the stubs: up to `limit` jobs (at most and by default `MAX_BATCH_JOBS`). Based on the queue's
+   * revision that the caller saw, which moves, so that a late copy removes nothing that came after.
+   */
+  purge(queue: string, revision: number, limit?: number): Promise<Purged>
   /** Reads schedules and the moment at which the next one is due. */
   schedules(query?: ScheduleQuery): Promise<SchedulePage>
   /**
@@ -279,6 +284,14 @@ export type RetryOutcome = 'queued' | 'moved' | 'unknown'
 /** `queued`: due by now; `moved`: neither scheduled nor retrying, or no longer as the caller saw it; `unknown` id. */
 export type PromoteOutcome = 'queued' | 'moved' | 'unknown'
 export type RemoveOutcome = 'removed' | 'active' | 'unknown'
+
+export interface Purged {
+  /** `moved`: the queue is at another revision, nothing was removed. */
+  readonly outcome: 'purged' | 'moved'
+  readonly removed: number
+  /** Whether more may wait there: the next call is based on the next revision. */
+  readonly more: boolean
+}
 
 /** A schedule as the broker keeps it. */
 export interface StoredSchedule {

@@ -1,6 +1,6 @@
 import { type Context, Hono } from 'hono'
 import * as v from 'valibot'
-import type { QueueStats } from '../broker.ts'
+import { MAX_BATCH_JOBS, type QueueStats } from '../broker.ts'
 import { limitBody } from './body.ts'
 import type { ApiContext } from './context.ts'
 import { refusal } from './problem.ts'
@@ -17,9 +17,23 @@ export interface PausedQueue {
   readonly revision: number
 }
 
+/** What a purge has removed, and where the queue stands by now. */
+export interface PurgedQueue {
+  readonly queue: string
+  readonly removed: number
+  /** Whether more may wait there: purge again. */
+  readonly more: boolean
+  readonly revision: number
+}
+
 /** What a change of a queue is based on, where `If-Match` does not say it. */
 export interface QueueChange {
   readonly revision?: number | undefined
+}
+
+export interface QueuePurge extends QueueChange {
+  /** The most to remove in this call, from 1 to 1,000; default 1,000. */
+  readonly limit?: number | undefined
 }
 
 type OfQueue = { param: { queue: string } }
@@ -29,19 +43,23 @@ export type QueueRoutes = {
   '/v1/queues/:queue': { $get: Route<OfQueue, QueueView, 200> }
   '/v1/queues/:queue/pause': { $post: Route<OfQueue & { json?: QueueChange }, PausedQueue, 200> }
   '/v1/queues/:queue/resume': { $post: Route<OfQueue & { json?: QueueChange }, PausedQueue, 200> }
+  '/v1/queues/:queue/purge': { $post: Route<OfQueue & { json?: QueuePurge }, PurgedQueue, 200> }
 }
 
 const REVISION = 'expected a revision, a whole number, 0 or more'
-const queueChange: v.GenericSchema<QueueChange> = v.strictObject(
-  {
-    revision: v.optional(v.pipe(v.number(REVISION), v.safeInteger(REVISION), v.minValue(0, REVISION))),
-  },
-  form('revision'),
+const LIMIT = `expected a whole number from 1 to ${MAX_BATCH_JOBS}`
+const revision = v.optional(v.pipe(v.number(REVISION), v.safeInteger(REVISION), v.minValue(0, REVISION)))
+const limit = v.pipe(v.number(LIMIT), v.integer(LIMIT), v.minValue(1, LIMIT), v.maxValue(MAX_BATCH_JOBS, LIMIT))
+
+const queueChange: v.GenericSchema<QueueChange> = v.strictObject({ revision }, form('revision'))
+const queuePurge: v.GenericSchema<QueuePurge> = v.strictObject(
+  { revision, limit: v.optional(limit) },
+  form('revision, limit'),
 )
 
-/** Counts the jobs of queues, and says whether workers may claim from them. */
+/** Counts the jobs of queues, says whether workers may claim from them, and empties them. */
 export function queueRoutes({ broker, send, maxBodyBytes }: ApiContext): Routed<QueueRoutes> {
-  const limit = limitBody(maxBodyBytes)
+  const limited = limitBody(maxBodyBytes)
   const change = checkBody(queueChange)
 
   async function queueOf(queue: string): Promise<QueueView> {
@@ -59,6 +77,14 @@ export function queueRoutes({ broker, send, maxBodyBytes }: ApiContext): Routed<
     return { queue, paused, revision: revision + 1 }
   }
 
+  async function purge(c: Context, { limit: most, ...given }: QueuePurge): Promise<PurgedQueue> {
+    const queue = c.req.param('queue') as string
+    const seen = revisionSeen(c, given) ?? (await queueOf(queue)).revision
+    const { outcome, removed, more } = await send('purge', () => broker.purge(queue, seen, most))
+    if (outcome === 'moved') throw changed(queue)
+    return { queue, removed, more, revision: seen + 1 }
+  }
+
   return new Hono()
     .get('/v1/queues', checkNothing, async (c) => {
       const { nowMs, queues } = await broker.stats()
@@ -68,11 +94,14 @@ export function queueRoutes({ broker, send, maxBodyBytes }: ApiContext): Routed<
       const view = await queueOf(c.req.param('queue'))
       return c.json(view, 200, { ETag: `"${view.revision}"` })
     })
-    .post('/v1/queues/:queue/pause', limit, checkNothing, checkName('queue'), change, async (c) =>
+    .post('/v1/queues/:queue/pause', limited, checkNothing, checkName('queue'), change, async (c) =>
       c.json(await setPaused(c, true, c.req.valid('json')), 200),
     )
-    .post('/v1/queues/:queue/resume', limit, checkNothing, checkName('queue'), change, async (c) =>
+    .post('/v1/queues/:queue/resume', limited, checkNothing, checkName('queue'), change, async (c) =>
       c.json(await setPaused(c, false, c.req.valid('json')), 200),
+    )
+    .post('/v1/queues/:queue/purge', limited, checkNothing, checkName('queue'), checkBody(queuePurge), async (c) =>
+      c.json(await purge(c, c.req.valid('json')), 200),
     )
 }
 

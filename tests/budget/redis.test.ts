@@ -238,6 +238,18 @@ for (const size of [1, 8, 1_000])
     for (const counted of calls) expectAtMost(commands, counted)
   })
 
+counts('purging a queue of 1,000 jobs in each of its places', async (redis) => {
+  const { broker } = redis.open()
+  await broker.prune()
+  for (const [name, more] of Object.entries({ ready: {}, urgent: { priority: 1 }, later: { delayMs: MINUTE_MS } }))
+    await broker.enqueue(jobs(1_000, name, more))
+  for (const revision of [0, 1, 2]) {
+    const counted = await redis.count(async () => expect((await broker.purge('default', revision)).removed).toBe(1_000))
+    expectAtMost(13, counted)
+  }
+  expectAtMost(9, await redis.count(() => broker.purge('default', 3)))
+})
+
 counts('a page of jobs, whatever its filter leaves out, and however many places are empty', async (redis) => {
   const { broker } = redis.open()
   for (let at = 0; at < 3; at++) await broker.enqueue(jobs(1_000, `of-${at}`))

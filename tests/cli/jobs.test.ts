@@ -90,6 +90,17 @@ c  unknown: it was never enqueued, or its record has expired\n`,
   expect(gone.stderr).toContain('expected a job with the id "a"')
 })
 
+test('a queue is purged of what waits', async () => {
+  await using folder = await createFolder(SOURCES, tmpdir())
+  for (const id of ['a', 'b']) await folder.tq(['enqueue', 'anything', '--queue', 'mail', '--id', id])
+  expect((await folder.tq(['queues', 'purge', 'mail'])).stdout).toBe('mail  2 removed\n')
+  expect(JSON.parse((await folder.tq(['queues', 'purge', 'mail', '--json'])).stdout)).toEqual({
+    queue: 'mail',
+    outcome: 'purged',
+    removed: 0,
+  })
+})
+
 test('a paused queue is not worked; resumed, it is', async () => {
   await using folder = await createFolder()
   await folder.write('tq.config.ts', GREETER)

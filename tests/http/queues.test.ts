@@ -45,6 +45,31 @@ test.each([
   expect((await broker.stats()).queues).toMatchObject([{ paused: false, revision: 2 }])
 })
 
+test('a queue is purged of what waits, a part at a time', async () => {
+  const { broker, get, post } = setUp()
+  await broker.enqueue(['a', 'b', 'c'].map((id) => aJob(id, { queue: 'mail' })))
+  const purge = async (body?: object) => json(await post('/v1/queues/mail/purge', body))
+  expect(await purge({ limit: 2 })).toEqual({ queue: 'mail', removed: 2, more: true, revision: 1 })
+  expect(await purge({ revision: 1 })).toEqual({ queue: 'mail', removed: 1, more: false, revision: 2 })
+  await broker.enqueue([aJob('later', { queue: 'mail' })])
+  expect(await purge({ revision: 1 })).toMatchObject({ status: 412, type: 'urn:tq:problem:changed' })
+  expect(await json(await get('/v1/queues/mail'))).toMatchObject({ counts: { queued: 1 }, revision: 2 })
+})
+
+test.each([
+  ['no limit at all', { limit: 0 }, {}, 'invalid-request'],
+  ['a limit too high', { limit: 1_001 }, {}, 'invalid-request'],
+  ['a limit in words', { limit: 'all' }, {}, 'invalid-request'],
+  ['a filter', { filter: {} }, {}, 'invalid-request'],
+  ['a revision of somebody else', { revision: 7 }, {}, 'changed'],
+  ['a tag of another form', undefined, { 'If-Match': '*, "0"' }, 'changed'],
+])('a purge with %s is refused, and nothing is removed', async (_, body, headers, kind) => {
+  const { broker, post } = setUp()
+  await broker.enqueue([aJob('a', { queue: 'mail' })])
+  expect(await kindOf(await post('/v1/queues/mail/purge', body, headers as Record<string, string>))).toBe(kind)
+  expect((await broker.stats()).queues).toMatchObject([{ revision: 0, counts: { queued: 1 } }])
+})
+
 test.each([
   ['a revision that is none', { revision: -1 }, {}, 'invalid-request'],
   ['half a revision', { revision: 1.5 }, {}, 'invalid-request'],

@@ -26,6 +26,7 @@ const MUTATIONS = [
   'cancel',
   'retry',
   'promote',
+  'purge',
   'remove',
   'setPaused',
   'setSchedules',

@@ -9,11 +9,13 @@ import type {
   Peek,
   PeekRequest,
   PromoteOutcome,
+  Purged,
   RemoveOutcome,
   RetryOutcome,
   SeenWorker,
   WorkerPresence,
 } from '../../../src/broker.ts'
+import { MAX_BATCH_JOBS } from '../../../src/broker.ts'
 import { type Clock, systemClock } from '../../../src/clock.ts'
 import { InvalidOption, StaleExchange } from '../../../src/errors.ts'
 import type { Job, JobRecord } from '../../../src/job.ts'
@@ -33,7 +35,7 @@ import {
 import { createKeys } from './keys.ts'
 import { listJobs } from './list.ts'
 import { WORKER_SEEN_MS } from './lua.ts'
-import { CANCEL, GET_AND_WAIT, PROMOTE, PRUNE, REMOVE, RETRY, SET_PAUSED, STATS } from './operations.ts'
+import { CANCEL, GET_AND_WAIT, PROMOTE, PRUNE, PURGE, REMOVE, RETRY, SET_PAUSED, STATS } from './operations.ts'
 import { lookAtQueues } from './peek.ts'
 import { readTexts, type Texts } from './read.ts'
 import { toActive, toRecord } from './record.ts'
@@ -317,6 +319,12 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
 
     async setPaused(queue, paused, revision) {
       return rest.word(SET_PAUSED, [queue, paused ? '1' : '0', String(revision)], CHANGE_OUTCOMES)
+    },
+
+    async purge(queue, revision, limit = MAX_BATCH_JOBS) {
+      const args = [nowArgument(), queue, String(revision), String(Math.min(limit, MAX_BATCH_JOBS))]
+      const [outcome, removed, more] = (await rest.rows(PURGE, args, 3)) as [Purged['outcome'], number, number]
+      return { outcome, removed, more: more === 1 }
     },
 
     async schedules({ due = false, aheadMs = 0, app } = {}) {

@@ -189,6 +189,73 @@ flushChanges(); flushWindows(); flushHints()
 return out
 `)
 
+/**
+ * Removes what waits in a queue, from the oldest on, as far as the limit and the bytes of a claim go. Based on the queue's revision, which
+ * moves. ARGV: prefix, now, queue, revision, limit. Returns { purged or moved, how many were removed, 1 when more may be left }.
+ * Record before index: half-way leaves entries that a claim passes over.
+ * Commands: EVALSHA, TIME, GET, SET, SADD, RPUSH and ZADD, and a read, MGET, ZMSCORE, MSET and a trim for each place that is not empty.
+ */
+export const PURGE = script(`
+local now, out = clock(ARGV[2]), {}
+${LEASES}
+local q, revision, limit = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local settings = queueKey(q, 's')
+local paused, current, p = string.match(redis.call('GET', settings) or '||', '^(%d*)|(%d*)|(p?)$')
+if (tonumber(current) or 0) ~= revision then return { 'moved', 0, 0 } end
+local taken, bytes, removed, full = 0, 0, 0, false
+local function drop(id, r)
+  r.state = 'x'; r.body = ''; r.err = ''; r.progress = ''; r.fin = now; r.at = now + ${STUB_MS}
+  expire(id, r.at, r.fin, 0); hintWaiters(r.waiters); r.waiters = ''
+  puts[#puts + 1] = jobKey(id); puts[#puts + 1] = format(r)
+  removed = removed + 1
+end
+${'' /* Bounded in bytes before reading, by what the entries say. */}
+local function fitting(entries)
+  local ids, epochs, keys = {}, {}, {}
+  for i, e in ipairs(entries) do
+    local id, epoch, size = parseEntry(e)
+    bytes = bytes + size
+    if bytes > ${MAX_BATCH_BYTES} and taken + i > 1 then full = true break end
+    ids[i], epochs[i], keys[i] = id, epoch, jobKey(id)
+  end
+  return ids, epochs, keys
+end
+local function purge(place)
+  local key, entries = queueKey(q, place), {}
+  if full or taken == limit then return end
+  entries = redis.call(place == 'r' and 'LRANGE' or 'ZRANGE', key, 0, limit - taken - 1)
+  if #entries == 0 then return end
+  if place == 'p' then for i, member in ipairs(entries) do entries[i] = unranked(member) end end
+  local ids, epochs, keys = fitting(entries)
+  if #ids == 0 then return end
+  local got, leases, seen = redis.call('MGET', unpack(keys)), redis.call('ZMSCORE', queueKey(q, 'l'), unpack(ids)), {}
+  for i, id in ipairs(ids) do
+    local r = got[i] and not leases[i] and not seen[id] and parse(got[i])
+    seen[id] = true
+    if r and not isFinished(r.state) and r.epoch == epochs[i] then drop(id, r) end
+  end
+  flushChanges()
+  if place == 'r' then redis.call('LTRIM', key, #ids, -1) else redis.call('ZREMRANGEBYRANK', key, 0, #ids - 1) end
+  taken = taken + #ids
+end
+purge('r'); purge('p'); purge('t')
+${'' /* Last those that have lost several leases and are parked among them. */}
+if not full and taken < limit then
+  upcoming = redis.call('ZRANGE', queueKey(q, 'l'), 0, limit - taken - 1)
+  local parked = {}
+  for _, id in ipairs(upcoming) do
+    local r, s, held = readWithLease(id)
+    if r and s and not held then parked[#parked + 1] = id; drop(id, r) end
+  end
+  flushChanges()
+  if #parked > 0 then redis.call('ZREM', queueKey(q, 'l'), unpack(parked)) end
+end
+redis.call('SET', settings, (paused == '' and '0' or paused) .. '|' .. int(revision + 1) .. '|' .. p)
+redis.call('SADD', prefix .. 'queues', q)
+flushWindows(); flushHints()
+return { 'purged', removed, (full or taken == limit) and 1 or 0 }
+`)
+
 /** ARGV: prefix, queue, paused, revision. Returns set, existing or moved. */
 export const SET_PAUSED = script(`
 local key, paused, revision = queueKey(ARGV[2], 's'), ARGV[3], tonumber(ARGV[4])

@@ -1,5 +1,5 @@
 import { checkBounds, type QueueBounds } from '../../../src/bounds.ts'
-import type { Broker } from '../../../src/broker.ts'
+import { type Broker, MAX_BATCH_JOBS } from '../../../src/broker.ts'
 import { type Clock, systemClock } from '../../../src/clock.ts'
 import { isFinished } from '../../../src/words.ts'
 import { type Driver, transaction } from './driver.ts'
@@ -15,6 +15,7 @@ import {
   promoteStep,
   pruneStep,
   pruneWaiting,
+  purgeStep,
   removeStep,
   retryStep,
   setPausedStep,
@@ -168,6 +169,14 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
         value: setPausedStep(driver, queue, paused, revision),
         named: paused ? [] : nameWaiting(driver, queueTopic(queue), nowMs),
       }))
+      return value
+    },
+
+    async purge(queue, revision, limit = MAX_BATCH_JOBS) {
+      const { value } = await step((nowMs) => {
+        const { ids, ...purged } = purgeStep(driver, queue, revision, Math.min(limit, MAX_BATCH_JOBS), nowMs)
+        return { value: purged, named: nameForFinished(driver, ids) }
+      })
       return value
     },
 

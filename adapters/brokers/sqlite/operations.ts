@@ -5,6 +5,7 @@ import type {
   JobPage,
   LeaseRef,
   PromoteOutcome,
+  Purged,
   QueueStats,
   RemoveOutcome,
   RetryOutcome,
@@ -206,9 +207,9 @@ export function nameForReady(driver: Driver, refs: readonly LeaseRef[], nowMs: n
 }
 
 /** What is removed leaves its id, so that a late copy of its enqueue creates nothing. */
-const REMOVE = `
-update tq_job set state = 'removed', atMs = ?, input = '', result = null, error = null, progress = null, tick = null
-where id = ?`
+const TO_STUB = `
+update tq_job set state = 'removed', atMs = ?, input = '', result = null, error = null, progress = null, tick = null`
+const REMOVE = `${TO_STUB} where id = ?`
 
 export function removeStep(driver: Driver, ids: readonly string[], nowMs: number): RemoveOutcome[] {
   return ids.map((id) => {
@@ -217,6 +218,31 @@ export function removeStep(driver: Driver, ids: readonly string[], nowMs: number
     driver.run(REMOVE, nowMs + STUB_MS, id)
     return 'removed'
   })
+}
+
+/** Each is an index of its own. */
+const WAITING = [
+  `state = 'queued' and lost = 0`,
+  `state = 'queued' and lost > 0`,
+  `state in ('scheduled', 'retrying')`,
+].map((where) => `${TO_STUB} where seq in (select seq from tq_job where queue = ? and ${where} limit ?) returning id`)
+
+interface PurgedIds extends Purged {
+  readonly ids: readonly string[]
+}
+
+export function purgeStep(driver: Driver, queue: string, revision: number, limit: number, nowMs: number): PurgedIds {
+  const [stored] = driver.all('select revision from tq_queue where queue = ?', queue)
+  if (Number(stored?.revision ?? 0) !== revision) return { outcome: 'moved', removed: 0, more: false, ids: [] }
+  const ids: string[] = []
+  for (const sql of WAITING)
+    ids.push(...driver.all(sql, nowMs + STUB_MS, queue, limit - ids.length).map(({ id }) => String(id)))
+  driver.run(
+    'insert into tq_queue (queue, paused, revision) values (?, 0, ?) on conflict do update set revision = excluded.revision',
+    queue,
+    revision + 1,
+  )
+  return { outcome: 'purged', removed: ids.length, more: ids.length === limit, ids }
 }
 
 export function setPausedStep(

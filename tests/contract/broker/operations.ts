@@ -229,6 +229,60 @@ export const operationCases: readonly Case[] = [
     },
   },
   {
+    name: 'a purged queue has nothing that waits, and keeps what runs or has finished and what is in other queues',
+    async run({ broker, clock }) {
+      const [worker, second] = [lane(broker, 'w.1.0'), lane(broker, 'w.2.0')]
+      await active(broker, worker, 'parked')
+      await clock.advance(LEASE_MS)
+      await second.claimOne()
+      await clock.advance(LEASE_MS)
+      assert.deepEqual(await worker.claim(1), [])
+      await worker.settle(retryIn(await active(broker, worker, 'retrying'), 60_000))
+      await finished(broker, worker, 'succeeded')
+      await failed(broker, 'failed')
+      await active(broker, worker, 'active')
+      await broker.enqueue([
+        ...[
+          job('queued'),
+          job('urgent', { priority: 1 }),
+          job('idle', { priority: -1 }),
+          job('later', { delayMs: 60_000 }),
+        ],
+        job('elsewhere', { queue: 'mail' }),
+      ])
+      assert.deepEqual(await broker.purge('default', 0), { outcome: 'purged', removed: 6, more: false })
+      const left = ['active', 'elsewhere', 'failed', 'succeeded']
+      assert.deepEqual(idsOf((await broker.list({})).jobs).sort(), left)
+      const [stats] = (await broker.stats({ queues: ['default'] })).queues
+      assert.deepEqual([stats?.counts.active, stats?.counts.queued, stats?.counts.scheduled], [1, undefined, undefined])
+      await clock.advance(60_000)
+      assert.deepEqual(idsOf(await lane(broker, 'w.3.0').claim(10)), ['active'])
+      assert.deepEqual(await broker.enqueue([job('queued'), job('later')]), ['existing', 'existing'])
+    },
+  },
+  {
+    name: 'a purge goes as far as its limit, and each step moves the revision but leaves the queue paused',
+    async run({ broker }) {
+      await broker.enqueue([...jobs(10), ...jobs(10, 'later', { delayMs: 60_000 })])
+      await broker.setPaused('default', true, 0)
+      assert.deepEqual(await broker.purge('default', 1, 8), { outcome: 'purged', removed: 8, more: true })
+      assert.deepEqual(await broker.purge('default', 2, 8), { outcome: 'purged', removed: 8, more: true })
+      assert.deepEqual(await broker.purge('default', 3, 8), { outcome: 'purged', removed: 4, more: false })
+      const [queue] = (await broker.stats({ queues: ['default'] })).queues
+      assert.deepEqual([queue?.paused, queue?.revision, queue?.counts], [true, 4, {}])
+    },
+  },
+  {
+    name: 'a late copy of a purge removes nothing that came after it',
+    async run({ broker }) {
+      await broker.enqueue([job('before')])
+      assert.equal((await broker.purge('default', 0)).removed, 1)
+      await broker.enqueue([job('after')])
+      assert.deepEqual(await broker.purge('default', 0), { outcome: 'moved', removed: 0, more: false })
+      assert.equal((await lane(broker).claimOne()).id, 'after')
+    },
+  },
+  {
     name: 'prune deletes what has expired, up to its limit, and nothing else',
     async run({ broker, clock }) {
       await broker.enqueue(jobs(6))
