@@ -13,12 +13,21 @@ const POLL_LAST_MS = 1_000
 interface Waiting {
   readonly id: string
   readonly done: (record: JobRecord | null) => void
+  readonly onLook: ((record: JobRecord) => void) | undefined
   readonly failed: (error: unknown) => void
 }
 
 export interface Results {
-  /** Resolves with the job once it has finished or is not known, or as it is then when `timeoutMs` is over. */
-  wait(id: string, timeoutMs: number, signal?: AbortSignal): Promise<JobRecord | null>
+  /**
+   * Resolves with the job once it has finished or is not known, or as it is then when `timeoutMs` is over. Until then `onLook` is told
+   * what each look finds.
+   */
+  wait(
+    id: string,
+    timeoutMs: number,
+    signal?: AbortSignal,
+    onLook?: (record: JobRecord) => void,
+  ): Promise<JobRecord | null>
 }
 
 /**
@@ -87,7 +96,10 @@ export function createResults(broker: Broker, newWaiter: () => string, options: 
   }
 
   function settle(entry: Waiting, record: JobRecord | null): void {
-    if (record && !isFinished(record.state)) return
+    if (record && !isFinished(record.state)) {
+      entry.onLook?.(record)
+      return
+    }
     waiting.delete(entry)
     entry.done(record)
   }
@@ -106,7 +118,7 @@ export function createResults(broker: Broker, newWaiter: () => string, options: 
   }
 
   return {
-    wait(id, timeoutMs, signal) {
+    wait(id, timeoutMs, signal, onLook) {
       if (timeoutMs <= 0 || signal?.aborted) return broker.get([id]).then(([record]) => record ?? null)
       return new Promise((resolve, reject) => {
         const finish = () => {
@@ -116,6 +128,7 @@ export function createResults(broker: Broker, newWaiter: () => string, options: 
         }
         const entry: Waiting = {
           id,
+          onLook,
           done: (record) => {
             finish()
             resolve(record)

@@ -4,6 +4,7 @@ import { v7 } from 'uuid'
 import type { Blobs } from '../blobs.ts'
 import type { Broker } from '../broker.ts'
 import { createClient } from '../client/client.ts'
+import { createResults } from '../client/results.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { toError } from '../errors.ts'
 import { type OnEvent, withoutThrowing } from '../events.ts'
@@ -14,6 +15,7 @@ import type { ApiContext } from './context.ts'
 import { createEnqueue } from './enqueue.ts'
 import { healthRoutes } from './health.ts'
 import { jobChangeRoutes } from './job-changes.ts'
+import { jobEventRoutes } from './job-events.ts'
 import { jobRoutes } from './jobs.ts'
 import { problemResponse, refusal, toRefusal } from './problem.ts'
 import { queueRoutes } from './queues.ts'
@@ -74,6 +76,7 @@ export function createApi(options: ApiOptions): Api {
     newId,
     onEvent,
   })
+  const resending = { clock, random, deadlineMs: RESEND_DEADLINE_MS, onEvent }
   const context: ApiContext = {
     broker,
     client,
@@ -81,13 +84,15 @@ export function createApi(options: ApiOptions): Api {
     clock,
     maxBodyBytes,
     enqueue: createEnqueue({ broker, client, tasks, clock, newId, onEvent }),
-    send: (call, send) => resend(send, { call, clock, random, deadlineMs: RESEND_DEADLINE_MS, onEvent }),
+    results: createResults(broker, () => `events.${newId()}`, resending),
+    send: (call, send) => resend(send, { call, ...resending }),
   }
 
   return createBase(tokens, clock, onEvent)
     .route('/', healthRoutes(context))
     .route('/', taskRoutes(context))
     .route('/', jobRoutes(context))
+    .route('/', jobEventRoutes(context))
     .route('/', jobChangeRoutes(context))
     .route('/', queueRoutes(context))
     .route('/', workerRoutes(context))

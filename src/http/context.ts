@@ -1,5 +1,6 @@
 import type { Broker } from '../broker.ts'
 import type { Client } from '../client/client.ts'
+import type { Results } from '../client/results.ts'
 import type { Clock } from '../clock.ts'
 import type { Task } from '../task.ts'
 import type { Enqueue } from './enqueue.ts'
@@ -10,6 +11,8 @@ export interface ApiContext {
   readonly client: Client
   readonly tasks: ReadonlyMap<string, Task> | undefined
   readonly clock: Clock
+  /** The looks at jobs that somebody watches. */
+  readonly results: Results
   readonly enqueue: Enqueue
   readonly maxBodyBytes: number
   /** Sends a change to the broker, and again where its reply is lost. What only reads is the caller's to ask again. */

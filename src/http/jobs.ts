@@ -60,7 +60,7 @@ export function jobRoutes({
   /** For changes that the broker does not fence itself: a caller who says what they have seen has it looked at first. */
   async function requireSeen(c: Context, id: string): Promise<void> {
     const ifMatch = c.req.header('If-Match')
-    if (epochOf(ifMatch) !== undefined && (await tagOf(await read(id))) !== ifMatch?.trim()) throw changed(id)
+    if (epochOf(ifMatch) !== undefined && tagOf(await read(id)) !== ifMatch?.trim()) throw changed(id)
   }
 
   /** The epoch that the caller saw or, where they do not say, the one that is. */
@@ -94,7 +94,7 @@ export function jobRoutes({
     .get('/v1/jobs/:id', etag(), async (c) => {
       const record = await read(c.req.param('id'))
       // To be kept, if at all, by the caller alone, and asked for again each time.
-      return c.json(toJobView(record), 200, { ETag: await tagOf(record), 'Cache-Control': 'private, no-cache' })
+      return c.json(toJobView(record), 200, { ETag: tagOf(record), 'Cache-Control': 'private, no-cache' })
     })
     .get('/v1/jobs/:id/result', checkWait, async (c) => {
       const { waitMs } = c.req.valid('query')

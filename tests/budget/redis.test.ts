@@ -5,6 +5,7 @@ import { createBeat, deploySchedules, every, type TickReport, tick } from 'tq-ed
 import { STEP_COMMANDS } from '../../adapters/brokers/redis/cost.ts'
 import { createEdge, type Edge } from '../../adapters/runtimes/edge.ts'
 import type { ClaimedJob } from '../../src/broker.ts'
+import { createApi } from '../../src/http/index.ts'
 import { HOUR_MS, job, jobs, lane, succeed, type TestLane } from '../contract/verbs.ts'
 import { createVirtualClock } from '../support/clock.ts'
 import { type Bench, type Counted, type Meter, startMeter, whyNotCounted } from './meter.ts'
@@ -273,6 +274,27 @@ counts('the counts of one queue', async (redis) => {
   await warm(bench)
   await bench.broker.stats({ queues: ['default'] })
   expectAtMost(8, await redis.count(() => bench.broker.stats({ queues: ['default'] })))
+})
+
+counts('watching jobs over server-sent events, by the minute, however many streams there are', async (redis) => {
+  const clock = createVirtualClock()
+  const { broker, rest } = redis.open({ clock, ownTime: true })
+  const api = createApi({ broker, tokens: 'none', clock })
+  await broker.enqueue(jobs(50))
+  const streams = await Promise.all(jobs(50).map(({ id }) => api.request(`/v1/jobs/${id}/events`)))
+  await clock.advance(1_000)
+  await rest()
+  let marks = 0
+  const counted = await redis.count(async () => {
+    for (let second = 0; second < 60; second++) {
+      await clock.advance(1_000)
+      marks += await rest()
+    }
+  })
+  // A look every 5 s: EVALSHA and MGET for eight jobs, the same for the others, and ZMSCORE.
+  expectAtMost(12 * 5, counted, marks)
+  expect(counted.by.zmscore).toBeGreaterThanOrEqual(10)
+  for (const { body } of streams) await body?.cancel()
 })
 
 counts('an idle worker, by the minute, with its presence and its streams', async (redis) => {

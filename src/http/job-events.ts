@@ -1,0 +1,68 @@
+/**
+ * How a job comes along, as server-sent events. An event is what the job is by then, not what has happened to it: a client that
+ * comes again is told the present once, and nothing of what it has missed. All streams of a process share its looks at the broker.
+ *
+ * @module
+ */
+import { Hono } from 'hono'
+import { JobNotFound } from '../errors.ts'
+import type { JobRecord } from '../job.ts'
+import { isFinished } from '../words.ts'
+import type { ApiContext } from './context.ts'
+import { type StreamedEvent, streamEvents } from './event-stream.ts'
+import { tagOf } from './job-tag.ts'
+import { type JobView, toJobView } from './job-view.ts'
+import { checkNothing } from './request.ts'
+import type { Routed } from './routes.ts'
+
+/** What an event `job` tells. */
+export type JobEvent = Pick<
+  JobView,
+  'id' | 'state' | 'attempts' | 'lost' | 'dueAtMs' | 'finishedAtMs' | 'progress' | 'result' | 'error'
+>
+
+export type JobEventRoutes = {
+  '/v1/jobs/:id/events': {
+    $get: { input: { param: { id: string } }; output: object; outputFormat: 'body'; status: 200 | 204 }
+  }
+}
+
+/** After that a client is let go, and comes again: some platforms and proxies end it then without a word. */
+const MAX_STREAM_MS = 300_000
+
+export function jobEventRoutes({ broker, clock, results }: ApiContext): Routed<JobEventRoutes> {
+  /** Tells of a job whenever it is another than the last that was told of. */
+  function createTelling(lastId: string | undefined, send: (event: StreamedEvent) => void) {
+    let last = lastId
+    return (record: JobRecord): void => {
+      const id = idOf(record)
+      if (id !== last) send({ id, event: 'job', data: toEvent(record) })
+      last = id
+    }
+  }
+
+  return new Hono().get('/v1/jobs/:id/events', checkNothing, async (c) => {
+    const id = c.req.param('id')
+    const lastId = c.req.header('Last-Event-ID')
+    const [first] = await broker.get([id])
+    if (!first) throw new JobNotFound(id)
+    // To a browser this says not to come again.
+    if (idOf(first) === lastId && isFinished(first.state)) return c.body(null, 204)
+    return streamEvents(clock, async (send, gone) => {
+      const tell = createTelling(lastId, send)
+      tell(first)
+      if (isFinished(first.state)) return
+      const record = await results.wait(id, MAX_STREAM_MS, gone, tell)
+      if (record) tell(record)
+      else send({ event: 'gone', data: { id } })
+    })
+  })
+}
+
+/** Its ETag, without the quotes. */
+const idOf = (record: JobRecord) => tagOf(record).replaceAll('"', '')
+
+function toEvent(record: JobRecord): JobEvent {
+  const { id, state, attempts, lost, dueAtMs, finishedAtMs, progress, result, error } = toJobView(record)
+  return { id, state, attempts, lost, dueAtMs, finishedAtMs, progress, result, error }
+}
