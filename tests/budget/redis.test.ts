@@ -264,7 +264,7 @@ counts('a page of jobs, whatever its filter leaves out, and however many places 
   })
   expect(cursor).not.toBeNull()
   expectAtMost(24, narrow)
-  await broker.enqueue(Array.from({ length: 100 }, (_, at) => job(`queue-${at}`, { queue: `queue-${at}` })))
+  await broker.enqueue(Array.from({ length: 300 }, (_, at) => job(`queue-${at}`, { queue: `queue-${at}` })))
   const wide = await redis.count(() => broker.list({ task: 'another', states: ['active'] }))
   expectAtMost(104, wide)
 })

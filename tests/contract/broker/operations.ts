@@ -196,6 +196,16 @@ export const operationCases: readonly Case[] = [
     },
   },
   {
+    name: 'failed jobs that are replayed or removed count as failed no more',
+    async run({ broker }) {
+      const epochs = [await failed(broker, 'replayed'), await failed(broker, 'removed'), await failed(broker, 'kept')]
+      await broker.retry([{ id: 'replayed', epoch: epochs[0] ?? 0 }])
+      await broker.remove(['removed'])
+      assert.deepEqual((await broker.stats()).queues[0]?.counts, { queued: 1, failed: 1 })
+      assert.deepEqual(idsOf((await broker.list({ states: ['failed'] })).jobs), ['kept'])
+    },
+  },
+  {
     name: 'a paused queue gives no jobs but takes settlements, and goes on when it is resumed',
     async run({ broker }) {
       const worker = lane(broker)
