@@ -279,9 +279,9 @@ export interface BrokerStats {
 
 /** `cancelled` at once; `asked`: its worker will hear of it; `finished` already; `unknown` id. */
 export type CancelOutcome = 'cancelled' | 'asked' | 'finished' | 'unknown'
-/** `queued` again; `moved`: neither failed nor cancelled, or no longer as the caller saw it; `unknown` id. */
+/** `queued` again, also by a copy of the call; `moved`: neither failed nor cancelled, or no longer as the caller saw it; `unknown` id. */
 export type RetryOutcome = 'queued' | 'moved' | 'unknown'
-/** `queued`: due by now; `moved`: neither scheduled nor retrying, or no longer as the caller saw it; `unknown` id. */
+/** `queued`: due by now, also by a copy of the call; `moved`: neither scheduled nor retrying, or no longer as the caller saw it; `unknown` id. */
 export type PromoteOutcome = 'queued' | 'moved' | 'unknown'
 export type RemoveOutcome = 'removed' | 'active' | 'unknown'
 

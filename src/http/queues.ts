@@ -79,10 +79,13 @@ export function queueRoutes({ broker, send, maxBodyBytes }: ApiContext): Routed<
 
   async function purge(c: Context, { limit: most, ...given }: QueuePurge): Promise<PurgedQueue> {
     const queue = c.req.param('queue') as string
-    const seen = revisionSeen(c, given) ?? (await queueOf(queue)).revision
+    const fence = revisionSeen(c, given)
+    const seen = fence ?? (await queueOf(queue)).revision
     const { outcome, removed, more } = await send('purge', () => broker.purge(queue, seen, most))
-    if (outcome === 'moved') throw changed(queue)
-    return { queue, removed, more, revision: seen + 1 }
+    if (outcome === 'purged') return { queue, removed, more, revision: seen + 1 }
+    // Also where a copy of this very call came first: whoever does not say what they saw goes on from there.
+    if (fence === undefined) return { queue, removed: 0, more: true, revision: (await queueOf(queue)).revision }
+    throw changed(queue)
   }
 
   return new Hono()

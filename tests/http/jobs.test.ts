@@ -195,7 +195,8 @@ test('a change that is based on what the caller saw is made only if the job is s
   for (const [method, path] of CHANGES)
     for (const other of ['"7.0000000000000000"', 'W/"0"', '"'])
       expect(await kindOf(await change(method, path, other))).toBe('changed')
-  expect((await change('POST', '/retry', seen)).status).toBe(200)
+  // Sent again at once, it is as asked for.
+  for (let sent = 0; sent < 2; sent++) expect((await change('POST', '/retry', seen)).status).toBe(200)
   await settle(broker, failed('a', 'no route'), 'w.1.1')
   // A late copy: the job has failed again since, and is not run again for it.
   const late = await change('POST', '/retry', seen)

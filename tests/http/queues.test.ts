@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test'
+import { BrokerUnavailable } from 'tq-edge'
 import { VIRTUAL_START_MS } from '../support/clock.ts'
 import { aJob, setUp } from './support.ts'
 
@@ -54,6 +55,26 @@ test('a queue is purged of what waits, a part at a time', async () => {
   await broker.enqueue([aJob('later', { queue: 'mail' })])
   expect(await purge({ revision: 1 })).toMatchObject({ status: 412, type: 'urn:tq:problem:changed' })
   expect(await json(await get('/v1/queues/mail'))).toMatchObject({ counts: { queued: 1 }, revision: 2 })
+})
+
+test('a purge whose reply is lost is not made twice, and says to go on', async () => {
+  let lost = true
+  const { broker, post, clock } = setUp({
+    wrap: (inner) => ({
+      async purge(...args) {
+        const purged = await inner.purge(...args)
+        if (!lost) return purged
+        lost = false
+        await inner.enqueue([aJob('after', { queue: 'mail' })])
+        throw new BrokerUnavailable('redis', 'none in time')
+      },
+    }),
+  })
+  await broker.enqueue([aJob('before', { queue: 'mail' })])
+  const pending = post('/v1/queues/mail/purge')
+  await clock.advance(1_000)
+  expect(await json(await pending)).toEqual({ queue: 'mail', removed: 0, more: true, revision: 1 })
+  expect(await broker.get(['before', 'after'])).toMatchObject([null, { state: 'queued' }])
 })
 
 test.each([

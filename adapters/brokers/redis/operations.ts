@@ -115,8 +115,9 @@ ${LEASES}
 readAhead(3, 2)
 for at = 3, #ARGV, 2 do
   local id, epoch = ARGV[at], tonumber(ARGV[at + 1])
-  local r = read(id)
+  local r, s, held = readWithLease(id)
   if not r then out[#out + 1] = 'unknown'
+  elseif r.state == 'q' and not held and r.epoch == epoch + 1 then out[#out + 1] = 'queued'
   elseif r.epoch ~= epoch or (r.state ~= 'f' and r.state ~= 'c') then out[#out + 1] = 'moved'
   else
     if r.state == 'f' then table.insert(listFor(unfailed, r.queue), id) end

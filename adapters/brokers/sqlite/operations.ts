@@ -177,9 +177,14 @@ const RETRY = `
 update tq_job set state = 'queued', epoch = epoch + 1, attempts = 0, lost = 0, cancelAsked = 0, atMs = null, finishedAtMs = null, result = null
 where id = ? and epoch = ? and state in ('failed', 'cancelled', 'expired')`
 
+/** By a copy of the call, or given back by a worker since: it is queued as was wanted. */
+function isQueuedBy(driver: Driver, id: string, epoch: number): boolean {
+  return driver.all(`select 1 from tq_job where id = ? and epoch = ? and state = 'queued'`, id, epoch + 1).length > 0
+}
+
 export function retryStep(driver: Driver, refs: readonly LeaseRef[]): RetryOutcome[] {
   return refs.map(({ id, epoch }) => {
-    if (driver.run(RETRY, id, epoch) === 1) return 'queued'
+    if (driver.run(RETRY, id, epoch) === 1 || isQueuedBy(driver, id, epoch)) return 'queued'
     return stateOf(driver, id) === undefined ? 'unknown' : 'moved'
   })
 }
@@ -188,13 +193,13 @@ export function retryStep(driver: Driver, refs: readonly LeaseRef[]): RetryOutco
 const PROMOTE = `
 update tq_job set state = 'queued', epoch = epoch + 1, atMs = null where id = ? and epoch = ? and state in ('scheduled', 'retrying') and atMs > ?`
 
-/** Whether it was due without us, or is so by a copy of this call. */
-const IS_DUE = `
-select 1 from tq_job where id = ?1 and ((epoch = ?2 + 1 and state = 'queued') or (epoch = ?2 and state in ('scheduled', 'retrying')))`
+/** Due without us. */
+const IS_DUE = `select 1 from tq_job where id = ? and epoch = ? and state in ('scheduled', 'retrying')`
 
 export function promoteStep(driver: Driver, refs: readonly LeaseRef[], nowMs: number): PromoteOutcome[] {
   return refs.map(({ id, epoch }) => {
-    if (driver.run(PROMOTE, id, epoch, nowMs) === 1 || driver.all(IS_DUE, id, epoch).length > 0) return 'queued'
+    if (driver.run(PROMOTE, id, epoch, nowMs) === 1 || isQueuedBy(driver, id, epoch)) return 'queued'
+    if (driver.all(IS_DUE, id, epoch).length > 0) return 'queued'
     return stateOf(driver, id) === undefined ? 'unknown' : 'moved'
   })
 }

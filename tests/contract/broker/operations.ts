@@ -44,10 +44,18 @@ export const operationCases: readonly Case[] = [
     name: 'a late copy of a replay does nothing, also after the job has failed again',
     async run({ broker }) {
       const epoch = await failed(broker, 'a')
-      await broker.retry([{ id: 'a', epoch }])
-      assert.deepEqual(await broker.retry([{ id: 'a', epoch }]), ['moved'])
+      assert.deepEqual(
+        await broker.retry([
+          { id: 'a', epoch },
+          { id: 'a', epoch },
+        ]),
+        ['queued', 'queued'],
+      )
+      assert.deepEqual(await broker.retry([{ id: 'a', epoch }]), ['queued'])
       const worker = lane(broker)
-      await worker.settle(fail(await worker.claimOne()))
+      const claimed = await worker.claimOne()
+      assert.deepEqual(await broker.retry([{ id: 'a', epoch }]), ['moved'])
+      await worker.settle(fail(claimed))
       assert.deepEqual(await broker.retry([{ id: 'a', epoch }]), ['moved'])
       assert.equal(await stateOf(broker, 'a'), 'failed')
     },
@@ -125,7 +133,9 @@ export const operationCases: readonly Case[] = [
       assert.deepEqual(await broker.promote([ref]), ['queued'])
       assert.equal((await read(broker, 'a')).state, 'queued')
       const worker = lane(broker)
-      await worker.settle(retryIn(await worker.claimOne(), 60_000))
+      const claimed = await worker.claimOne()
+      assert.deepEqual(await broker.promote([ref]), ['moved'])
+      await worker.settle(retryIn(claimed, 60_000))
       assert.deepEqual(await broker.promote([ref]), ['moved'])
       assert.deepEqual(await worker.claim(1), [])
     },
