@@ -13,12 +13,12 @@ import type { Task } from '../task.ts'
 import { guard, type Tokens } from './auth.ts'
 import type { ApiContext } from './context.ts'
 import { createEnqueue } from './enqueue.ts'
-import { healthRoutes } from './health.ts'
 import { jobChangeRoutes } from './job-changes.ts'
 import { jobEventRoutes } from './job-events.ts'
 import { jobRoutes } from './jobs.ts'
 import { problemResponse, refusal, toRefusal } from './problem.ts'
 import { queueRoutes } from './queues.ts'
+import { readyRoutes } from './ready.ts'
 import type { Api } from './routes.ts'
 import { taskRoutes } from './tasks.ts'
 import { workerRoutes } from './workers.ts'
@@ -89,7 +89,8 @@ export function createApi(options: ApiOptions): Api {
   }
 
   return createBase(tokens, clock, onEvent)
-    .route('/', healthRoutes(context))
+    .get('/healthz', (c) => c.json({ status: 'ok' as const }, 200))
+    .route('/', readyRoutes(context))
     .route('/', taskRoutes(context))
     .route('/', jobRoutes(context))
     .route('/', jobEventRoutes(context))

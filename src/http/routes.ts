@@ -1,17 +1,19 @@
 import type { HonoBase } from 'hono/hono-base'
 import type { BlankEnv, Schema } from 'hono/types'
-import type { HealthRoutes } from './health.ts'
 import type { JobChangeRoutes } from './job-changes.ts'
 import type { JobEventRoutes } from './job-events.ts'
 import type { JobRoutes } from './jobs.ts'
 import type { QueueRoutes } from './queues.ts'
+import type { ReadyRoutes } from './ready.ts'
 import type { TaskRoutes } from './tasks.ts'
 import type { WorkerRoutes } from './workers.ts'
 
 /** The REST API as a Hono app: its `fetch` is the handler, its type is what `hc` types a client from. */
-export type Api = Routed<
-  HealthRoutes & TaskRoutes & JobRoutes & JobEventRoutes & JobChangeRoutes & QueueRoutes & WorkerRoutes
->
+export type Api = Routed<Routes>
+
+export type Routes = OwnRoutes & TaskRoutes & JobRoutes & JobEventRoutes & JobChangeRoutes & QueueRoutes & WorkerRoutes
+
+type OwnRoutes = ReadyRoutes & { '/healthz': { $get: Route<object, { status: 'ok' }, 200> } }
 
 /**
  * A group of routes. What each route takes and answers is written out: an inferred type would be pages long.

@@ -5,20 +5,17 @@ import type { ApiContext } from './context.ts'
 import { refusal } from './problem.ts'
 import type { Route, Routed } from './routes.ts'
 
-export type HealthRoutes = {
-  '/healthz': { $get: Route<object, { status: 'ok' }, 200> }
+export type ReadyRoutes = {
   '/readyz': { $get: Route<object, { status: 'ready' }, 200> }
 }
 
-/** Whether the process is up, and whether its broker answers. Nobody is asked for a token, and told nothing more. */
-export function healthRoutes({ broker, clock }: ApiContext): Routed<HealthRoutes> {
+/** Whether the broker answers. Nobody is asked for a token, and told nothing more. */
+export function readyRoutes({ broker, clock }: ApiContext): Routed<ReadyRoutes> {
   const isReady = createLook(broker, clock)
-  return new Hono()
-    .get('/healthz', (c) => c.json({ status: 'ok' as const }, 200))
-    .get('/readyz', async (c) => {
-      if (await isReady()) return c.json({ status: 'ready' as const }, 200)
-      throw refusal('not-ready', 'expected the broker to answer, got none', { headers: { 'Retry-After': '5' } })
-    })
+  return new Hono().get('/readyz', async (c) => {
+    if (await isReady()) return c.json({ status: 'ready' as const }, 200)
+    throw refusal('not-ready', 'expected the broker to answer, got none', { headers: { 'Retry-After': '5' } })
+  })
 }
 
 const LOOK_TIMEOUT_MS = 2_000
