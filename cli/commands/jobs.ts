@@ -1,4 +1,6 @@
+import { parseDuration } from '../../scheduler/duration.ts'
 import type { Broker, JobFilter, JobPage, LeaseRef } from '../../src/broker.ts'
+import { systemClock } from '../../src/clock.ts'
 import { JobNotFound } from '../../src/errors.ts'
 import { toJobView } from '../../src/http/job-view.ts'
 import type { JobRecord } from '../../src/job.ts'
@@ -18,21 +20,26 @@ const MAX_LIMIT = 1_000
 const list = command({
   name: 'list',
   description: 'List jobs, newest first',
-  examples: ['tq jobs --state failed --task push.received', 'tq jobs --queue mail --limit 200 --json'],
+  examples: [
+    'tq jobs --state failed --task push.received',
+    'tq jobs --state failed --older-than 7d --limit 1000 --json | jq -r ".jobs[].id" | xargs tq jobs remove',
+  ],
   args: {
     state: { type: 'string', description: `Only these: ${JOB_STATES.join(', ')}`, valueHint: 'a,b' },
     queue: { type: 'string', description: 'Only of this queue', valueHint: 'name' },
     task: { type: 'string', description: 'Only of this task', valueHint: 'name' },
+    'older-than': { type: 'string', description: 'Only created longer ago than this', valueHint: '7d' },
     limit: { type: 'string', description: 'At most so many (default 50)', valueHint: 'n' },
     cursor: { type: 'string', description: 'Where the last page ended', valueHint: 'cursor' },
     ...commonArgs,
   },
-  async run({ state, queue, task, limit, cursor, db, json }) {
+  async run({ state, queue, task, 'older-than': age, limit, cursor, db, json }) {
     const states = names('state', state)?.map(toState)
     const filter = given({
       states,
       queue,
       task,
+      createdToMs: age === undefined ? undefined : systemClock.now() - toAgeMs(age),
       cursor,
       limit: wholeNumber('limit', limit, { min: 1, max: MAX_LIMIT }),
     })
@@ -136,6 +143,12 @@ async function makeDue(broker: Broker, ids: readonly string[]): Promise<readonly
 async function asSeen(broker: Broker, ids: readonly string[]): Promise<LeaseRef[]> {
   const records = await broker.get(ids)
   return ids.map((id, at) => ({ id, epoch: records[at]?.epoch ?? 0 }))
+}
+
+function toAgeMs(age: string): number {
+  const ageMs = parseDuration(age)
+  if (ageMs !== null) return ageMs
+  throw new UsageError(`expected --older-than to be a duration such as 90s, 12h or 7d, got "${age}"`)
 }
 
 function toState(name: string): JobState {

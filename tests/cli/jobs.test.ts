@@ -63,6 +63,9 @@ test('without an app anything may be enqueued, and jobs are listed, shown, cance
 
   const { jobs } = JSON.parse((await folder.tq(['jobs', '--state', 'scheduled,failed', '--json'])).stdout)
   expect(jobs).toMatchObject([{ id: 'a', task: 'anything', queue: 'mail', input: [1], priority: -3 }])
+  expect(JSON.parse((await folder.tq(['jobs', '--older-than', '1h', '--json'])).stdout).jobs).toEqual([])
+  expect(JSON.parse((await folder.tq(['jobs', '--older-than', '0s', '--json'])).stdout).jobs).toHaveLength(2)
+  expect((await folder.tq(['jobs', '--older-than', 'long'])).stderr).toContain('--older-than to be a duration')
   const page = JSON.parse((await folder.tq(['jobs', '--limit', '1', '--json'])).stdout)
   expect(page.jobs).toHaveLength(1)
   const rest = await folder.tq(['jobs', '--cursor', page.cursor])
