@@ -30,6 +30,8 @@ export interface ApiOptions {
   readonly tasks?: ReadonlyMap<string, Task>
   /** The largest body. Default 1 MiB, and 10 MiB with `blobs`. */
   readonly maxBodyBytes?: number
+  /** How many clients may watch jobs at once. Default 10,000. */
+  readonly maxStreams?: number
   /** Where inputs of more than 1 MiB go, and larger results come from. */
   readonly blobs?: Blobs | undefined
   readonly clock?: Clock
@@ -66,6 +68,7 @@ const RESEND_DEADLINE_MS = 20_000
 export function createApi(options: ApiOptions): Api {
   const { broker, tokens, tasks, blobs, clock = systemClock, random = Math.random, newId = v7 } = options
   const { maxBodyBytes = blobs ? 10 * MEBIBYTE : MEBIBYTE } = options
+  const { maxStreams = 10_000 } = options
   const onEvent = withoutThrowing(options.onEvent)
   const client = createClient({
     broker,
@@ -83,6 +86,7 @@ export function createApi(options: ApiOptions): Api {
     tasks,
     clock,
     maxBodyBytes,
+    maxStreams,
     enqueue: createEnqueue({ broker, client, tasks, clock, newId, onEvent }),
     results: createResults(broker, () => `events.${newId()}`, resending),
     send: (call, send) => resend(send, { call, ...resending }),

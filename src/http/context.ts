@@ -15,6 +15,7 @@ export interface ApiContext {
   readonly results: Results
   readonly enqueue: Enqueue
   readonly maxBodyBytes: number
+  readonly maxStreams: number
   /** Sends a change to the broker, and again where its reply is lost. What only reads is the caller's to ask again. */
   readonly send: <T>(call: string, send: () => Promise<T>) => Promise<T>
 }

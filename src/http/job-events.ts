@@ -12,6 +12,7 @@ import type { ApiContext } from './context.ts'
 import { type StreamedEvent, streamEvents } from './event-stream.ts'
 import { tagOf } from './job-tag.ts'
 import { type JobView, toJobView } from './job-view.ts'
+import { refusal } from './problem.ts'
 import { checkNothing } from './request.ts'
 import type { Routed } from './routes.ts'
 
@@ -30,7 +31,9 @@ export type JobEventRoutes = {
 /** After that a client is let go, and comes again: some platforms and proxies end it then without a word. */
 const MAX_STREAM_MS = 300_000
 
-export function jobEventRoutes({ broker, clock, results }: ApiContext): Routed<JobEventRoutes> {
+export function jobEventRoutes({ broker, clock, results, maxStreams }: ApiContext): Routed<JobEventRoutes> {
+  let streams = 0
+
   /** Tells of a job whenever it is another than the last that was told of. */
   function createTelling(lastId: string | undefined, send: (event: StreamedEvent) => void) {
     let last = lastId
@@ -41,6 +44,19 @@ export function jobEventRoutes({ broker, clock, results }: ApiContext): Routed<J
     }
   }
 
+  async function follow(
+    first: JobRecord,
+    tell: (record: JobRecord) => void,
+    send: (event: StreamedEvent) => void,
+    gone: AbortSignal,
+  ): Promise<void> {
+    tell(first)
+    if (isFinished(first.state)) return
+    const record = await results.wait(first.id, MAX_STREAM_MS, gone, tell)
+    if (record) tell(record)
+    else send({ event: 'gone', data: { id: first.id } })
+  }
+
   return new Hono().get('/v1/jobs/:id/events', checkNothing, async (c) => {
     const id = c.req.param('id')
     const lastId = c.req.header('Last-Event-ID')
@@ -48,15 +64,17 @@ export function jobEventRoutes({ broker, clock, results }: ApiContext): Routed<J
     if (!first) throw new JobNotFound(id)
     // To a browser this says not to come again.
     if (idOf(first) === lastId && isFinished(first.state)) return c.body(null, 204)
-    return streamEvents(clock, async (send, gone) => {
-      const tell = createTelling(lastId, send)
-      tell(first)
-      if (isFinished(first.state)) return
-      const record = await results.wait(id, MAX_STREAM_MS, gone, tell)
-      if (record) tell(record)
-      else send({ event: 'gone', data: { id } })
-    })
+    if (streams >= maxStreams) throw tooMany(maxStreams)
+    streams++
+    return streamEvents(clock, (send, gone) =>
+      follow(first, createTelling(lastId, send), send, gone).finally(() => streams--),
+    )
   })
+}
+
+function tooMany(maxStreams: number) {
+  const expected = `expected fewer than ${maxStreams} streams to be open, got as many: wait for the result instead`
+  return refusal('too-many-streams', expected, { headers: { 'Retry-After': '10' } })
 }
 
 /** Its ETag, without the quotes. */

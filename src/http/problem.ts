@@ -41,6 +41,7 @@ export const KINDS = {
   internal: { status: 500, title: 'Something went wrong on the server', detail: "The server's log says what." },
   misconfigured: { status: 500, title: 'The deployment lacks a setting' },
   'not-ready': { status: 503, title: 'The broker does not answer' },
+  'too-many-streams': { status: 503, title: 'As many streams are open as may be' },
   'queue-full': { status: 503, title: 'The queue is full', retryAfterS: 10 },
   'broker-unavailable': {
     status: 503,

@@ -129,6 +129,18 @@ test('a hundred streams share one look, and a stream that nobody listens to look
   expect(looks).toEqual([])
 })
 
+test('beyond the most streams a further one is 503, until one has ended', async () => {
+  const { api, broker, clock } = setUp({ maxStreams: 2 })
+  await broker.enqueue([aJob('a')])
+  const [first] = [listen(await api.request('/v1/jobs/a/events')), listen(await api.request('/v1/jobs/a/events'))]
+  const refused = await api.request('/v1/jobs/a/events')
+  expect([refused.status, refused.headers.get('Retry-After')]).toEqual([503, '10'])
+  expect(await refused.json()).toMatchObject({ type: 'urn:tq:problem:too-many-streams' })
+  await first.hangUp()
+  await clock.advance(1)
+  expect((await api.request('/v1/jobs/a/events')).status).toBe(200)
+})
+
 test('a stream ends after five minutes, and one whose broker is gone at once: the client comes again', async () => {
   const { api, broker, clock } = setUp()
   await broker.enqueue([aJob('a')])

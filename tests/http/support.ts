@@ -32,6 +32,7 @@ interface Setup {
   readonly tokens?: Tokens
   readonly tasks?: ReadonlyMap<string, Task>
   readonly maxBodyBytes?: number
+  readonly maxStreams?: number
   readonly blobs?: Blobs
   readonly onEvent?: OnEvent
   /** Puts something between the API and its broker. */
