@@ -37,7 +37,12 @@ export function jobEventRoutes({ broker, clock, results, maxStreams }: ApiContex
   /** Tells of a job whenever it is another than the last that was told of. */
   function createTelling(lastId: string | undefined, send: (event: StreamedEvent) => void) {
     let last = lastId
+    let lastState = ''
     return (record: JobRecord): void => {
+      // Nothing else changes within an epoch: most looks find the same, and need no digest to know.
+      const state = `${record.epoch} ${record.state} ${record.progress}`
+      if (state === lastState) return
+      lastState = state
       const id = idOf(record)
       if (id !== last) send({ id, event: 'job', data: toEvent(record) })
       last = id
