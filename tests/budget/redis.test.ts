@@ -255,6 +255,26 @@ counts('purging a queue of 1,000 jobs in each of its places', async (redis) => {
   expectAtMost(9, await redis.count(() => broker.purge('default', 3)))
 })
 
+counts(
+  'cancelling, removing and purging 1,000 jobs of a schedule, each of which waits for the one before it',
+  async (redis) => {
+    const { broker } = redis.open()
+    await broker.prune()
+    const names = ['cancelled', 'removed', 'purged']
+    await broker.setSchedules(names.map((name) => setSchedule(name, { dueAtMs: VIRTUAL_START_MS })))
+    for (const schedule of names)
+      await broker.fire(
+        Array.from({ length: 1_000 }, (_, n) =>
+          overlapTick(VIRTUAL_START_MS, n, 'bufferAll', { schedule, job: { queue: schedule } }),
+        ),
+      )
+    const ids = (name: string) => Array.from({ length: 1_000 }, (_, n) => `${name}.${n}`)
+    expectAtMost(27, await redis.count(() => broker.cancel(ids('cancelled'))))
+    expectAtMost(27, await redis.count(() => broker.remove(ids('removed'))))
+    expectAtMost(34, await redis.count(() => broker.purge('purged', 0)))
+  },
+)
+
 counts('a page of jobs, whatever its filter leaves out, and however many places are empty', async (redis) => {
   const { broker } = redis.open()
   for (let at = 0; at < 3; at++) await broker.enqueue(jobs(1_000, `of-${at}`))

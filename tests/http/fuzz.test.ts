@@ -1,6 +1,7 @@
 /** Every route, with what nobody would send on purpose: it is refused or done, and never the server's fault. */
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
+import { createSchedules } from 'tq-edge/scheduler'
 import { aJob, failed, settle, setUp, tasks } from './support.ts'
 
 const ROUTES: readonly [method: string, path: string][] = [
@@ -28,6 +29,15 @@ const ROUTES: readonly [method: string, path: string][] = [
   ['POST', '/v1/queues/{name}/resume'],
   ['POST', '/v1/queues/{name}/purge'],
   ['GET', '/v1/workers'],
+  ['GET', '/v1/schedules'],
+  ['GET', '/v1/schedules/{name}'],
+  ['PUT', '/v1/schedules/{name}'],
+  ['DELETE', '/v1/schedules/{name}'],
+  ['POST', '/v1/schedules/{name}/pause'],
+  ['POST', '/v1/schedules/{name}/resume'],
+  ['POST', '/v1/schedules/{name}/run'],
+  ['GET', '/v1/schedules/{name}/history'],
+  ['GET', '/v1/schedules/{name}/next'],
 ]
 
 const name = fc.oneof(fc.constantFrom('failed', 'later', 'default', 'anything', '%E0%A4%A', '..', '%00'), fc.string())
@@ -63,13 +73,13 @@ const request = fc.record({
 })
 
 test('no request to any route is the server’s fault, or waits for ever', async () => {
-  const { api, broker, events } = setUp({ tasks })
+  const { api, broker, events } = setUp({ tasks, schedules: (given) => createSchedules({ ...given, appName: 'shop' }) })
   await broker.enqueue([aJob('failed')])
   await settle(broker, failed('failed', 'no route'))
   await broker.enqueue([aJob('later', { delayMs: 60_000 })])
   await fc.assert(
     fc.asyncProperty(request, async ({ route: [method, path], name: given, query, body, tag }) => {
-      const hasBody = method === 'POST'
+      const hasBody = method === 'POST' || method === 'PUT'
       const safe = given.startsWith('%') ? given : encodeURIComponent(given)
       const response = await api.request(`${path.replace('{name}', safe)}?${new URLSearchParams(query)}`, {
         method,

@@ -101,7 +101,7 @@ test('a job that a request has be due now is run right after the answer, one tha
 })
 
 test('a schedule that is run over REST has its job run right after the answer, one that makes none starts no drain', async () => {
-  const { edge, ran, background } = setUp({ schedules: createSchedules })
+  const { edge, gate, clock, background } = setUp({ schedules: createSchedules })
   const send = (method: string, path: string, body?: object) =>
     edge.fetch(
       new Request(`http://edge.test/v1/schedules/a${path}`, {
@@ -113,13 +113,17 @@ test('a schedule that is run over REST has its job run right after the answer, o
       (work) => background.push(work),
     )
   const rule = { kind: 'every', everyMs: 3_600_000 }
-  await send('PUT', '', { task: 'note', input: 'by hand', rule, overlap: 'skip' })
+  await send('PUT', '', { task: 'held', rule, overlap: 'skip' })
   await send('POST', '/pause')
   expect(background).toEqual([])
-  expect((await send('POST', '/run?id=once')).status).toBe(202)
+  expect((await send('POST', '/run')).status).toBe(202)
   expect(background.length).toBe(1)
+  while (gate.waiting === 0) await clock.advance(1)
+  expect((await send('POST', '/run')).status).toBe(200)
+  expect(background.length).toBe(1)
+  gate.open()
+  await clock.advance(1_000)
   await Promise.all(background)
-  expect(ran).toEqual(['by hand'])
 })
 
 test('requests that take no job start no drain', async () => {
