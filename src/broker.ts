@@ -63,20 +63,31 @@ export interface Broker {
   fire(ticks: readonly Tick[]): Promise<readonly FireOutcome[]>
   /** Reads jobs, null for an unknown id; with `waiter`, names it by a hint once one of the unfinished ones finishes. */
   get(ids: readonly string[], options?: GetOptions): Promise<readonly (JobRecord | null)[]>
-  /** Lists jobs a page at a time, newest first as far as the store knows. A page may be short; its cursor says whether there is more. */
+  /**
+   * Lists jobs a page at a time, newest first as far as the store knows. What a page looks at is bounded: one whose filter fits few jobs is
+   * short, and may be empty. Its cursor says whether there is more, and holds while jobs are added, finish and are changed: none that
+   * was there all along is left out.
+   */
   list(filter: JobFilter): Promise<JobPage>
   /** Counts per queue of the jobs that wait, run or have failed, and the workers that were here lately. */
-  stats(): Promise<BrokerStats>
+  stats(query?: StatsQuery): Promise<BrokerStats>
   /** The workers that were here lately: what `stats` tells of them, without counting anything. */
   workers(): Promise<readonly SeenWorker[]>
   /** Cancels jobs: a waiting one at once, an active one by asking its worker, who is hinted and hears of it with its next extension. */
   cancel(ids: readonly string[]): Promise<readonly CancelOutcome[]>
   /** Replays failed and cancelled jobs from their first attempt. Fenced by the epoch that the caller saw, so that a late copy does nothing. */
   retry(refs: readonly LeaseRef[]): Promise<readonly RetryOutcome[]>
+  /** Has scheduled and retrying jobs be due now. Fenced by the epoch that the caller saw, which moves. */
+  promote(refs: readonly LeaseRef[]): Promise<readonly PromoteOutcome[]>
   /** Removes jobs that are not active, but for their stubs. */
   remove(ids: readonly string[]): Promise<readonly RemoveOutcome[]>
   /** Pauses or resumes a queue, based on the revision that the caller saw (0 for a queue never paused). */
   setPaused(queue: string, paused: boolean, revision: number): Promise<'set' | 'existing' | 'moved'>
+  /**
+   * Removes what waits in a queue, but for the stubs: up to `limit` jobs (at most and by default `MAX_BATCH_JOBS`). Based on the queue's
+   * revision that the caller saw, which moves, so that a late copy removes nothing that came after.
+   */
+  purge(queue: string, revision: number, limit?: number): Promise<Purged>
   /** Reads schedules: what is due, those of some names, or all, a page at a time. */
   schedules(query?: ScheduleQuery): Promise<SchedulePage>
   /**
@@ -278,6 +289,13 @@ export interface JobFilter {
   readonly states?: readonly JobState[]
   readonly queue?: string
   readonly task?: string
+  /** By the producer's clock, from this moment on. */
+  readonly createdFromMs?: number
+  /** Before this one. */
+  readonly createdToMs?: number
+  /** By the broker's clock: jobs that have finished alone. */
+  readonly finishedFromMs?: number
+  readonly finishedToMs?: number
   /** At most 1,000; default 50. */
   readonly limit?: number
   /** Where the last page ended. */
@@ -288,6 +306,11 @@ export interface JobPage {
   readonly jobs: readonly JobRecord[]
   /** Null on the last page. */
   readonly cursor: string | null
+}
+
+export interface StatsQuery {
+  /** These alone, used or not, and no workers. */
+  readonly queues?: readonly string[]
 }
 
 export interface QueueStats {
@@ -307,9 +330,19 @@ export interface BrokerStats {
 
 /** `cancelled` at once; `asked`: its worker will hear of it; `finished` already; `unknown` id. */
 export type CancelOutcome = 'cancelled' | 'asked' | 'finished' | 'unknown'
-/** `queued` again; `moved`: neither failed nor cancelled, or no longer as the caller saw it; `unknown` id. */
+/** `queued` again, also by a copy of the call; `moved`: neither failed nor cancelled, or no longer as the caller saw it; `unknown` id. */
 export type RetryOutcome = 'queued' | 'moved' | 'unknown'
+/** `queued`: due by now, also by a copy of the call; `moved`: neither scheduled nor retrying, or no longer as the caller saw it; `unknown` id. */
+export type PromoteOutcome = 'queued' | 'moved' | 'unknown'
 export type RemoveOutcome = 'removed' | 'active' | 'unknown'
+
+export interface Purged {
+  /** `moved`: the queue is at another revision, nothing was removed. */
+  readonly outcome: 'purged' | 'moved'
+  readonly removed: number
+  /** Whether more may wait there: the next call is based on the next revision. */
+  readonly more: boolean
+}
 
 /** A schedule as the broker keeps it. */
 export interface StoredSchedule {

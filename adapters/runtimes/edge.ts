@@ -152,7 +152,7 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
           return Response.json({ state: 'draining' }, { status: 202 })
         }
         const response = await apiFor(variables).fetch(request)
-        if (kick !== false && hasTakenJobs(request, response)) waitUntil(drainSoon(variables))
+        if (kick !== false && bringsJobs(request, response)) waitUntil(drainSoon(variables))
         return response
       }),
 
@@ -183,7 +183,14 @@ export function goOn(work: Promise<unknown>): void {
   work.catch(() => {})
 }
 
-/** By the statuses of the routes that enqueue, and what a webhook's answer says. */
-function hasTakenJobs({ method }: Request, { status, headers }: Response): boolean {
-  return method === 'POST' && (status === 202 || status === 207 || headers.has(JOBS_HEADER))
+/** What enqueues jobs, or has some be due again. */
+const BRINGS_JOBS = /^\/v1\/(?:tasks\/[^/]+|jobs(?:\/.*(?:retry|promote))?|queues\/[^/]+\/resume)$/
+/** By its status: its rule of overlap may have made none. */
+const RUNS_SCHEDULE = /^\/v1\/schedules\/[^/]+\/run$/
+
+function bringsJobs({ method, url }: Request, { ok, status, headers }: Response): boolean {
+  if (method !== 'POST') return false
+  const { pathname } = new URL(url)
+  if (RUNS_SCHEDULE.test(pathname)) return status === 202
+  return headers.has(JOBS_HEADER) || (ok && BRINGS_JOBS.test(pathname))
 }

@@ -1,4 +1,4 @@
-import type { Broker, BrokerStats } from '../../src/broker.ts'
+import type { Broker, BrokerStats, Purged } from '../../src/broker.ts'
 import { spentOn } from '../../src/spent.ts'
 import { JOB_STATES, type JobState } from '../../src/words.ts'
 import { commonArgs } from '../args.ts'
@@ -27,7 +27,33 @@ const list = command({
 const pause = setter('pause', 'Let workers claim nothing more from a queue', true)
 const resume = setter('resume', 'Let workers claim from a queue again', false)
 
-export default group('queues', 'Count jobs per queue; pause and resume queues', [list, pause, resume])
+const purge = command({
+  name: 'purge',
+  description: 'Remove all jobs that wait in a queue; those that run, and those that have finished, stay',
+  examples: ['tq queues pause mail && tq queues purge mail'],
+  args: { queue: { type: 'positional', required: true, description: 'The name of the queue' }, ...commonArgs },
+  async run({ queue, db, json }) {
+    const purged = await withBroker({ db, mustExist: true }, (broker) => purgeAll(broker, queue))
+    if (json) printJson({ queue, ...purged })
+    else
+      printLine(
+        `${queue}  ${purged.removed} removed${purged.outcome === 'moved' ? ', then changed by somebody else' : ''}`,
+      )
+    return purged.outcome === 'moved' ? FAILED : OK
+  },
+})
+
+export default group('queues', 'Count jobs per queue; pause, resume and purge queues', [list, pause, resume, purge])
+
+/** Step by step, each based on what the one before has left: whoever changes the queue meanwhile ends it. */
+async function purgeAll(broker: Broker, queue: string): Promise<Pick<Purged, 'outcome' | 'removed'>> {
+  let removed = 0
+  for (let revision = (await broker.stats({ queues: [queue] })).queues[0]?.revision ?? 0; ; revision++) {
+    const step = await broker.purge(queue, revision)
+    removed += step.removed
+    if (!step.more) return { outcome: step.outcome, removed }
+  }
+}
 
 function setter(name: string, description: string, paused: boolean): Command {
   return command({

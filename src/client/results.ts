@@ -13,12 +13,24 @@ const POLL_LAST_MS = 1_000
 interface Waiting {
   readonly id: string
   readonly done: (record: JobRecord | null) => void
+  readonly onLook: ((record: JobRecord) => void) | undefined
   readonly failed: (error: unknown) => void
 }
 
+/** At everybody, or at whoever is new. */
+type Look = 'all' | 'new'
+
 export interface Results {
-  /** Resolves with the job once it has finished or is not known, or as it is then when `timeoutMs` is over. */
-  wait(id: string, timeoutMs: number, signal?: AbortSignal): Promise<JobRecord | null>
+  /**
+   * Resolves with the job once it has finished or is not known, or as it is then when `timeoutMs` is over. Until then `onLook` is told
+   * what each look finds.
+   */
+  wait(
+    id: string,
+    timeoutMs: number,
+    signal?: AbortSignal,
+    onLook?: (record: JobRecord) => void,
+  ): Promise<JobRecord | null>
 }
 
 /**
@@ -28,6 +40,8 @@ export interface Results {
 export function createResults(broker: Broker, newWaiter: () => string, options: Omit<ResendOptions, 'call'>): Results {
   const { clock, onEvent } = options
   const waiting = new Set<Waiting>()
+  /** Those of them that no look has been at yet. */
+  const fresh = new Set<Waiting>()
   let pollMs = POLL_FIRST_MS
   let cancelTimer: (() => void) | undefined
   /** Made when somebody waits: some runtimes give no randomness while a module is loaded. */
@@ -35,18 +49,18 @@ export function createResults(broker: Broker, newWaiter: () => string, options: 
   let unlisten: (() => void) | undefined
   let deaf = false
   let looking = false
-  let lookAgain = false
+  let lookAgain: Look | null = null
 
   function lookSoon(delayMs: number): void {
     cancelTimer?.()
-    cancelTimer = clock.after(delayMs, () => void look())
+    cancelTimer = clock.after(delayMs, () => void look('all'))
   }
 
   async function listen(): Promise<void> {
     if (unlisten || deaf || !broker.wake) return
     waiter ||= newWaiter()
     try {
-      unlisten = await broker.wake.listen(waiter, () => void look())
+      unlisten = await broker.wake.listen(waiter, () => void look('all'))
     } catch (error) {
       // Without hints it polls, for as long as somebody waits.
       deaf = true
@@ -54,29 +68,34 @@ export function createResults(broker: Broker, newWaiter: () => string, options: 
     }
   }
 
-  /** One look at a time; what is asked for meanwhile is one further look. */
-  async function look(): Promise<void> {
+  /** One look at a time; what is asked for meanwhile is one further look. Whoever is new has nobody else looked at again. */
+  async function look(at: Look): Promise<void> {
     if (looking) {
-      lookAgain = true
+      lookAgain = lookAgain === 'all' ? 'all' : at
       return
     }
     looking = true
+    let isWhole = false
     try {
       await listen()
-      do {
-        lookAgain = false
-        await lookOnce()
-      } while (lookAgain)
+      for (let next: Look | null = at; next; next = lookAgain) {
+        lookAgain = null
+        // Without hints it polls, from the first pause on for whoever is new.
+        const whole = next === 'all' || !unlisten
+        isWhole ||= whole
+        await lookOnce([...(whole ? waiting : fresh)])
+      }
     } catch (error) {
       for (const entry of waiting) entry.failed(error)
       waiting.clear()
+      isWhole = true
     }
     looking = false
-    rest()
+    rest(isWhole)
   }
 
-  async function lookOnce(): Promise<void> {
-    const entries = [...waiting]
+  async function lookOnce(entries: readonly Waiting[]): Promise<void> {
+    for (const entry of entries) fresh.delete(entry)
     for (let from = 0; from < entries.length; from += MAX_BATCH_JOBS) {
       const some = entries.slice(from, from + MAX_BATCH_JOBS)
       const ids = some.map(({ id }) => id)
@@ -87,35 +106,43 @@ export function createResults(broker: Broker, newWaiter: () => string, options: 
   }
 
   function settle(entry: Waiting, record: JobRecord | null): void {
-    if (record && !isFinished(record.state)) return
+    if (record && !isFinished(record.state)) {
+      entry.onLook?.(record)
+      return
+    }
     waiting.delete(entry)
     entry.done(record)
   }
 
-  /** Sleeps until the next look, or lets go of the hints when nobody waits any more. */
-  function rest(): void {
-    cancelTimer?.()
+  /** Sleeps until the next look at all, or lets go of the hints when nobody waits any more. */
+  function rest(isWhole: boolean): void {
     if (waiting.size === 0) {
+      cancelTimer?.()
+      cancelTimer = undefined
       unlisten?.()
       unlisten = undefined
       deaf = false
       return
     }
+    // However many come, the look at all is not put off by them.
+    if (cancelTimer && !isWhole) return
     lookSoon(unlisten ? PROBE_MS : pollMs)
     pollMs = Math.min(POLL_LAST_MS, pollMs * 2)
   }
 
   return {
-    wait(id, timeoutMs, signal) {
+    wait(id, timeoutMs, signal, onLook) {
       if (timeoutMs <= 0 || signal?.aborted) return broker.get([id]).then(([record]) => record ?? null)
       return new Promise((resolve, reject) => {
         const finish = () => {
           cancelTimeout()
           signal?.removeEventListener('abort', giveUp)
           waiting.delete(entry)
+          fresh.delete(entry)
         }
         const entry: Waiting = {
           id,
+          onLook,
           done: (record) => {
             finish()
             resolve(record)
@@ -128,14 +155,15 @@ export function createResults(broker: Broker, newWaiter: () => string, options: 
         const giveUp = () => {
           finish()
           // Nothing of ours may keep a process alive that waits no more.
-          if (waiting.size === 0 && !looking) rest()
+          if (waiting.size === 0 && !looking) rest(true)
           broker.get([id]).then(([record]) => resolve(record ?? null), reject)
         }
         const cancelTimeout = clock.after(timeoutMs, giveUp)
         signal?.addEventListener('abort', giveUp, { once: true })
         waiting.add(entry)
+        fresh.add(entry)
         pollMs = POLL_FIRST_MS
-        queueMicrotask(() => void look())
+        queueMicrotask(() => void look('new'))
       })
     },
   }

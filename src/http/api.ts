@@ -4,22 +4,29 @@ import { v7 } from 'uuid'
 import type { Blobs } from '../blobs.ts'
 import type { Broker } from '../broker.ts'
 import { type ClientOptions, createClient } from '../client/client.ts'
+import { createResults } from '../client/results.ts'
 import { type Clock, systemClock } from '../clock.ts'
-import { JobNotFound, toError } from '../errors.ts'
+import { toError } from '../errors.ts'
 import { type OnEvent, withoutThrowing } from '../events.ts'
+import { resend } from '../resend.ts'
 import type { Schedules } from '../schedules.ts'
 import type { Task } from '../task.ts'
-import { isFinished } from '../words.ts'
 import { guard, type Tokens } from './auth.ts'
 import { limitBody } from './body.ts'
-import { createEnqueue, type EnqueuedJob, locationOf, type Outcome } from './enqueue.ts'
-import { createHealth } from './health.ts'
-import { resultOf, toJobView } from './job-view.ts'
+import type { ApiContext } from './context.ts'
+import { createEnqueue } from './enqueue.ts'
+import { healthRoutes } from './health.ts'
+import { jobChangeRoutes } from './job-changes.ts'
+import { jobEventRoutes } from './job-events.ts'
+import { jobRoutes } from './jobs.ts'
 import { problemResponse, refusal, toRefusal } from './problem.ts'
-import { checkHealth, checkInput, checkJobs, checkTaskQuery, checkWait } from './request.ts'
-import type { Api, JobAnswer } from './routes.ts'
-import { createScheduleRoutes } from './schedules.ts'
+import { queueRoutes } from './queues.ts'
+import { readyRoutes } from './ready.ts'
+import type { Api } from './routes.ts'
+import { scheduleRoutes } from './schedules.ts'
+import { taskRoutes } from './tasks.ts'
 import { mountWebhooks, type Webhook } from './webhooks.ts'
+import { workerRoutes } from './workers.ts'
 
 export interface ApiOptions {
   readonly broker: Broker
@@ -32,6 +39,8 @@ export interface ApiOptions {
   readonly schedules?: Schedules | undefined
   /** The largest body. Default 1 MiB, and 10 MiB with `blobs`. */
   readonly maxBodyBytes?: number
+  /** How many clients may watch jobs at once. Default 10,000. */
+  readonly maxStreams?: number
   /** Where inputs of more than 1 MiB go, and larger results come from. */
   readonly blobs?: Blobs | undefined
   /** What other services send, from `tq-edge/webhooks`: each at its own path, and without a token. */
@@ -43,6 +52,7 @@ export interface ApiOptions {
 }
 
 const MEBIBYTE = 1_048_576
+const RESEND_DEADLINE_MS = 20_000
 
 /**
  * Creates the REST producer: a Hono app whose `fetch` is the handler, on any runtime.
@@ -69,8 +79,8 @@ const MEBIBYTE = 1_048_576
 export function createApi(options: ApiOptions): Api {
   const { broker, tokens, tasks, schedules, blobs, clock = systemClock, random = Math.random, newId = v7 } = options
   const { maxBodyBytes = blobs ? 10 * MEBIBYTE : MEBIBYTE } = options
+  const { maxStreams = 10_000 } = options
   const onEvent = withoutThrowing(options.onEvent)
-  const limit = limitBody(maxBodyBytes)
   const clientOptions: ClientOptions = {
     broker,
     maxInputBytes: blobs ? Math.min(MEBIBYTE, maxBodyBytes) : maxBodyBytes,
@@ -81,45 +91,36 @@ export function createApi(options: ApiOptions): Api {
     onEvent,
   }
   const client = createClient(clientOptions)
-  const lastBeat = createHealth({ broker, clock, app: options.app })
-  const { check, enqueue } = createEnqueue({ broker, client, tasks, clock, newId, onEvent })
+  const resending = { clock, random, deadlineMs: RESEND_DEADLINE_MS, onEvent }
+  const context: ApiContext = {
+    broker,
+    client,
+    app: options.app,
+    tasks,
+    schedules,
+    clock,
+    maxBodyBytes,
+    maxStreams,
+    enqueue: createEnqueue({ broker, client, tasks, clock, newId, onEvent }),
+    results: createResults(broker, () => `events.${newId()}`, resending),
+    send: (call, send) => resend(send, { call, ...resending }),
+  }
 
   const base = createBase(tokens, clock, onEvent)
   const checking = tasks ? createClient({ ...clientOptions, tasks }) : client
+  const limit = limitBody(maxBodyBytes)
   mountWebhooks(base, options.webhooks ?? [], { client: checking, tasks, limit, clock, onEvent })
 
   return base
-    .get('/healthz', checkHealth, async (c) => {
-      const { beatWithinMs } = c.req.valid('query')
-      const beat = beatWithinMs === undefined ? {} : { beat: await lastBeat(beatWithinMs) }
-      return c.json({ status: 'ok' as const, ...beat }, 200)
-    })
-    .post('/v1/tasks/:task', limit, checkTaskQuery, checkInput, async (c) => {
-      const request = { task: c.req.param('task'), ...c.req.valid('query'), ...c.req.valid('json') }
-      await check([request], () => '')
-      const job = only(await enqueue([request]))
-      return c.json(job, 202, { Location: locationOf(job.id) })
-    })
-    .post('/v1/jobs', limit, checkJobs, async (c) => {
-      const { requests, pathOf, many } = c.req.valid('json')
-      await check(requests, pathOf)
-      const outcomes = await enqueue(requests)
-      if (many) return c.json({ jobs: outcomes.map(toAnswer) }, statusOf(outcomes))
-      const job = only(outcomes)
-      return c.json(job, 202, { Location: locationOf(job.id) })
-    })
-    .get('/v1/jobs/:id', async (c) => {
-      const id = c.req.param('id')
-      const record = await client.job(id).get()
-      if (!record) throw new JobNotFound(id)
-      return c.json(toJobView(record), 200)
-    })
-    .get('/v1/jobs/:id/result', checkWait, async (c) => {
-      const { waitMs } = c.req.valid('query')
-      const outcome = await resultOf(client.job(c.req.param('id')), waitMs, c.req.raw.signal)
-      return isFinished(outcome.state) ? c.json(outcome, 200) : c.json(outcome, 202, { 'Retry-After': '1' })
-    })
-    .route('/v1/schedules', createScheduleRoutes(schedules, limit))
+    .route('/', healthRoutes(context))
+    .route('/', readyRoutes(context))
+    .route('/', taskRoutes(context))
+    .route('/', jobRoutes(context))
+    .route('/', jobEventRoutes(context))
+    .route('/', jobChangeRoutes(context))
+    .route('/', queueRoutes(context))
+    .route('/', workerRoutes(context))
+    .route('/', scheduleRoutes(context))
 }
 
 /** What holds for every route: problems for errors, an event and headers for every answer, and who may call. */
@@ -140,7 +141,7 @@ function observe(clock: Clock, onEvent: OnEvent | undefined): MiddlewareHandler 
     await next()
     const { status, headers } = c.res
     headers.set('X-Content-Type-Options', 'nosniff')
-    headers.set('Cache-Control', 'no-store')
+    if (!headers.has('Cache-Control')) headers.set('Cache-Control', 'no-store')
     const durationMs = clock.monotonic() - startedMs
     const reason = status === 500 ? { reason: toError(c.error?.cause ?? c.error).message } : {}
     onEvent?.({ kind: 'http.request', method: c.req.method, path: c.req.path, status, durationMs, ...reason })
@@ -152,21 +153,4 @@ function refuseMethod(c: Context, methods: readonly string[]): Response {
   return problemResponse(
     refusal('method-not-allowed', `expected ${allowed}, got ${c.req.method}`, { headers: { Allow: allowed } }),
   )
-}
-
-function only(outcomes: readonly Outcome[]): EnqueuedJob {
-  const [outcome] = outcomes as readonly [Outcome]
-  if ('refused' in outcome) throw outcome.refused
-  return outcome.job
-}
-
-function toAnswer(outcome: Outcome): JobAnswer {
-  return 'job' in outcome ? outcome.job : { id: outcome.id, problem: outcome.refused.problem }
-}
-
-/** 207 where the answer has to be read job by job. With nothing taken it is the first refusal: the same may be sent again. */
-function statusOf(outcomes: readonly Outcome[]): 202 | 207 {
-  const refused = outcomes.flatMap((outcome) => ('refused' in outcome ? [outcome.refused] : []))
-  if (refused[0] && refused.length === outcomes.length) throw refused[0]
-  return refused.length === 0 ? 202 : 207
 }

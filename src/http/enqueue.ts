@@ -6,7 +6,7 @@ import { InvalidInput } from '../errors.ts'
 import type { OnEvent } from '../events.ts'
 import { checkTaskName, type Task, validateInput } from '../task.ts'
 import { DEFAULT_QUEUE, type JobState } from '../words.ts'
-import { type RefusedRequest, toRefusal } from './problem.ts'
+import { type Problem, type RefusedRequest, toRefusal } from './problem.ts'
 import type { JobRequest, PathOf } from './request.ts'
 
 /** What the API answers for a job that it has taken. */
@@ -17,6 +17,9 @@ export interface EnqueuedJob {
   /** A job of that id, task and input was there already; nothing was added. */
   readonly deduplicated?: true
 }
+
+/** One job of many: taken, or refused for the problem given. */
+export type JobAnswer = EnqueuedJob | { readonly id: string; readonly problem: Problem }
 
 export interface EnqueueContext {
   readonly broker: Broker
@@ -98,3 +101,20 @@ function isNew(request: JobRequest, { created }: JobHandle): boolean {
 }
 
 export const locationOf = (id: string): string => `/v1/jobs/${encodeURIComponent(id)}`
+
+export function only(outcomes: readonly Outcome[]): EnqueuedJob {
+  const [outcome] = outcomes as readonly [Outcome]
+  if ('refused' in outcome) throw outcome.refused
+  return outcome.job
+}
+
+export function toAnswer(outcome: Outcome): JobAnswer {
+  return 'job' in outcome ? outcome.job : { id: outcome.id, problem: outcome.refused.problem }
+}
+
+/** 207 where the answer has to be read job by job. With nothing taken it is the first refusal: the same may be sent again. */
+export function statusOf(outcomes: readonly Outcome[]): 202 | 207 {
+  const refused = outcomes.flatMap((outcome) => ('refused' in outcome ? [outcome.refused] : []))
+  if (refused[0] && refused.length === outcomes.length) throw refused[0]
+  return refused.length === 0 ? 202 : 207
+}

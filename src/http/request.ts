@@ -7,7 +7,6 @@ import type { Context, Input, MiddlewareHandler } from 'hono'
 import * as v from 'valibot'
 import { MAX_BATCH_JOBS } from '../broker.ts'
 import { describe, type InputIssue } from '../errors.ts'
-import type { NextOptions, ScheduleData, SchedulesQuery } from '../schedules.ts'
 import { readJson } from './body.ts'
 import { refusal } from './problem.ts'
 
@@ -17,27 +16,25 @@ const PRIORITY = 'expected a whole number from -1000000 to 1000000'
 const MS = 'expected milliseconds, 0 or more'
 const MAX_MS = 8.64e15
 const MAX_WAIT_S = 60
-/** A beat tells of itself every 80 s at least. */
-const BEAT_S = 'expected seconds from 120 to 2678400'
 
 // \P{C} leaves out control characters and halves of surrogate pairs, which no header and no store keeps as they are.
-const name = v.pipe(v.string(NAME), v.maxLength(200, NAME), v.regex(/^\P{C}+$/u, NAME))
+export const name: v.GenericSchema<string> = v.pipe(v.string(NAME), v.maxLength(200, NAME), v.regex(/^\P{C}+$/u, NAME))
 // A path cannot end in a dot segment, so a job of such an id could not be read.
-const id = v.pipe(name, v.regex(/^(?!\.{1,2}$)/, ID))
+export const id: v.GenericSchema<string> = v.pipe(name, v.regex(/^(?!\.{1,2}$)/, ID))
 const priority = v.pipe(
   v.number(PRIORITY),
   v.integer(PRIORITY),
   v.minValue(-1_000_000, PRIORITY),
   v.maxValue(1_000_000, PRIORITY),
 )
-const ms = v.pipe(v.number(MS), v.minValue(0, MS), v.maxValue(MAX_MS, MS))
+export const ms: v.GenericSchema<number> = v.pipe(v.number(MS), v.minValue(0, MS), v.maxValue(MAX_MS, MS))
 
-const fromText = <Schema extends v.GenericSchema<number, number>>(schema: Schema, message: string) =>
+export const fromText = <Schema extends v.GenericSchema<number, number>>(schema: Schema, message: string) =>
   v.pipe(v.string(message), v.regex(/^-?\d{1,20}(?:\.\d{1,20})?$/, message), v.transform(Number), schema)
 
-const form =
+export const form =
   (keys: string) =>
-  ({ expected }: { readonly expected: string | null }) => {
+  ({ expected }: { readonly expected: string | null }): string => {
     if (expected === 'never') return `expected nothing but ${keys}`
     return expected === 'Object' ? `expected an object of ${keys}` : 'expected a value'
   }
@@ -64,11 +61,6 @@ export interface JobRequest {
 export interface WaitQuery {
   /** Seconds. */
   readonly wait?: string | undefined
-}
-
-export interface HealthQuery {
-  /** Seconds. */
-  readonly beat?: string | undefined
 }
 
 type JobOptions = Omit<JobRequest, 'task' | 'input'>
@@ -101,51 +93,7 @@ const waitQuery: v.GenericSchema<WaitQuery, { readonly wait?: number | undefined
   form('wait'),
 )
 
-const healthQuery: v.GenericSchema<HealthQuery, { readonly beat?: number | undefined }> = v.object({
-  beat: v.optional(fromText(v.pipe(v.number(), v.minValue(120, BEAT_S), v.maxValue(2_678_400, BEAT_S)), BEAT_S)),
-})
-/** Which schedules, in the query. */
-export interface ScheduleListQuery {
-  readonly app?: string | undefined
-  readonly limit?: string | undefined
-  readonly cursor?: string | undefined
-}
-
-/** Which due times, in the query. */
-export interface NextQuery {
-  readonly count?: string | undefined
-  readonly afterMs?: string | undefined
-}
-
-const COUNT = 'expected a whole number from 1 to 1000'
-const count = v.pipe(v.number(COUNT), v.integer(COUNT), v.minValue(1, COUNT), v.maxValue(1_000, COUNT))
-
-const schedulesQuery: v.GenericSchema<ScheduleListQuery, SchedulesQuery> = v.strictObject(
-  { app: v.optional(name), limit: v.optional(fromText(count, COUNT)), cursor: v.optional(name) },
-  form('app, limit, cursor'),
-)
-
-const nextQuery: v.GenericSchema<NextQuery, NextOptions> = v.strictObject(
-  { count: v.optional(fromText(count, COUNT)), afterMs: v.optional(fromText(ms, MS)) },
-  form('count, afterMs'),
-)
-
-/** The id of the job, in the query. */
-export interface RunQuery {
-  readonly id?: string | undefined
-}
-
-const runQuery: v.GenericSchema<RunQuery, RunQuery> = v.strictObject({ id: v.optional(id) }, form('id'))
-
-/** A schedule as the API takes it; its name is the path's. */
-export type ScheduleBody = Omit<ScheduleData, 'name'>
-
-const SCHEDULE = form('task, input, queue, priority, rule, catchUp, overlap, pingUrl')
-const schedule = v.pipe(
-  v.unknown(),
-  v.check((body) => !Array.isArray(body), SCHEDULE({ expected: 'Object' })),
-  v.looseObject({ name: v.optional(v.undefined('expected no name but that of the path')) }, SCHEDULE),
-)
+const nothing = v.strictObject({}, () => 'expected no parameter')
 
 export interface JobRequests {
   readonly requests: readonly JobRequest[]
@@ -160,7 +108,7 @@ export type PathOf = (at: number, key: 'task' | 'input') => string
 export type JobsBody = JobRequest | readonly JobRequest[] | { readonly jobs: readonly JobRequest[] }
 
 /** A middleware that adds checked data to the request; its type says what a typed client may send. */
-type Checked<I extends Input> = MiddlewareHandler<object, string, I>
+export type Checked<I extends Input> = MiddlewareHandler<object, string, I>
 
 export const checkTaskQuery: Checked<{
   in: { query: TaskQuery }
@@ -192,33 +140,40 @@ export const checkWait: Checked<{
   await next()
 }
 
-/** What else is in the query is nobody's mistake here: some monitors add a number of their own. */
-export const checkHealth: Checked<{
-  in: { query?: HealthQuery }
-  out: { query: { readonly beatWithinMs: number | undefined } }
-}> = async (c, next) => {
-  const { beat } = parse(healthQuery, queryOf(c))
-  c.req.addValidatedData('query', { beatWithinMs: beat === undefined ? undefined : beat * 1_000 })
+/** What takes no parameters refuses them: one that is misspelt is an error. */
+export const checkNothing: MiddlewareHandler = async (c, next) => {
+  parse(nothing, queryOf(c))
   await next()
 }
 
-const checkQuery =
-  <In, Out extends object>(schema: v.GenericSchema<In, Out>): Checked<{ in: { query: In }; out: { query: Out } }> =>
-  async (c, next) => {
-    c.req.addValidatedData('query', { ...parse(schema, queryOf(c)) })
+/** Checks a name in the path. */
+export function checkName(param: string): MiddlewareHandler {
+  return async (c, next) => {
+    parse(name, c.req.param(param), param)
     await next()
   }
+}
 
-export const checkSchedules = checkQuery(schedulesQuery)
-export const checkRun = checkQuery(runQuery)
-export const checkNext = checkQuery(nextQuery)
+/** Checks a query by its schema. */
+export function checkQuery<In, Out>(
+  schema: v.GenericSchema<In, Out>,
+): Checked<{ in: { query: In }; out: { query: Out } }> {
+  return async (c, next) => {
+    c.req.addValidatedData('query', parse(schema, queryOf(c)) as object)
+    await next()
+  }
+}
 
-export const checkSchedule: Checked<{
-  in: { json: ScheduleBody }
-  out: { json: Readonly<Record<string, unknown>> }
-}> = async (c, next) => {
-  c.req.addValidatedData('json', parse(schedule, await readJson(c)))
-  await next()
+/** Checks a body by its schema; an empty one is an object without fields. */
+export function checkBody<In, Out>(
+  schema: v.GenericSchema<In, Out>,
+): Checked<{ in: { json: In }; out: { json: Out } }> {
+  return async (c, next) => {
+    const body = await readJson(c)
+    if (Array.isArray(body)) throw invalidRequest([{ path: '', message: `expected an object, got ${describe(body)}` }])
+    c.req.addValidatedData('json', parse(schema, body === undefined ? {} : body) as object)
+    await next()
+  }
 }
 
 function toJobRequests(body: unknown): JobRequests {

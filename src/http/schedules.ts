@@ -1,12 +1,83 @@
-import { type Context, Hono, type MiddlewareHandler } from 'hono'
+import { type Context, Hono } from 'hono'
+import * as v from 'valibot'
 import { InvalidInput, ScheduleMoved, ScheduleNotFound, UnknownTask } from '../errors.ts'
-import type { ChangeOptions, ScheduleData, Schedules, ScheduleView } from '../schedules.ts'
+import type {
+  ChangeOptions,
+  NextOptions,
+  RunOutcome,
+  RunView,
+  ScheduleData,
+  SchedulesPage,
+  SchedulesQuery,
+  ScheduleView,
+} from '../schedules.ts'
+import { limitBody } from './body.ts'
+import type { ApiContext } from './context.ts'
 import { locationOf } from './enqueue.ts'
 import { refusal, toRefusal } from './problem.ts'
-import { checkInput, checkNext, checkRun, checkSchedule, checkSchedules } from './request.ts'
+import { checkBody, checkInput, checkQuery, form, fromText, id, ms, name } from './request.ts'
+import type { Route, Routed } from './routes.ts'
+
+/** Which schedules, in the query. */
+export interface ScheduleListQuery {
+  readonly app?: string | undefined
+  readonly limit?: string | undefined
+  readonly cursor?: string | undefined
+}
+
+/** Which due times, in the query. */
+export interface NextQuery {
+  readonly count?: string | undefined
+  readonly afterMs?: string | undefined
+}
+
+/** The id of the job, in the query. */
+export interface RunQuery {
+  readonly id?: string | undefined
+}
+
+/** A schedule as the API takes it; its name is the path's. */
+export type ScheduleBody = Omit<ScheduleData, 'name'>
+
+type Named = { param: { name: string } }
+
+export type ScheduleRoutes = {
+  '/v1/schedules': { $get: Route<{ query: ScheduleListQuery }, SchedulesPage, 200> }
+  '/v1/schedules/:name': {
+    $get: Route<Named, ScheduleView, 200>
+    $put: Route<Named & { json: ScheduleBody }, ScheduleView, 200 | 201>
+    $delete: { input: Named; output: null; outputFormat: 'body'; status: 204 }
+  }
+  '/v1/schedules/:name/pause': { $post: Route<Named, ScheduleView, 200> }
+  '/v1/schedules/:name/resume': { $post: Route<Named, ScheduleView, 200> }
+  '/v1/schedules/:name/run': { $post: Route<Named & { query: RunQuery; json?: unknown }, RunOutcome, 200 | 202> }
+  '/v1/schedules/:name/history': { $get: Route<Named, { runs: readonly RunView[] }, 200> }
+  '/v1/schedules/:name/next': {
+    $get: Route<Named & { query: NextQuery }, { dueAtMs: readonly number[] }, 200>
+  }
+}
+
+const MS = 'expected milliseconds, 0 or more'
+const COUNT = 'expected a whole number from 1 to 1000'
+const count = v.pipe(v.number(COUNT), v.integer(COUNT), v.minValue(1, COUNT), v.maxValue(1_000, COUNT))
+
+const schedulesQuery: v.GenericSchema<ScheduleListQuery, SchedulesQuery> = v.strictObject(
+  { app: v.optional(name), limit: v.optional(fromText(count, COUNT)), cursor: v.optional(name) },
+  form('app, limit, cursor'),
+)
+const nextQuery: v.GenericSchema<NextQuery, NextOptions> = v.strictObject(
+  { count: v.optional(fromText(count, COUNT)), afterMs: v.optional(fromText(ms, MS)) },
+  form('count, afterMs'),
+)
+const runQuery: v.GenericSchema<RunQuery, RunQuery> = v.strictObject({ id: v.optional(id) }, form('id'))
+const schedule = v.looseObject(
+  { name: v.optional(v.undefined('expected no name but that of the path')) },
+  form('task, input, queue, priority, rule, catchUp, overlap, pingUrl'),
+)
 
 /** The routes of `/v1/schedules`. An API that was given none answers as if there were no such paths. */
-export function createScheduleRoutes(given: Schedules | undefined, limit: MiddlewareHandler) {
+export function scheduleRoutes({ schedules: given, maxBodyBytes }: ApiContext): Routed<ScheduleRoutes> {
+  const limit = limitBody(maxBodyBytes)
   const schedules = () => {
     if (given) return given
     throw refusal('unknown-route', 'expected an API that was given schedules, got one without')
@@ -18,14 +89,16 @@ export function createScheduleRoutes(given: Schedules | undefined, limit: Middle
   }
 
   return new Hono()
-    .get('/', checkSchedules, async (c) => c.json(await schedules().list(c.req.valid('query')), 200))
-    .get('/:name', async (c) => {
+    .get('/v1/schedules', checkQuery(schedulesQuery), async (c) =>
+      c.json(await schedules().list(c.req.valid('query')), 200),
+    )
+    .get('/v1/schedules/:name', async (c) => {
       const name = c.req.param('name')
       const found = await schedules().get(name)
       if (!found) throw new ScheduleNotFound(name)
       return c.json(found, 200, tagged(found))
     })
-    .put('/:name', limit, checkSchedule, async (c) => {
+    .put('/v1/schedules/:name', limit, checkBody(schedule), async (c) => {
       const name = c.req.param('name')
       const found = await schedules().get(name)
       const options = requireSeen(c, name, found)
@@ -34,30 +107,32 @@ export function createScheduleRoutes(given: Schedules | undefined, limit: Middle
       const set = await schedules().set(data, options).catch(refuse)
       return c.json(set, found ? 200 : 201, tagged(set))
     })
-    .delete('/:name', async (c) => {
+    .delete('/v1/schedules/:name', async (c) => {
       const name = c.req.param('name')
       await schedules().remove(name, await seenBy(c, name))
       return c.body(null, 204)
     })
-    .post('/:name/pause', async (c) => {
+    .post('/v1/schedules/:name/pause', async (c) => {
       const name = c.req.param('name')
       const paused = await schedules().pause(name, await seenBy(c, name))
       return c.json(paused, 200, tagged(paused))
     })
-    .post('/:name/resume', async (c) => {
+    .post('/v1/schedules/:name/resume', async (c) => {
       const name = c.req.param('name')
       const resumed = await schedules().resume(name, await seenBy(c, name))
       return c.json(resumed, 200, tagged(resumed))
     })
-    .post('/:name/run', limit, checkRun, checkInput, async (c) => {
+    .post('/v1/schedules/:name/run', limit, checkQuery(runQuery), checkInput, async (c) => {
       const { id } = c.req.valid('query')
       const { input } = c.req.valid('json')
       const outcome = await schedules().run(c.req.param('name'), { id, input }).catch(refuse)
       const { jobId } = outcome
       return jobId === null ? c.json(outcome, 200) : c.json(outcome, 202, { Location: locationOf(jobId) })
     })
-    .get('/:name/history', async (c) => c.json({ runs: await schedules().history(c.req.param('name')) }, 200))
-    .get('/:name/next', checkNext, async (c) =>
+    .get('/v1/schedules/:name/history', async (c) =>
+      c.json({ runs: await schedules().history(c.req.param('name')) }, 200),
+    )
+    .get('/v1/schedules/:name/next', checkQuery(nextQuery), async (c) =>
       c.json({ dueAtMs: await schedules().next(c.req.param('name'), c.req.valid('query')) }, 200),
     )
 }

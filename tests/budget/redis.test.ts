@@ -5,6 +5,7 @@ import { createBeat, deploySchedules, every, type TickReport, tick } from 'tq-ed
 import { STEP_COMMANDS } from '../../adapters/brokers/redis/cost.ts'
 import { createEdge, type Edge } from '../../adapters/runtimes/edge.ts'
 import type { ClaimedJob, Tick } from '../../src/broker.ts'
+import { createApi } from '../../src/http/index.ts'
 import type { Overlap } from '../../src/schedule.ts'
 import { overlapTick } from '../contract/broker/overlap.ts'
 import { set as setSchedule } from '../contract/broker/schedules.ts'
@@ -217,6 +218,110 @@ counts('reading finished jobs', async (redis) => {
   await by.settle(...held.map((claimed) => succeed(claimed)))
   const ids = held.map(({ id }) => id)
   expectAtMost(STEP_COMMANDS.get, await redis.count(() => bench.broker.get(ids)))
+})
+
+/** EVALSHA, TIME, a read, leases, an index, a wake, a write and its end: each once for up to 8 jobs, and in three goes for 1,000 small ones. */
+const OPERATION_COMMANDS = 9
+
+for (const size of [1, 8, 1_000])
+  counts(`cancelling, replaying, promoting and removing ${size}`, async (redis) => {
+    const { broker } = redis.open()
+    const many = jobs(size)
+    const ids = many.map(({ id }) => id)
+    const refs = async () => (await broker.get(ids)).map((one) => ({ id: one?.id ?? '', epoch: one?.epoch ?? 0 }))
+    await broker.enqueue(many.map((one) => ({ ...one, delayMs: MINUTE_MS })))
+    const commands = size > 8 ? 3 * OPERATION_COMMANDS : OPERATION_COMMANDS
+    const [waiting, calls] = [await refs(), [] as Counted[]]
+    await broker.prune()
+    for (const call of ['promote', 'cancel'] as const) {
+      const change = () => (call === 'promote' ? broker.promote(waiting) : broker.cancel(ids))
+      calls.push(await redis.count(change))
+    }
+    const cancelled = await refs()
+    calls.push(await redis.count(() => broker.retry(cancelled)))
+    calls.push(await redis.count(() => broker.remove(ids)))
+    for (const counted of calls) expectAtMost(commands, counted)
+  })
+
+counts('purging a queue of 1,000 jobs in each of its places', async (redis) => {
+  const { broker } = redis.open()
+  await broker.prune()
+  for (const [name, more] of Object.entries({ ready: {}, urgent: { priority: 1 }, later: { delayMs: MINUTE_MS } }))
+    await broker.enqueue(jobs(1_000, name, more))
+  for (const revision of [0, 1, 2]) {
+    const counted = await redis.count(async () => expect((await broker.purge('default', revision)).removed).toBe(1_000))
+    expectAtMost(13, counted)
+  }
+  expectAtMost(9, await redis.count(() => broker.purge('default', 3)))
+})
+
+counts(
+  'cancelling, removing and purging 1,000 jobs of a schedule, each of which waits for the one before it',
+  async (redis) => {
+    const { broker } = redis.open()
+    await broker.prune()
+    const names = ['cancelled', 'removed', 'purged']
+    await broker.setSchedules(names.map((name) => setSchedule(name, { dueAtMs: VIRTUAL_START_MS })))
+    for (const schedule of names)
+      await broker.fire(
+        Array.from({ length: 1_000 }, (_, n) =>
+          overlapTick(VIRTUAL_START_MS, n, 'bufferAll', { schedule, job: { queue: schedule } }),
+        ),
+      )
+    const ids = (name: string) => Array.from({ length: 1_000 }, (_, n) => `${name}.${n}`)
+    expectAtMost(27, await redis.count(() => broker.cancel(ids('cancelled'))))
+    expectAtMost(27, await redis.count(() => broker.remove(ids('removed'))))
+    expectAtMost(34, await redis.count(() => broker.purge('purged', 0)))
+  },
+)
+
+counts('a page of jobs, whatever its filter leaves out, and however many places are empty', async (redis) => {
+  const { broker } = redis.open()
+  for (let at = 0; at < 3; at++) await broker.enqueue(jobs(1_000, `of-${at}`))
+  const page = await redis.count(() => broker.list({ limit: 50 }))
+  expectAtMost(8, page)
+  let cursor: string | null = ''
+  const narrow = await redis.count(async () => {
+    const { jobs: found, cursor: next } = await broker.list({ task: 'another', limit: 50 })
+    expect(found).toEqual([])
+    cursor = next
+  })
+  expect(cursor).not.toBeNull()
+  expectAtMost(24, narrow)
+  await broker.enqueue(Array.from({ length: 300 }, (_, at) => job(`queue-${at}`, { queue: `queue-${at}` })))
+  const wide = await redis.count(() => broker.list({ task: 'another', states: ['active'] }))
+  expectAtMost(104, wide)
+})
+
+counts('the counts of one queue', async (redis) => {
+  const bench = redis.open()
+  await warm(bench)
+  await bench.broker.stats({ queues: ['default'] })
+  expectAtMost(8, await redis.count(() => bench.broker.stats({ queues: ['default'] })))
+})
+
+counts('watching jobs over server-sent events, by the minute, however many streams there are', async (redis) => {
+  const clock = createVirtualClock()
+  const { broker, rest } = redis.open({ clock, ownTime: true })
+  const api = createApi({ broker, tokens: 'none', clock })
+  await broker.enqueue(jobs(50))
+  const streams = await Promise.all(jobs(50).map(({ id }) => api.request(`/v1/jobs/${id}/events`)))
+  // Until hints can come and all are registered.
+  for (let second = 0; second < 10; second++) {
+    await clock.advance(1_000)
+    await rest()
+  }
+  let marks = 0
+  const counted = await redis.count(async () => {
+    for (let second = 0; second < 60; second++) {
+      await clock.advance(1_000)
+      marks += await rest()
+    }
+  })
+  // A look every 5 s: EVALSHA and MGET for eight jobs, the same for the others, and ZMSCORE.
+  expectAtMost(12 * 5, counted, marks)
+  expect(counted.by.zmscore).toBeGreaterThanOrEqual(6)
+  for (const { body } of streams) await body?.cancel()
 })
 
 counts('an idle worker, by the minute, with its presence and its streams', async (redis) => {

@@ -50,7 +50,7 @@ test('a job that fails is exit code 1, a line with the reason, and the whole job
   await worker.exit
 })
 
-test('without an app anything may be enqueued, and jobs are listed, shown, cancelled, replayed and removed', async () => {
+test('without an app anything may be enqueued, and jobs are listed, shown, cancelled, replayed, promoted and removed', async () => {
   await using folder = await createFolder(SOURCES, tmpdir())
   const options = ['--queue', 'mail', '--priority=-3', '--delay-ms', '60000', '--id', 'a']
   expect((await folder.tq(['enqueue', 'anything', '[1]', ...options])).stdout).toBe('a\n')
@@ -63,6 +63,9 @@ test('without an app anything may be enqueued, and jobs are listed, shown, cance
 
   const { jobs } = JSON.parse((await folder.tq(['jobs', '--state', 'scheduled,failed', '--json'])).stdout)
   expect(jobs).toMatchObject([{ id: 'a', task: 'anything', queue: 'mail', input: [1], priority: -3 }])
+  expect(JSON.parse((await folder.tq(['jobs', '--older-than', '1h', '--json'])).stdout).jobs).toEqual([])
+  expect(JSON.parse((await folder.tq(['jobs', '--older-than', '0s', '--json'])).stdout).jobs).toHaveLength(2)
+  expect((await folder.tq(['jobs', '--older-than', 'long'])).stderr).toContain('--older-than to be a duration')
   const page = JSON.parse((await folder.tq(['jobs', '--limit', '1', '--json'])).stdout)
   expect(page.jobs).toHaveLength(1)
   const rest = await folder.tq(['jobs', '--cursor', page.cursor])
@@ -79,10 +82,26 @@ test('without an app anything may be enqueued, and jobs are listed, shown, cance
 c  unknown: it was never enqueued, or its record has expired\n`,
     exitCode: 1,
   })
+  await folder.tq(['enqueue', 'later', '--id', 'd', '--delay-ms', '60000'])
+  expect(await folder.tq(['jobs', 'promote', 'd', 'a'])).toMatchObject({
+    stdout: 'd  queued\na  not promoted: it is neither scheduled nor retrying\n',
+    exitCode: 1,
+  })
   expect((await folder.tq(['jobs', 'remove', 'a'])).stdout).toBe('a  removed\n')
   const gone = await folder.tq(['jobs', 'show', 'a'])
   expect(gone.exitCode).toBe(1)
   expect(gone.stderr).toContain('expected a job with the id "a"')
+})
+
+test('a queue is purged of what waits', async () => {
+  await using folder = await createFolder(SOURCES, tmpdir())
+  for (const id of ['a', 'b']) await folder.tq(['enqueue', 'anything', '--queue', 'mail', '--id', id])
+  expect((await folder.tq(['queues', 'purge', 'mail'])).stdout).toBe('mail  2 removed\n')
+  expect(JSON.parse((await folder.tq(['queues', 'purge', 'mail', '--json'])).stdout)).toEqual({
+    queue: 'mail',
+    outcome: 'purged',
+    removed: 0,
+  })
 })
 
 test('a paused queue is not worked; resumed, it is', async () => {

@@ -7,6 +7,7 @@
  */
 import { aheadCases } from './broker/ahead.ts'
 import { beatCases } from './broker/beats.ts'
+import { blockedCases } from './broker/blocked.ts'
 import { cancelCases } from './broker/cancel.ts'
 import { changeCases } from './broker/changes.ts'
 import { claimCases } from './broker/claim.ts'
@@ -49,6 +50,7 @@ export const brokerCases: readonly Case[] = [
   ...lookedAheadCases,
   ...takenBackCases,
   ...overlapCases,
+  ...blockedCases,
   ...overlapHistoryCases,
   ...runCases,
   ...manualCases,

@@ -40,6 +40,33 @@ test('a typed client enqueues one or many', async () => {
     expect((await client.v1.jobs.$post({ json })).status).toBe(202)
 })
 
+test('a typed client lists jobs, changes them, and reads queues, tasks and workers', async () => {
+  const client = connect()
+  await client.v1.jobs.$post({ json: { task: 't', id: 'a', delayMs: 60_000 } })
+  const page = await (await client.v1.jobs.$get({ query: { state: 'scheduled', limit: '5' } })).json()
+  expectTypeOf(page.cursor).toEqualTypeOf<string | null>()
+  expectTypeOf(page.jobs[0]?.state).toEqualTypeOf<JobState | undefined>()
+  expect(page.jobs.map(({ id }) => id)).toEqual(['a'])
+
+  const promoted = await (await client.v1.jobs[':id'].promote.$post({ param: { id: 'a' } })).json()
+  expectTypeOf(promoted.outcome).toEqualTypeOf<'queued'>()
+  expect(promoted.outcome).toBe('queued')
+  const json = { filter: { states: ['queued'] }, dryRun: true } as const
+  const foreseen = await (await client.v1.jobs.cancel.$post({ json })).json()
+  expect(foreseen).toEqual({ dryRun: true, jobs: [{ id: 'a', outcome: 'cancelled' }], cursor: null })
+  expect((await client.v1.jobs[':id'].$delete({ param: { id: 'a' } })).status).toBe(200)
+
+  const paused = await (
+    await client.v1.queues[':queue'].pause.$post({ param: { queue: 'q' }, json: { revision: 0 } })
+  ).json()
+  expectTypeOf(paused.revision).toEqualTypeOf<number>()
+  const { queues } = await (await client.v1.queues.$get()).json()
+  expect(queues).toEqual([{ queue: 'q', paused: true, revision: 1, counts: {} }])
+  expect(await (await client.v1.tasks.$get()).json()).toEqual({ tasks: null })
+  expect(await (await client.v1.workers.$get()).json()).toEqual({ workers: [] })
+  expect(await (await client.readyz.$get()).json()).toEqual({ status: 'ready' })
+})
+
 test('a typed client does not compile where it is wrong', async () => {
   const client = connect()
   // @ts-expect-error a job names its task

@@ -195,15 +195,16 @@ test('a limit that is none is refused when the API is created', () => {
 
 test('a path that is none', async () => {
   const { get } = setUp()
-  for (const path of ['/', '/v1', '/v1/tasks', '/v1/tasks/a/b', '/v1/jobs/', '/v2/jobs', '/healthz/x'])
+  for (const path of ['/', '/v1', '/v1/tasks/a/b', '/v1/queues/a/b', '/v1/jobs/', '/v2/jobs', '/healthz/x'])
     expect(kindOf(await problemOf(await get(path)))).toBe('unknown-route')
 })
 
 test.each([
-  ['GET', '/v1/tasks/t', 'POST'],
-  ['PUT', '/v1/jobs', 'POST'],
-  ['HEAD', '/v1/jobs', 'POST'],
-  ['DELETE', '/v1/jobs/a', 'GET, HEAD'],
+  ['PUT', '/v1/tasks/t', 'GET, HEAD, POST'],
+  ['POST', '/v1/tasks', 'GET, HEAD'],
+  ['PUT', '/v1/jobs', 'GET, HEAD, POST'],
+  ['HEAD', '/v1/jobs/a/cancel', 'POST'],
+  ['PATCH', '/v1/jobs/a', 'GET, HEAD, DELETE'],
   ['POST', '/v1/jobs/a/result', 'GET, HEAD'],
   ['POST', '/healthz', 'GET, HEAD'],
 ])('%s %s is told what it may do', async (method, path, allow) => {

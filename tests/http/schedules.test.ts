@@ -123,7 +123,7 @@ test.each(CONDITIONS)('a request %s', async (_, method, at, headers, status) => 
   await send('PUT', '/report', hourly)
   const response = await send(method, at, method === 'PUT' ? { ...hourly, priority: 5 } : undefined, headers)
   expect(response.status).toBe(status)
-  if (status === 412) expect(await response.json()).toMatchObject({ type: 'urn:tq:problem:schedule-moved' })
+  if (status === 412) expect(await response.json()).toMatchObject({ type: 'urn:tq:problem:changed' })
 })
 
 const rule = (given: object) => ({ ...hourly, rule: given })
@@ -162,7 +162,7 @@ const BAD: [what: string, method: string, path: string, body: unknown, status: n
   ['what looks declared', 'PUT', '/x', { ...hourly, next: 5 }, 400, 'invalid-request', '"next"'],
   ['a name in the body', 'PUT', '/x', { ...hourly, name: 'y' }, 400, 'invalid-request', 'name'],
   ['a list', 'PUT', '/x', [hourly], 400, 'invalid-request', 'object'],
-  ['nothing', 'PUT', '/x', undefined, 400, 'invalid-request', 'object'],
+  ['nothing', 'PUT', '/x', undefined, 400, 'invalid-request', '"task"'],
   ['a name that cannot be', 'PUT', '/a%20b', hourly, 400, 'invalid-request', 'name of a schedule'],
   ['a half encoded name', 'PUT', '/%E0%A4%A', hourly, 400, 'invalid-request', 'name of a schedule'],
   [
@@ -251,7 +251,7 @@ test('a change that gets ahead of a conditional one is not overwritten', async (
     headers: { 'Content-Type': 'application/json', 'If-Match': '"1"' },
     body: JSON.stringify({ ...hourly, priority: 5 }),
   })
-  expect([response.status, await response.json()]).toMatchObject([412, { type: 'urn:tq:problem:schedule-moved' }])
+  expect([response.status, await response.json()]).toMatchObject([412, { type: 'urn:tq:problem:changed' }])
   expect(await schedules.get('report')).toMatchObject({ priority: 0, paused: true })
 })
 

@@ -34,6 +34,7 @@ interface Setup {
   readonly tokens?: Tokens
   readonly tasks?: ReadonlyMap<string, Task>
   readonly maxBodyBytes?: number
+  readonly maxStreams?: number
   readonly app?: string
   readonly blobs?: Blobs
   /** What makes its schedules, on its broker and clock. */
@@ -75,9 +76,9 @@ export function setUp({ wrap, schedules, ...options }: Setup = {}) {
 }
 
 /** Puts a job into a state of one's choice, as a worker would. */
-export async function settle(broker: Broker, outcome: (epoch: number) => Settlement): Promise<void> {
+export async function settle(broker: Broker, outcome: (epoch: number) => Settlement, lane = 'w.1.0'): Promise<void> {
   const exchange = {
-    lane: 'w.1.0',
+    lane,
     queues: ['default'],
     want: 1,
     takeLost: true,

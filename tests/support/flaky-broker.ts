@@ -25,6 +25,8 @@ const MUTATIONS = [
   'fire',
   'cancel',
   'retry',
+  'promote',
+  'purge',
   'remove',
   'setPaused',
   'setSchedules',

@@ -9,11 +9,14 @@ import type {
   OnHint,
   Peek,
   PeekRequest,
+  PromoteOutcome,
+  Purged,
   RemoveOutcome,
   RetryOutcome,
   SeenWorker,
   WorkerPresence,
 } from '../../../src/broker.ts'
+import { MAX_BATCH_JOBS } from '../../../src/broker.ts'
 import { type Clock, systemClock } from '../../../src/clock.ts'
 import { InvalidOption, StaleExchange } from '../../../src/errors.ts'
 import type { Job, JobRecord } from '../../../src/job.ts'
@@ -26,7 +29,7 @@ import { FIRE, fireArguments, SET_SCHEDULES, setScheduleArguments } from './fire
 import { createKeys } from './keys.ts'
 import { listJobs } from './list.ts'
 import { WORKER_SEEN_MS } from './lua.ts'
-import { CANCEL, GET_AND_WAIT, PRUNE, REMOVE, RETRY, SET_PAUSED, STATS } from './operations.ts'
+import { CANCEL, GET_AND_WAIT, PROMOTE, PRUNE, PURGE, REMOVE, RETRY, SET_PAUSED, STATS } from './operations.ts'
 import { lookAtQueues } from './peek.ts'
 import { readTexts, type Texts } from './read.ts'
 import { toActive, toRecord } from './record.ts'
@@ -287,9 +290,10 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
 
     list: (filter) => listJobs({ rest, keys, readRecords, toRecords }, filter),
 
-    async stats() {
-      const workers = rest.list(['HGETALL', keys.named('workers')])
-      const [counted, present] = await Promise.all([rest.rows(STATS, [nowArgument()], 2), workers])
+    async stats({ queues } = {}) {
+      if (queues?.length === 0) return { nowMs: estimatedNowMs(), queues: [], workers: [] }
+      const workers = queues ? [] : rest.list(['HGETALL', keys.named('workers')])
+      const [counted, present] = await Promise.all([rest.rows(STATS, [nowArgument(), ...new Set(queues)], 2), workers])
       return toStats(counted, present as string[])
     },
 
@@ -309,12 +313,23 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
       )) as RetryOutcome[]
     },
 
+    async promote(refs) {
+      const args = [nowArgument(), ...refs.flatMap(({ id, epoch }) => [id, String(epoch)])]
+      return (await rest.rows(PROMOTE, args, refs.length)) as PromoteOutcome[]
+    },
+
     async remove(ids) {
       return (await rest.rows(REMOVE, [nowArgument(), ...ids], ids.length)) as RemoveOutcome[]
     },
 
     async setPaused(queue, paused, revision) {
       return rest.word(SET_PAUSED, [queue, paused ? '1' : '0', String(revision)], CHANGE_OUTCOMES)
+    },
+
+    async purge(queue, revision, limit = MAX_BATCH_JOBS) {
+      const args = [nowArgument(), queue, String(revision), String(Math.min(limit, MAX_BATCH_JOBS))]
+      const [outcome, removed, more] = (await rest.rows(PURGE, args, 3)) as [Purged['outcome'], number, number]
+      return { outcome, removed, more: more === 1 }
     },
 
     async schedules({ presence, ...query } = {}) {

@@ -1,15 +1,27 @@
 import { type JobFilter, type JobPage, MAX_BATCH_BYTES } from '../../../src/broker.ts'
 import { InvalidOption } from '../../../src/errors.ts'
 import { type JobRecord, utf8Bytes } from '../../../src/job.ts'
-import type { Keys, QueuePlace } from './keys.ts'
+import { isFinished } from '../../../src/words.ts'
+import type { Keys } from './keys.ts'
+import {
+  createPlaceReader,
+  type Entry,
+  fromCursor,
+  type PlaceReader,
+  type Position,
+  toCursor,
+  windowOf,
+} from './places.ts'
 import { readTexts, type Texts } from './read.ts'
 import type { Rest } from './rest.ts'
 
-/** Where jobs of a state are listed; finished ones stand in the lists of when their records expire. */
-const PLACES: readonly QueuePlace[] = ['r', 'p', 'l', 't', 'f']
 const MAX_PAGE = 1_000
 const DEFAULT_PAGE = 50
-const WINDOWS_AT_ONCE = 100_000
+/** What a page may look at, whatever its filter leaves out: jobs, and places. */
+const MAX_LOOKED_AT = 1_000
+const MAX_PLACES = 100
+/** With a filter, how many jobs to look at in one go: most of them may be others. */
+const LOOK_AT_ONCE = 250
 
 interface ListOptions {
   readonly rest: Rest
@@ -18,89 +30,110 @@ interface ListOptions {
   readonly toRecords: (ids: readonly string[], texts: Texts) => Promise<readonly (JobRecord | null)[]>
 }
 
-/** A place to read ids from: a queue's, or a window of finished jobs. */
-interface Place {
-  readonly key: string
-  readonly kind: 'list' | 'zset'
-}
-
 /**
- * Lists jobs place by place, newest first within each. The cursor is `place:offset`; a page may be short where a filter leaves
- * jobs out or the jobs are large, and the cursor says whether there is more.
+ * Lists jobs place by place, newest first within each. A page is short where it has looked at as much as it may, or the jobs are
+ * large: the cursor says whether there is more.
  */
 export async function listJobs(
   { rest, keys, readRecords, toRecords }: ListOptions,
   filter: JobFilter,
 ): Promise<JobPage> {
-  const { limit = DEFAULT_PAGE, cursor = '0:0', states, queue, task } = filter
+  const { limit = DEFAULT_PAGE, cursor } = filter
   if (!(Number.isInteger(limit) && limit >= 1 && limit <= MAX_PAGE))
     throw new InvalidOption('limit', `a whole number from 1 to ${MAX_PAGE}`, String(limit))
-  if (!/^\d{1,9}:\d{1,15}$/.test(cursor))
-    throw new InvalidOption('cursor', 'the cursor of an earlier page', 'another text')
-  const places = await allPlaces(rest, keys, queue)
-  const [first = 0, skip = 0] = cursor.split(':').map(Number)
+  const reader = createPlaceReader(rest, keys, filter)
+  const first = cursor === undefined ? await reader.after(undefined) : undefined
+  let position = cursor === undefined ? first && { place: first } : fromCursor(cursor)
   const jobs = new Map<string, JobRecord>()
-  let [at, offset] = [first, skip]
-  let bytes = 0
+  let [looked, places, bytes] = [0, 0, 0]
   const isFull = (more: number) => bytes + more > MAX_BATCH_BYTES
-  for (; at < places.length; at++, offset = 0) {
-    for (;;) {
-      const wanted = limit - jobs.size
-      if (wanted === 0 || isFull(0)) return { jobs: [...jobs.values()], cursor: `${at}:${offset}` }
-      const ids = await readPlace(rest, places[at] as Place, offset, wanted)
-      const texts = ids.length > 0 ? await readTexts(ids, readRecords, isFull) : []
-      bytes = texts.reduce((sum, text) => sum + utf8Bytes(text ?? ''), bytes)
-      for (const record of await toRecords(ids.slice(0, texts.length), texts))
-        if (record && matches(record, { states, queue, task } as JobFilter)) jobs.set(record.id, record)
-      offset += texts.length
-      if (texts.length === ids.length && ids.length < wanted) break
+
+  while (position && jobs.size < limit && looked < MAX_LOOKED_AT && places < MAX_PLACES && !isFull(0)) {
+    const wanted = Math.min(MAX_LOOKED_AT - looked, Math.max(limit - jobs.size, isNarrow(filter) ? LOOK_AT_ONCE : 0))
+    const gathered = await gather(reader, position, wanted, MAX_PLACES - places)
+    const ids = gathered.entries.map(({ id }) => id)
+    const texts = ids.length > 0 ? await readTexts(ids, readRecords, isFull) : []
+    bytes = texts.reduce((sum, text) => sum + utf8Bytes(text ?? ''), bytes)
+    const records = await toRecords(ids.slice(0, texts.length), texts)
+    const elsewhere = await failedElsewhere(gathered.entries, records)
+    places += gathered.places
+    position = texts.length === ids.length ? gathered.next : position
+    for (const [at, record] of records.entries()) {
+      const entry = gathered.entries[at] as Entry
+      looked++
+      const isToldElsewhere = record !== null && isWindow(entry) && elsewhere.has(record.id)
+      if (record && standsThere(entry, record) && !isToldElsewhere && matches(record, filter))
+        jobs.set(record.id, record)
+      if (texts.length < ids.length || (jobs.size === limit && at + 1 < ids.length)) position = entry.position
+      if (jobs.size === limit) break
     }
   }
-  return { jobs: [...jobs.values()], cursor: null }
-}
+  return { jobs: [...jobs.values()], cursor: position ? toCursor(position) : null }
 
-async function allPlaces(rest: Rest, keys: Keys, queue: string | undefined): Promise<Place[]> {
-  const queues =
-    queue === undefined ? ((await rest.list(['SMEMBERS', keys.named('queues')])) as string[]).sort() : [queue]
-  const windows = await readWindows(rest, keys.named('windows'))
-  return [
-    ...queues.flatMap((name) =>
-      PLACES.map((place): Place => ({ key: keys.queue(name, place), kind: place === 'r' ? 'list' : 'zset' })),
-    ),
-    ...windows.map((window): Place => ({ key: keys.named(`x:${window}`), kind: 'list' })),
-  ]
-}
-
-/** There is one for every ten seconds that something is kept until. */
-async function readWindows(rest: Rest, key: string): Promise<string[]> {
-  const windows: string[] = []
-  for (let more = true; more; ) {
-    const some = await rest.list(['ZRANGE', key, windows.length, windows.length + WINDOWS_AT_ONCE - 1, 'REV'])
-    for (const window of some as string[]) windows.push(window)
-    more = some.length === WINDOWS_AT_ONCE
+  /** Those that failed lately stand in a list of their own as well: they have been told of. */
+  async function failedElsewhere(
+    entries: readonly Entry[],
+    records: readonly (JobRecord | null)[],
+  ): Promise<ReadonlySet<string>> {
+    const failed = records.filter((record, at) => record?.state === 'failed' && isWindow(entries[at] as Entry))
+    const found = new Set<string>()
+    for (const queue of new Set(failed.map((record) => record?.queue ?? ''))) {
+      const ids = failed.flatMap((record) => (record?.queue === queue ? [record.id] : []))
+      const scores = await rest.list(['ZMSCORE', keys.queue(queue, 'f'), ...ids])
+      for (const [at, id] of ids.entries()) if (scores[at]) found.add(id)
+    }
+    return found
   }
-  return windows
 }
 
-async function readPlace(rest: Rest, { key, kind }: Place, offset: number, count: number): Promise<string[]> {
-  const entries = (await rest.list(
-    kind === 'list'
-      ? ['LRANGE', key, -(offset + count), -(offset + 1)]
-      : ['ZRANGE', key, offset, offset + count - 1, 'REV'],
-  )) as string[]
-  const ids = entries.map(toId)
-  return kind === 'list' ? ids.reverse() : ids
+interface Gathered {
+  readonly entries: readonly Entry[]
+  /** Where to go on behind them; null at the end of all places. */
+  readonly next: Position | null
+  readonly places: number
 }
 
-/** Of an entry as `lua.ts` describes it, or of a ranked one: seventeen digits, a tab, the entry. */
-function toId(entry: string): string {
-  return entry.replace(/^\d{17}\t/, '').split('\t')[0] ?? entry
+/** Entries of one place after the other, until there are so many. */
+async function gather(reader: PlaceReader, from: Position, wanted: number, maxPlaces: number): Promise<Gathered> {
+  const entries: Entry[] = []
+  let next: Position | null = from
+  let places = 0
+  while (next && entries.length < wanted && places < maxPlaces) {
+    const count = wanted - entries.length
+    const some = await reader.read(next, count)
+    entries.push(...some)
+    places++
+    const last: Position = some.at(-1)?.position ?? next
+    const place: string | null = some.length < count ? await reader.after(last.place) : last.place
+    next = place === last.place ? last : place === null ? null : { place }
+  }
+  return { entries, next, places }
 }
 
-function matches(record: JobRecord, { states, queue, task }: JobFilter): boolean {
+/** An entry may be one that its job has left behind: the job stands elsewhere then, and is told of there. */
+function standsThere(entry: Entry, { state, epoch, atMs, finishedAtMs }: JobRecord): boolean {
+  if (isWindow(entry)) return isFinished(state) && entry.position.place === windowOf(atMs ?? 0, finishedAtMs ?? 0)
+  if (entry.position.place.startsWith('f:')) return state === 'failed'
+  return !isFinished(state) && (entry.epoch === undefined || (state !== 'active' && entry.epoch === epoch))
+}
+
+const isWindow = ({ position }: Entry) => position.place.startsWith('x:')
+
+const isNarrow = ({ limit: _, cursor: __, ...filter }: JobFilter) =>
+  Object.values(filter).some((value) => value !== undefined)
+
+function matches(record: JobRecord, filter: JobFilter): boolean {
+  const { states, queue, task, createdFromMs, createdToMs, finishedFromMs, finishedToMs } = filter
   return (
     (!states || states.includes(record.state)) &&
     (queue === undefined || record.queue === queue) &&
-    (task === undefined || record.task === task)
+    (task === undefined || record.task === task) &&
+    isWithin(record.createdAtMs, createdFromMs, createdToMs) &&
+    isWithin(record.finishedAtMs, finishedFromMs, finishedToMs)
   )
+}
+
+function isWithin(ms: number | null, fromMs: number | undefined, toMs: number | undefined): boolean {
+  if (ms === null) return fromMs === undefined && toMs === undefined
+  return (fromMs === undefined || ms >= fromMs) && (toMs === undefined || ms < toMs)
 }

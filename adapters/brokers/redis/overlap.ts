@@ -84,16 +84,20 @@ local function free(ids)
   end
   return queues
 end
+${'' /* Where nothing of what was read is left, many have finished together: from there it reaches further. */}
 local function settleTurns(turns, depthOf)
-  local unknown
+  local unknown, reach = {}, {}
   repeat
     unknown = {}
     for name, t in pairs(turns) do
       local at = 1
-      while at <= #t.ids and at <= depthOf(name) do
-        if known[t.ids[at]] ~= nil and not isOpen(t.ids[at]) then table.remove(t.ids, at); t.changed = true
+      reach[name] = reach[name] or depthOf(name)
+      while at <= #t.ids and at <= reach[name] do
+        local isUnknown = known[t.ids[at]] == nil
+        if not isUnknown and not isOpen(t.ids[at]) then table.remove(t.ids, at); t.changed = true
         else
-          if known[t.ids[at]] == nil then unknown[#unknown + 1] = t.ids[at] end
+          if isUnknown then unknown[#unknown + 1] = t.ids[at] end
+          if isUnknown and at == 1 and t.changed then reach[name] = 8 * reach[name] end
           at = at + 1
         end
       end

@@ -1,5 +1,5 @@
 import { checkBounds, type QueueBounds } from '../../../src/bounds.ts'
-import type { Broker } from '../../../src/broker.ts'
+import { type Broker, MAX_BATCH_JOBS } from '../../../src/broker.ts'
 import { type Clock, systemClock } from '../../../src/clock.ts'
 import { isFinished } from '../../../src/words.ts'
 import { beatsStep, markBeat } from './beats.ts'
@@ -13,8 +13,11 @@ import {
   cancelStep,
   getStep,
   listStep,
+  nameForReady,
+  promoteStep,
   pruneStep,
   pruneWaiting,
+  purgeStep,
   removeStep,
   retryStep,
   setPausedStep,
@@ -131,8 +134,8 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
       return listStep(driver, filter)
     },
 
-    async stats() {
-      return statsStep(driver, Math.round(clock.now()))
+    async stats({ queues } = {}) {
+      return statsStep(driver, Math.round(clock.now()), queues)
     },
 
     async workers() {
@@ -148,17 +151,18 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
     },
 
     async retry(refs) {
-      const { value } = await step((nowMs) => {
-        const outcomes = retryStep(driver, refs)
-        const queues = new Set(
-          getStep(
-            driver,
-            refs.map(({ id }) => id),
-            nowMs,
-          ).flatMap((record) => (record ? [record.queue] : [])),
-        )
-        return { value: outcomes, named: [...queues].flatMap((queue) => nameWaiting(driver, queueTopic(queue), nowMs)) }
-      })
+      const { value } = await step((nowMs) => ({
+        value: retryStep(driver, refs),
+        named: nameForReady(driver, refs, nowMs),
+      }))
+      return value
+    },
+
+    async promote(refs) {
+      const { value } = await step((nowMs) => ({
+        value: promoteStep(driver, refs, nowMs),
+        named: nameForReady(driver, refs, nowMs),
+      }))
       return value
     },
 
@@ -173,6 +177,14 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
         value: setPausedStep(driver, queue, paused, revision),
         named: paused ? [] : nameWaiting(driver, queueTopic(queue), nowMs),
       }))
+      return value
+    },
+
+    async purge(queue, revision, limit = MAX_BATCH_JOBS) {
+      const { value } = await step((nowMs) => {
+        const { ids, ...purged } = purgeStep(driver, queue, revision, Math.min(limit, MAX_BATCH_JOBS), nowMs)
+        return { value: purged, named: afterFinished(driver, ids, nowMs) }
+      })
       return value
     },
 

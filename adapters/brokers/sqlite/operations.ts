@@ -4,6 +4,8 @@ import type {
   JobFilter,
   JobPage,
   LeaseRef,
+  PromoteOutcome,
+  Purged,
   QueueStats,
   RemoveOutcome,
   RetryOutcome,
@@ -16,7 +18,7 @@ import type { JobError, JobRecord, JobTick } from '../../../src/job.ts'
 import { isFinished, type JobState } from '../../../src/words.ts'
 import type { Driver, Row, SqlValue } from './driver.ts'
 import { leaveTurn } from './overlap.ts'
-import { countChange } from './waiting.ts'
+import { countChange, nameWaiting, queueTopic } from './waiting.ts'
 
 const RECORD_COLUMNS =
   'id, task, queue, state, priority, input, createdAtMs, atMs, finishedAtMs, attempts, lost, epoch, result, error, progress, tick'
@@ -63,39 +65,55 @@ function fromColumn<T>(value: SqlValue | undefined): T | null {
 const MAX_PAGE = 1_000
 const DEFAULT_PAGE = 50
 
-export function listStep(driver: Driver, { states, queue, task, limit = DEFAULT_PAGE, cursor }: JobFilter): JobPage {
+/** What a page may look at, whatever its filter leaves out: some 0.1 s. */
+const MAX_LOOKED_AT = 50_000
+const LOOKED_AT = `select * from tq_job where ?1 is null or seq < ?1 order by seq desc limit ${MAX_LOOKED_AT}`
+
+const LIST = `
+select seq, ${RECORD_COLUMNS} from tq_job where seq in (
+  select seq from (${LOOKED_AT})
+  where state <> 'removed' and (?2 is null or state in (select value from json_each(?2)))
+    and (?3 is null or queue = ?3) and (?4 is null or task = ?4)
+    and (?5 is null or createdAtMs >= ?5) and (?6 is null or createdAtMs < ?6)
+    and (?7 is null or finishedAtMs >= ?7) and (?8 is null or finishedAtMs < ?8)
+  order by seq desc limit ?9
+) order by seq desc`
+
+const LAST_LOOKED_AT = `select min(seq) as seq, count(*) as jobs from (${LOOKED_AT})`
+
+export function listStep(driver: Driver, filter: JobFilter): JobPage {
+  const { states, queue = null, task = null, limit = DEFAULT_PAGE, cursor } = filter
   if (!(Number.isInteger(limit) && limit >= 1 && limit <= MAX_PAGE))
     throw new InvalidOption('limit', `a whole number from 1 to ${MAX_PAGE}`, String(limit))
   if (cursor !== undefined && !/^\d{1,15}$/.test(cursor))
     throw new InvalidOption('cursor', 'the cursor of an earlier page', 'another text')
-  const rows = driver.all(
-    `select seq, ${RECORD_COLUMNS} from tq_job
-     where state <> 'removed' and (?1 is null or state in (select value from json_each(?1))) and (?2 is null or queue = ?2)
-       and (?3 is null or task = ?3) and (?4 is null or seq < ?4)
-     order by seq desc limit ?5`,
-    states ? JSON.stringify(states) : null,
-    queue ?? null,
-    task ?? null,
-    cursor ? Number(cursor) : null,
-    limit + 1,
-  )
+  const { createdFromMs = null, createdToMs = null, finishedFromMs = null, finishedToMs = null } = filter
+  const times = [createdFromMs, createdToMs, finishedFromMs, finishedToMs]
+  const before = cursor ? Number(cursor) : null
+  const rows = driver.all(LIST, before, states ? JSON.stringify(states) : null, queue, task, ...times, limit + 1)
   const page = rows.slice(0, limit)
-  return { jobs: page.map(toRecord), cursor: rows.length > limit ? String(page[page.length - 1]?.seq) : null }
+  const ended = rows.length > limit ? page[page.length - 1]?.seq : lastLookedAt(driver, before)
+  return { jobs: page.map(toRecord), cursor: ended === null ? null : String(ended) }
+}
+
+/** Null where that was all there is. */
+function lastLookedAt(driver: Driver, before: number | null): SqlValue {
+  const [last] = driver.all(LAST_LOOKED_AT, before)
+  return last?.jobs === MAX_LOOKED_AT ? (last.seq ?? null) : null
 }
 
 const WORKER_SEEN_MS = 120_000
 
-export function statsStep(driver: Driver, nowMs: number): BrokerStats {
+export function statsStep(driver: Driver, nowMs: number, queues?: readonly string[]): BrokerStats {
+  const wanted = queues ? JSON.stringify(queues) : null
   const counts = driver.all(
-    `select queue, iif(state in ('retrying', 'blocked'), 'scheduled', state) as place, count(*) as jobs
-     from tq_job where state <> 'removed' group by queue, place order by queue`,
+    `select queue, iif(state in ('retrying', 'blocked'), 'scheduled', state) as place, count(*) as jobs from tq_job
+     where state <> 'removed' and (?1 is null or queue in (select value from json_each(?1))) group by queue, place order by queue`,
+    wanted,
   )
   const settings = driver.all('select queue, paused, revision from tq_queue')
-  return {
-    nowMs,
-    queues: toQueueStats(counts, settings),
-    workers: workersStep(driver, nowMs),
-  }
+  const found = toQueueStats(counts, settings, queues)
+  return queues ? { nowMs, queues: found, workers: [] } : { nowMs, queues: found, workers: workersStep(driver, nowMs) }
 }
 
 /** Any lane may speak for its worker: the last one that did counts. */
@@ -111,9 +129,12 @@ export function workersStep(driver: Driver, nowMs: number): SeenWorker[] {
   return [...new Map(workers.map((one) => [one.worker, one])).values()]
 }
 
-function toQueueStats(counts: readonly Row[], settings: readonly Row[]): QueueStats[] {
-  const names = [...new Set([...counts, ...settings].map(({ queue }) => String(queue)))].sort()
-  return names.map((queue) => {
+function toQueueStats(
+  counts: readonly Row[],
+  settings: readonly Row[],
+  queues: readonly string[] = [...counts, ...settings].map(({ queue }) => String(queue)),
+): QueueStats[] {
+  return [...new Set(queues)].sort().map((queue) => {
     const setting = settings.find((row) => row.queue === queue)
     const own = counts.filter((row) => row.queue === queue).map(({ place, jobs }) => [place, Number(jobs)])
     return {
@@ -158,20 +179,48 @@ const RETRY = `
 update tq_job set state = 'queued', epoch = epoch + 1, attempts = 0, lost = 0, cancelAsked = 0, atMs = null, finishedAtMs = null, result = null
 where id = ? and epoch = ? and state in ('failed', 'cancelled', 'expired')`
 
+/** By a copy of the call, or given back by a worker since: it is queued as was wanted. */
+function isQueuedBy(driver: Driver, id: string, epoch: number): boolean {
+  return driver.all(`select 1 from tq_job where id = ? and epoch = ? and state = 'queued'`, id, epoch + 1).length > 0
+}
+
 export function retryStep(driver: Driver, refs: readonly LeaseRef[]): RetryOutcome[] {
   return refs.map(({ id, epoch }) => {
     if (driver.run(RETRY, id, epoch) === 1) {
       leaveTurn(driver, id)
       return 'queued'
     }
+    if (isQueuedBy(driver, id, epoch)) return 'queued'
     return stateOf(driver, id) === undefined ? 'unknown' : 'moved'
   })
 }
 
+/** The epoch moves: a late copy of the call finds another one, and so does a beat that takes back what it has looked ahead. */
+const PROMOTE = `
+update tq_job set state = 'queued', epoch = epoch + 1, atMs = null where id = ? and epoch = ? and state in ('scheduled', 'retrying') and atMs > ?`
+
+/** Due without us. */
+const IS_DUE = `select 1 from tq_job where id = ? and epoch = ? and state in ('scheduled', 'retrying')`
+
+export function promoteStep(driver: Driver, refs: readonly LeaseRef[], nowMs: number): PromoteOutcome[] {
+  return refs.map(({ id, epoch }) => {
+    if (driver.run(PROMOTE, id, epoch, nowMs) === 1 || isQueuedBy(driver, id, epoch)) return 'queued'
+    if (driver.all(IS_DUE, id, epoch).length > 0) return 'queued'
+    return stateOf(driver, id) === undefined ? 'unknown' : 'moved'
+  })
+}
+
+/** The waiters to hint of what is in their queues again. */
+export function nameForReady(driver: Driver, refs: readonly LeaseRef[], nowMs: number): readonly string[] {
+  const ids = JSON.stringify(refs.map(({ id }) => id))
+  const queues = driver.all('select distinct queue from tq_job where id in (select value from json_each(?))', ids)
+  return queues.flatMap(({ queue }) => nameWaiting(driver, queueTopic(String(queue)), nowMs))
+}
+
 /** What is removed leaves its id, so that a late copy of its enqueue creates nothing. */
-const REMOVE = `
-update tq_job set state = 'removed', atMs = ?, input = '', result = null, error = null, progress = null, tick = null
-where id = ?`
+const TO_STUB = `
+update tq_job set state = 'removed', atMs = ?, input = '', result = null, error = null, progress = null, tick = null`
+const REMOVE = `${TO_STUB} where id = ?`
 
 export function removeStep(driver: Driver, ids: readonly string[], nowMs: number): RemoveOutcome[] {
   return ids.map((id) => {
@@ -180,6 +229,32 @@ export function removeStep(driver: Driver, ids: readonly string[], nowMs: number
     driver.run(REMOVE, nowMs + STUB_MS, id)
     return 'removed'
   })
+}
+
+/** Each is an index of its own. */
+const WAITING = [
+  `state = 'queued' and lost = 0`,
+  `state = 'queued' and lost > 0`,
+  `state in ('scheduled', 'retrying')`,
+  `state = 'blocked'`,
+].map((where) => `${TO_STUB} where seq in (select seq from tq_job where queue = ? and ${where} limit ?) returning id`)
+
+interface PurgedIds extends Purged {
+  readonly ids: readonly string[]
+}
+
+export function purgeStep(driver: Driver, queue: string, revision: number, limit: number, nowMs: number): PurgedIds {
+  const [stored] = driver.all('select revision from tq_queue where queue = ?', queue)
+  if (Number(stored?.revision ?? 0) !== revision) return { outcome: 'moved', removed: 0, more: false, ids: [] }
+  const ids: string[] = []
+  for (const sql of WAITING)
+    ids.push(...driver.all(sql, nowMs + STUB_MS, queue, limit - ids.length).map(({ id }) => String(id)))
+  driver.run(
+    'insert into tq_queue (queue, paused, revision) values (?, 0, ?) on conflict do update set revision = excluded.revision',
+    queue,
+    revision + 1,
+  )
+  return { outcome: 'purged', removed: ids.length, more: ids.length === limit, ids }
 }
 
 export function setPausedStep(

@@ -80,6 +80,52 @@ test('a job that was taken is run right after the answer, where the platform let
   expect(ran).toEqual(['hello'])
 })
 
+test('a job that a request has be due now is run right after the answer, one that it cancels starts no drain', async () => {
+  const { broker, edge, ran, background } = setUp()
+  const job = { task: 'note', queue: 'default', input: '"later"', priority: 0, createdAtMs: 0, delayMs: 60_000 }
+  await broker.enqueue([
+    { id: 'a', ...job },
+    { id: 'b', ...job },
+  ])
+  const post = (path: string) => {
+    const request = { method: 'POST', headers: { Authorization: `Bearer ${TOKEN}` } }
+    return edge.fetch(new Request(`http://edge.test${path}`, request), VARIABLES, (work) => background.push(work))
+  }
+  expect((await post('/v1/jobs/a/cancel')).status).toBe(200)
+  expect((await post('/v1/queues/mail/pause')).status).toBe(200)
+  expect((await post('/v1/jobs/a/promote')).status).toBe(409)
+  expect(background).toEqual([])
+  expect((await post('/v1/jobs/b/promote')).status).toBe(200)
+  await Promise.all(background)
+  expect(ran).toEqual(['later'])
+})
+
+test('a schedule that is run over REST has its job run right after the answer, one that makes none starts no drain', async () => {
+  const { edge, gate, clock, background } = setUp({ schedules: createSchedules })
+  const send = (method: string, path: string, body?: object) =>
+    edge.fetch(
+      new Request(`http://edge.test/v1/schedules/a${path}`, {
+        method,
+        headers: { Authorization: `Bearer ${TOKEN}`, 'Content-Type': 'application/json' },
+        ...(body ? { body: JSON.stringify(body) } : {}),
+      }),
+      VARIABLES,
+      (work) => background.push(work),
+    )
+  const rule = { kind: 'every', everyMs: 3_600_000 }
+  await send('PUT', '', { task: 'held', rule, overlap: 'skip' })
+  await send('POST', '/pause')
+  expect(background).toEqual([])
+  expect((await send('POST', '/run')).status).toBe(202)
+  expect(background.length).toBe(1)
+  while (gate.waiting === 0) await clock.advance(1)
+  expect((await send('POST', '/run')).status).toBe(200)
+  expect(background.length).toBe(1)
+  gate.open()
+  await clock.advance(1_000)
+  await Promise.all(background)
+})
+
 test('requests that take no job start no drain', async () => {
   const { post, edge, background } = setUp()
   await post('note', 'hello', 'wrong')

@@ -198,14 +198,18 @@ export const faultCases: readonly Case[] = [
     },
   },
   {
-    name: 'operations survive late copies: a pause, a replay, a removal, a schedule, a tick',
+    name: 'operations survive late copies: a purge, a pause, a promotion, a removal, a schedule, a tick',
     async run({ broker }) {
       for (let seed = 1; seed <= 20; seed++) {
         const queue = `queue-${seed}`
         const flawed = flaky(broker, { random: seededRandom(seed), lose: 0.3, repeat: 0.3, late: 0.6 })
-        await untilAnswered(() => flawed.enqueue([job(`gone-${seed}`, { queue }), job(`kept-${seed}`, { queue })]))
-        await untilAnswered(() => flawed.setPaused(queue, true, 0))
-        await untilAnswered(() => flawed.setPaused(queue, false, 1))
+        await untilAnswered(() => flawed.enqueue([job(`purged-${seed}`, { queue })]))
+        await untilAnswered(() => flawed.purge(queue, 0))
+        const kept = job(`kept-${seed}`, { queue, delayMs: 60_000 })
+        await untilAnswered(() => flawed.enqueue([job(`gone-${seed}`, { queue }), kept]))
+        await untilAnswered(() => flawed.promote([{ id: kept.id, epoch: 0 }]))
+        await untilAnswered(() => flawed.setPaused(queue, true, 1))
+        await untilAnswered(() => flawed.setPaused(queue, false, 2))
         await untilAnswered(() => flawed.remove([`gone-${seed}`]))
         const change = { name: queue, app: 'app', dueAtMs: 5, incarnation: 'i', definition: '{"a":1}' }
         await untilAnswered(() => flawed.setSchedules([{ kind: 'set', ...change, stampMs: 1 }]))
@@ -215,7 +219,7 @@ export const faultCases: readonly Case[] = [
         await flawed.deliverLate()
         const claimed = await lane(broker, `${queue}.0`).claim(10, { queues: [queue] })
         assert.deepEqual(idsOf(claimed).sort(), [`kept-${seed}`, `tick-${seed}`])
-        assert.equal((await broker.stats()).queues.find((one) => one.queue === queue)?.revision, 2)
+        assert.equal((await broker.stats()).queues.find((one) => one.queue === queue)?.revision, 3)
         assert.deepEqual((await broker.schedules()).schedules, [])
       }
     },

@@ -1,6 +1,19 @@
 import assert from 'node:assert/strict'
+import type { Broker, JobFilter, JobPage } from '../../../src/broker.ts'
+import type { JobRecord } from '../../../src/job.ts'
 import type { Case } from '../subject.ts'
 import { active, fail, idsOf, job, jobs, lane, retryIn, succeed } from '../verbs.ts'
+
+/** All that a filter fits, page by page. */
+async function listAll(broker: Broker, filter: JobFilter): Promise<readonly JobRecord[]> {
+  const found: JobRecord[] = []
+  for (let cursor: string | null | undefined; cursor !== null; ) {
+    const page: JobPage = await broker.list({ ...filter, ...(cursor ? { cursor } : {}) })
+    found.push(...page.jobs)
+    cursor = page.cursor
+  }
+  return found
+}
 
 export const readCases: readonly Case[] = [
   {
@@ -71,9 +84,97 @@ export const readCases: readonly Case[] = [
     },
   },
   {
+    name: 'list filters by when a job was created and when it has finished',
+    async run({ broker, clock }) {
+      const startMs = clock.now()
+      const worker = lane(broker)
+      for (const id of ['first', 'second', 'third']) {
+        await broker.enqueue([job(id, { createdAtMs: clock.now() })])
+        await worker.settle((id === 'second' ? fail : succeed)(await worker.claimOne()))
+        await clock.advance(20_000)
+      }
+      await broker.enqueue([job('open', { createdAtMs: clock.now() })])
+      const listed = async (filter: Parameters<typeof broker.list>[0]) => idsOf(await listAll(broker, filter)).sort()
+      const [secondMs, thirdMs] = [startMs + 20_000, startMs + 40_000]
+      assert.deepEqual(await listed({ createdFromMs: secondMs }), ['open', 'second', 'third'])
+      assert.deepEqual(await listed({ createdToMs: thirdMs }), ['first', 'second'])
+      assert.deepEqual(await listed({ finishedFromMs: secondMs }), ['second', 'third'])
+      assert.deepEqual(await listed({ finishedToMs: secondMs }), ['first'])
+      assert.deepEqual(await listed({ finishedFromMs: secondMs, finishedToMs: thirdMs }), ['second'])
+      assert.deepEqual(await listed({ finishedToMs: thirdMs, states: ['failed'] }), ['second'])
+      assert.deepEqual(await listed({ finishedFromMs: startMs, states: ['queued'] }), [])
+    },
+  },
+  {
+    name: 'list tells of every job once, also of those that have been cancelled, replayed, promoted and lost',
+    async run({ broker, clock }) {
+      const worker = lane(broker)
+      const epochOf = async (id: string) => (await broker.get([id]))[0]?.epoch ?? 0
+      await worker.settle(fail(await active(broker, worker, 'failed')))
+      await worker.settle(fail(await active(broker, worker, 'replayed')))
+      await worker.settle(succeed(await active(broker, worker, 'succeeded')))
+      await worker.settle(retryIn(await active(broker, worker, 'retrying'), 60_000))
+      await active(broker, worker, 'active')
+      const timed = ['cancelled later', 'promoted', 'due'].map((id) => job(id, { delayMs: 60_000 }))
+      await broker.enqueue([
+        ...timed,
+        job('cancelled'),
+        job('cancelled twice'),
+        job('urgent', { priority: 1 }),
+        job('queued'),
+      ])
+      await broker.cancel(['cancelled', 'cancelled later', 'cancelled twice'])
+      await clock.advance(20_000)
+      await broker.retry([{ id: 'replayed', epoch: await epochOf('replayed') }])
+      await broker.retry([{ id: 'cancelled twice', epoch: await epochOf('cancelled twice') }])
+      await broker.cancel(['cancelled twice'])
+      await broker.promote([{ id: 'promoted', epoch: 0 }])
+      await clock.advance(1_000)
+      const ids = [
+        ...['active', 'cancelled', 'cancelled later', 'cancelled twice', 'due', 'failed', 'promoted', 'queued'],
+        ...['replayed', 'retrying', 'succeeded', 'urgent'],
+      ]
+      for (const limit of [1, 2, 3, 1_000]) assert.deepEqual(idsOf(await listAll(broker, { limit })).sort(), ids)
+      const cancelled = idsOf(await listAll(broker, { limit: 1, states: ['cancelled'] })).sort()
+      assert.deepEqual(cancelled, ['cancelled', 'cancelled later', 'cancelled twice'])
+    },
+  },
+  {
+    name: 'list leaves out none of those that are there all along, while what it has listed is changed',
+    async run({ broker }) {
+      const worker = lane(broker)
+      await broker.enqueue([
+        ...jobs(6, 'failing'),
+        ...jobs(6, 'later', { delayMs: 60_000 }),
+        ...jobs(6, 'urgent', { priority: 1 }),
+      ])
+      await broker.enqueue(jobs(6, 'soon', { delayMs: 30_000 }))
+      const failing = await worker.claim(12)
+      await worker.settle(...failing.slice(6).map((claimed) => fail(claimed)))
+      const states = ['failed', 'scheduled'] as const
+      const seen: string[] = []
+      for (let cursor: string | null | undefined; cursor !== null; ) {
+        const page: JobPage = await broker.list({ states, limit: 2, ...(cursor ? { cursor } : {}) })
+        seen.push(...idsOf(page.jobs))
+        await broker.retry(page.jobs.map(({ id, epoch }) => ({ id, epoch })))
+        await broker.promote(page.jobs.map(({ id, epoch }) => ({ id, epoch })))
+        cursor = page.cursor
+      }
+      assert.deepEqual(seen.sort(), idsOf([...jobs(6, 'failing'), ...jobs(6, 'later'), ...jobs(6, 'soon')]))
+    },
+  },
+  {
     name: 'list refuses a limit or a cursor that cannot be',
     async run({ broker }) {
-      for (const filter of [{ limit: 0 }, { limit: 1_001 }, { limit: 1.5 }, { cursor: "'; drop table" }])
+      for (const filter of [
+        { limit: 0 },
+        { limit: 1_001 },
+        { limit: 1.5 },
+        { cursor: "'; drop table" },
+        { cursor: '' },
+        { cursor: '%' },
+        { cursor: '[1]' },
+      ])
         await assert.rejects(broker.list(filter), { name: 'InvalidOption' })
     },
   },
@@ -94,6 +195,24 @@ export const readCases: readonly Case[] = [
           ['mail', { queued: 1 }],
         ],
       )
+    },
+  },
+  {
+    name: 'stats of queues that are named are of those alone, used or not',
+    async run({ broker, clock }) {
+      await broker.enqueue([job('a', { queue: 'a' }), job('b', { queue: 'b' }), job('c', { queue: 'c' })])
+      await broker.setPaused('b', true, 0)
+      const { nowMs, queues, workers } = await broker.stats({ queues: ['b', 'a', 'nobody', 'a'] })
+      assert.deepEqual(
+        queues.map(({ queue, paused, revision, counts }) => [queue, paused, revision, counts]),
+        [
+          ['a', false, 0, { queued: 1 }],
+          ['b', true, 1, { queued: 1 }],
+          ['nobody', false, 0, {}],
+        ],
+      )
+      assert.deepEqual([nowMs, workers], [clock.now(), []])
+      assert.deepEqual((await broker.stats({ queues: [] })).queues, [])
     },
   },
   {

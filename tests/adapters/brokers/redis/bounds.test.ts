@@ -324,3 +324,25 @@ withRedis('no more waiters of one job are remembered than a record has room for'
   for (const at of NUMBERS(200)) await broker.get(['awaited'], { waiter: `result.${String(at).padStart(36, '0')}` })
   expect(await store.send('STRLEN', '{tq}:j:awaited')).toBeLessThan(5_000)
 })
+
+withRedis('promoting, cancelling, replaying, purging and removing the largest jobs', async () => {
+  const setting = await setUp()
+  const { broker } = setting
+  const large = NUMBERS(20).map((at) => job(longest(at), { input: plain(MIB), delayMs: HOUR_MS }))
+  const ids = large.map(({ id }) => id)
+  const refs = async () => (await broker.get(ids)).map((one) => ({ id: one?.id ?? '', epoch: one?.epoch ?? 0 }))
+  for (const one of large) await broker.enqueue([one])
+  const outcomes = async (changed: Promise<readonly string[]>) => [...new Set(await changed)]
+  expect(await outcomes(broker.promote(await refs()))).toEqual(['queued'])
+  expect(await outcomes(broker.cancel(ids))).toEqual(['cancelled'])
+  expect(await outcomes(broker.retry(await refs()))).toEqual(['queued'])
+  expect(await outcomes(broker.remove(ids.slice(0, 5)))).toEqual(['removed'])
+  let removed = 0
+  for (let revision = 0, more = true; more; revision++) {
+    const purged = await broker.purge('default', revision)
+    removed += purged.removed
+    more = purged.more
+  }
+  expect(removed).toBe(15)
+  await expectWithin(setting)
+})

@@ -1,0 +1,26 @@
+import type { Broker } from '../broker.ts'
+import type { Client } from '../client/client.ts'
+import type { Results } from '../client/results.ts'
+import type { Clock } from '../clock.ts'
+import type { Schedules } from '../schedules.ts'
+import type { Task } from '../task.ts'
+import type { Enqueue } from './enqueue.ts'
+
+/** What the groups of routes share: each takes of it what it needs. */
+export interface ApiContext {
+  readonly broker: Broker
+  readonly client: Client
+  /** Whose beats are told of; any app's when left out. */
+  readonly app: string | undefined
+  readonly tasks: ReadonlyMap<string, Task> | undefined
+  /** Undefined where the API was given none. */
+  readonly schedules: Schedules | undefined
+  readonly clock: Clock
+  /** The looks at jobs that somebody watches. */
+  readonly results: Results
+  readonly enqueue: Enqueue
+  readonly maxBodyBytes: number
+  readonly maxStreams: number
+  /** Sends a change to the broker, and again where its reply is lost. What only reads is the caller's to ask again. */
+  readonly send: <T>(call: string, send: () => Promise<T>) => Promise<T>
+}

@@ -1,0 +1,91 @@
+/**
+ * How a job comes along, as server-sent events. An event is what the job is by then, not what has happened to it: a client that
+ * comes again is told the present once, and nothing of what it has missed. All streams of a process share its looks at the broker.
+ *
+ * @module
+ */
+import { Hono } from 'hono'
+import { JobNotFound } from '../errors.ts'
+import type { JobRecord } from '../job.ts'
+import { isFinished } from '../words.ts'
+import type { ApiContext } from './context.ts'
+import { type StreamedEvent, streamEvents } from './event-stream.ts'
+import { tagOf } from './job-tag.ts'
+import { type JobView, toJobView } from './job-view.ts'
+import { refusal } from './problem.ts'
+import { checkNothing } from './request.ts'
+import type { Routed } from './routes.ts'
+
+/** What an event `job` tells. */
+export type JobEvent = Pick<
+  JobView,
+  'id' | 'state' | 'attempts' | 'lost' | 'dueAtMs' | 'finishedAtMs' | 'progress' | 'result' | 'error'
+>
+
+export type JobEventRoutes = {
+  '/v1/jobs/:id/events': {
+    $get: { input: { param: { id: string } }; output: object; outputFormat: 'body'; status: 200 | 204 }
+  }
+}
+
+/** After that a client is let go, and comes again: some platforms and proxies end it then without a word. */
+const MAX_STREAM_MS = 300_000
+
+export function jobEventRoutes({ broker, clock, results, maxStreams }: ApiContext): Routed<JobEventRoutes> {
+  let streams = 0
+
+  /** Tells of a job whenever it is another than the last that was told of. */
+  function createTelling(lastId: string | undefined, send: (event: StreamedEvent) => void) {
+    let last = lastId
+    let lastState = ''
+    return (record: JobRecord): void => {
+      // Nothing else changes within an epoch: most looks find the same, and need no digest to know.
+      const state = `${record.epoch} ${record.state} ${record.progress}`
+      if (state === lastState) return
+      lastState = state
+      const id = idOf(record)
+      if (id !== last) send({ id, event: 'job', data: toEvent(record) })
+      last = id
+    }
+  }
+
+  async function follow(
+    first: JobRecord,
+    tell: (record: JobRecord) => void,
+    send: (event: StreamedEvent) => void,
+    gone: AbortSignal,
+  ): Promise<void> {
+    tell(first)
+    if (isFinished(first.state)) return
+    const record = await results.wait(first.id, MAX_STREAM_MS, gone, tell)
+    if (record) tell(record)
+    else send({ event: 'gone', data: { id: first.id } })
+  }
+
+  return new Hono().get('/v1/jobs/:id/events', checkNothing, async (c) => {
+    const id = c.req.param('id')
+    const lastId = c.req.header('Last-Event-ID')
+    const [first] = await broker.get([id])
+    if (!first) throw new JobNotFound(id)
+    // To a browser this says not to come again.
+    if (idOf(first) === lastId && isFinished(first.state)) return c.body(null, 204)
+    if (streams >= maxStreams) throw tooMany(maxStreams)
+    streams++
+    return streamEvents(clock, (send, gone) =>
+      follow(first, createTelling(lastId, send), send, gone).finally(() => streams--),
+    )
+  })
+}
+
+function tooMany(maxStreams: number) {
+  const expected = `expected fewer than ${maxStreams} streams to be open, got as many: wait for the result instead`
+  return refusal('too-many-streams', expected, { headers: { 'Retry-After': '10' } })
+}
+
+/** Its ETag, without the quotes. */
+const idOf = (record: JobRecord) => tagOf(record).replaceAll('"', '')
+
+function toEvent(record: JobRecord): JobEvent {
+  const { id, state, attempts, lost, dueAtMs, finishedAtMs, progress, result, error } = toJobView(record)
+  return { id, state, attempts, lost, dueAtMs, finishedAtMs, progress, result, error }
+}
