@@ -80,7 +80,7 @@ export function createBeat(options: BeatOptions): Beat {
   const calls = createCalls(broker, { clock, random, onEvent, signal })
   const changes = createChanges({ broker, app: app.name, clock, onEvent })
   const pings = createPings({ clock, onEvent, fetch: options.fetch })
-  const context: PassContext = { app, calls, onEvent, unknownSeen: new Set(), lateAfterMs, pings }
+  const context: PassContext = { app, calls, clock, onEvent, unknownSeen: new Set(), lateAfterMs, pings }
   const self: BeatPresence = { beat: `${name}.${newId()}`, app: app.name, runtime, startedAtMs: clock.now() }
   let nextPresenceMs = Number.NEGATIVE_INFINITY
   let started = false

@@ -99,7 +99,7 @@ export async function tick({
   const self = { beat: name, app: app.name, runtime, startedAtMs: clock.now() }
   const presence = given.presence === false ? undefined : self
   try {
-    return await pass({ app, calls, onEvent, unknownSeen: new Set(), aheadMs, lateAfterMs, pings }, presence)
+    return await pass({ app, calls, clock, onEvent, unknownSeen: new Set(), aheadMs, lateAfterMs, pings }, presence)
   } finally {
     await pings.ended(PINGS_MS)
   }
@@ -117,6 +117,8 @@ function checkAhead(aheadMs: number): void {
 export interface PassContext {
   readonly app: App
   readonly calls: Calls
+  /** Of which only how time passes is asked: what it is now the broker says. */
+  readonly clock: Clock
   readonly onEvent?: OnEvent | undefined
   /** Names of the schedules that were said to be unknown or broken: once per beat. */
   readonly unknownSeen: Set<string>
@@ -149,27 +151,52 @@ export async function pass(context: PassContext, presence?: BeatPresence): Promi
 }
 
 async function goThroughPages(context: PassContext, passed: Passed, presence?: BeatPresence): Promise<TickReport> {
-  const { app, calls, aheadMs = 0 } = context
+  const { app, calls, clock, aheadMs = 0 } = context
   let cursor = context.behind?.cursor
   let [fired, rounds, hasMoved, isFull] = [0, 0, false, false]
   for (let pages = 1; ; pages++) {
     const said = presence && pages === 1 ? { presence } : {}
     const page = await calls.schedules({ due: true, app: app.name, aheadMs, ...(cursor && { cursor }), ...said })
     const { nowMs, nextDueAtMs } = page
+    const readAtMs = clock.monotonic()
     const ticks = toRound(page, context)
     const outcomes = await calls.fire(ticks)
     fired += tell(ticks, outcomes, context)
     passed.note(page.schedules, ticks, outcomes)
+    const known = pages === 1 && cursor === undefined ? nextKnown(page, ticks, outcomes) : undefined
+    const laterMs = nowMs + Math.round(clock.monotonic() - readAtMs)
+    if (known !== undefined && (known === null || known > laterMs + aheadMs))
+      return { fired, nextAtMs: known, nowMs: laterMs }
     if (isStuck(outcomes)) isFull = true
     else if (ticks.length > 0) [hasMoved, rounds] = [true, rounds + 1]
     if (!hasMoved && !isFull) passOverPage(page, context)
-    const atFullMs = isFull ? nowMs + FULL_PAUSE_MS : Number.POSITIVE_INFINITY
-    if (page.cursor === null && !hasMoved) return { fired, nextAtMs: soonest(nextDueAtMs, atFullMs), nowMs }
+    // Schedules of full queues wait; the others do not wait for them.
+    const nextAtMs = earlier(nextDueAtMs, isFull ? nowMs + FULL_PAUSE_MS : null)
+    if (page.cursor === null && !hasMoved) return { fired, nextAtMs, nowMs }
     if (rounds === MAX_ROUNDS) return { fired, nextAtMs: nowMs, nowMs }
-    if (pages === MAX_PAGES) return { fired, nextAtMs: hasMoved ? nowMs : soonest(nextDueAtMs, atFullMs), nowMs }
+    if (pages === MAX_PAGES) return { fired, nextAtMs: hasMoved ? nowMs : nextAtMs, nowMs }
     cursor = page.cursor ?? context.behind?.cursor
     if (page.cursor === null) [hasMoved, isFull] = [false, false]
   }
+}
+
+/**
+ * When it goes on after a page that held all that was due and of which all that there was to fire was fired: what is not in the page
+ * the page tells, what is in it the ticks. Undefined where only another look can tell.
+ */
+function nextKnown(
+  { cursor, nextDueAtMs }: SchedulePage,
+  ticks: readonly Firing[],
+  outcomes: readonly FireOutcome[],
+): number | null | undefined {
+  const isKnown = cursor === null && ticks.length > 0
+  if (!isKnown || !outcomes.every((outcome) => outcome === 'fired' || outcome === 'skipped')) return undefined
+  const last = new Map(ticks.map((tick) => [tick.schedule, tick.nextDueAtMs]))
+  return [...last.values()].reduce((next, dueAtMs) => earlier(next, dueAtMs), nextDueAtMs)
+}
+
+function earlier(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? (a ?? b) : Math.min(a, b)
 }
 
 /** What follows a tick of a full queue has moved with it. */
@@ -182,12 +209,6 @@ function passOverPage({ cursor, nowMs }: SchedulePage, context: PassContext): vo
   const untilMs = context.behind?.untilMs ?? nowMs + BEHIND_MS
   if (untilMs <= nowMs) context.behind = undefined
   else if (cursor !== null) context.behind = { cursor, untilMs }
-}
-
-/** Schedules of full queues wait; the others do not wait for them. */
-function soonest(nextDueAtMs: number | null, atFullMs: number): number | null {
-  const atMs = Math.min(nextDueAtMs ?? Number.POSITIVE_INFINITY, atFullMs)
-  return Number.isFinite(atMs) ? atMs : null
 }
 
 /** Shared by the schedules that are due, so that what one has missed neither fills the memory nor keeps others waiting. */

@@ -20,7 +20,11 @@ export const MAX_LOST_LEASES = 5
 /** How long a finished, cancelled or removed job leaves at least a stub, so that a late copy of its enqueue creates nothing. */
 export const STUB_MS = 3_600_000
 /** By what name the beats of an app listen for hints: each of them is hinted when a schedule of the app has changed. */
-export const beatsOf = (app: string): string => `beat.${app.replaceAll(' ', '_')}`
+export const beatsOf = (app: string): string => `beat.${toHinted(app)}`
+/** By what name workers listen for hints of running jobs that are to be cancelled. */
+export const CANCELS = 'cancels'
+/** An id as a hint carries it. */
+export const toHinted = (id: string): string => id.replaceAll(' ', '_')
 /** How far ahead of its due time a tick may be fired. */
 export const MAX_AHEAD_MS = 900_000
 /** How many of a schedule's last ticks are kept. */
@@ -69,7 +73,7 @@ export interface Broker {
   stats(query?: StatsQuery): Promise<BrokerStats>
   /** The workers that were here lately: what `stats` tells of them, without counting anything. */
   workers(): Promise<readonly SeenWorker[]>
-  /** Cancels jobs: a waiting one at once, an active one by asking its worker. */
+  /** Cancels jobs: a waiting one at once, an active one by asking its worker, who is hinted and hears of it with its next extension. */
   cancel(ids: readonly string[]): Promise<readonly CancelOutcome[]>
   /** Replays failed and cancelled jobs from their first attempt. Fenced by the epoch that the caller saw, so that a late copy does nothing. */
   retry(refs: readonly LeaseRef[]): Promise<readonly RetryOutcome[]>
@@ -436,11 +440,14 @@ export type ScheduleChange =
       readonly revision?: number
     }
 
+export type OnHint = (kind?: 'look', id?: string) => void
+
 export interface Wake {
   /**
    * Calls `onHint` whenever the waiter has been named, and with `look` where hints may have been missed. Resolves once hints
    * can arrive, with what ends it: register with an exchange or a `get` only after that. Any number may listen by one name, and
-   * those who do as `beatsOf` an app need not register.
+   * those who do as `beatsOf` an app or as `CANCELS` need not register. The latter are told which job it is, as `toHinted` has its
+   * id, or of none where it may be any.
    */
-  listen(waiter: string, onHint: (kind?: 'look') => void): Promise<() => void>
+  listen(waiter: string, onHint: OnHint): Promise<() => void>
 }

@@ -1,6 +1,4 @@
-import type { Wake } from '../../src/broker.ts'
-
-type OnHint = Parameters<Wake['listen']>[1]
+import type { OnHint } from '../../src/broker.ts'
 
 /** Who listens for hints in this process, by name. Several may share one, as the beats of an app do. */
 export interface Listeners {
@@ -8,7 +6,7 @@ export interface Listeners {
   has(waiter: string): boolean
   /** Answers what takes it out again. */
   add(waiter: string, onHint: OnHint): () => void
-  hint(waiter: string): void
+  hint(waiter: string, id?: string): void
   /** Tells everybody that hints may have been missed. */
   look(): void
   clear(): void
@@ -22,15 +20,15 @@ export function createListeners(): Listeners {
     },
     has: (waiter) => byName.has(waiter),
     add(waiter, onHint) {
-      const own: OnHint = (kind) => onHint(kind) // Of its own, also where one function is given twice.
+      const own: OnHint = (kind, id) => onHint(kind, id) // Of its own, also where one function is given twice.
       const named = byName.get(waiter) ?? new Set()
       byName.set(waiter, named.add(own))
       return () => {
         if (named.delete(own) && named.size === 0 && byName.get(waiter) === named) byName.delete(waiter)
       }
     },
-    hint(waiter) {
-      for (const onHint of [...(byName.get(waiter) ?? [])]) onHint()
+    hint(waiter, id) {
+      for (const onHint of [...(byName.get(waiter) ?? [])]) onHint(undefined, id)
     },
     look() {
       for (const named of [...byName.values()]) for (const onHint of [...named]) onHint('look')

@@ -1,4 +1,4 @@
-import { type Extension, MAX_BATCH_BYTES } from '../broker.ts'
+import { type Extension, MAX_BATCH_BYTES, toHinted } from '../broker.ts'
 import { utf8Bytes } from '../job.ts'
 import type { Run } from './run.ts'
 
@@ -30,13 +30,15 @@ export interface Holdings {
   abandon(run: Run): void
   /** Whether this lane holds a job that has lost a lease before: it may not take a second one. */
   holdsLost(lane: string): boolean
-  /** What the next exchange has to extend: leases of which a third has passed, and those with new progress. */
+  /** What the next exchange has to extend: leases of which a third has passed or that were asked for, and those with new progress. */
   takeExtensions(nowMs: number): readonly Extension[]
   /** What these weigh in an exchange, with the records that the broker reads for them. */
   bytesOf(extensions: readonly Extension[]): number
   /** Takes back what an exchange has failed to deliver: progress, unless there is newer. */
   giveBack(extensions: readonly Extension[], nowMs: number): void
   progressed(nowMs: number): void
+  /** Has the next exchange, at once, extend what may be to be cancelled: that job, as a hint has its id, or any. */
+  ask(id: string | undefined, nowMs: number): void
 }
 
 export function createHoldings(leaseMs: number): Holdings {
@@ -133,6 +135,13 @@ export function createHoldings(leaseMs: number): Holdings {
       }
     },
     progressed,
+    ask(id, nowMs) {
+      for (const run of runs.values()) {
+        if (waiting.has(run) || (id !== undefined && toHinted(run.id) !== id)) continue
+        run.extendAtMs = nowMs
+        progressAtMs = nowMs
+      }
+    },
   }
 }
 

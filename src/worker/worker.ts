@@ -1,4 +1,4 @@
-import { type ExchangeReply, type LeaseRef, MAX_BATCH_BYTES } from '../broker.ts'
+import { CANCELS, type ExchangeReply, type LeaseRef, MAX_BATCH_BYTES } from '../broker.ts'
 import { checkBroker } from '../check.ts'
 import { InvalidOption, isTqError, toError } from '../errors.ts'
 import type { WorkerTotals } from '../events.ts'
@@ -313,11 +313,19 @@ export function createWorker(options: WorkerOptions, limits: WorkerLimits = {}):
     pumpSoon()
   }
 
+  /** Missed ones are heard of with the next extension. */
+  function mayCancel(kind?: 'look', id?: string): void {
+    if (kind === 'look') return
+    holdings.ask(id, clock.monotonic())
+    pumpSoon()
+  }
+
   async function listen(): Promise<void> {
     const { wake } = broker
     if (!wake || burst) return
     try {
-      unlisten = await Promise.all(lanes.map(({ id }) => wake.listen(id, hinted)))
+      const heard = lanes.map(({ id }) => wake.listen(id, hinted))
+      unlisten = await Promise.all([...heard, wake.listen(CANCELS, mayCancel)])
     } catch (error) {
       // Without hints it polls.
       onEvent?.({ kind: 'broker.failed', call: 'listen', reason: toError(error).message })

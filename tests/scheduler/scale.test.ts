@@ -43,6 +43,37 @@ test('what stays due costs a pass no second look', async () => {
   expect(nextAtMs).toBe(Date.parse('2026-01-05T12:01:00Z'))
 })
 
+test('a pass that fires all that is due takes one look, and knows when it goes on', async () => {
+  const scene = createScene('2026-01-05T12:00:30Z')
+  const app = appWith(every('minutes', '1m', { task: tidy }), every('hours', '1h', { task: tidy }))
+  await deploySchedules({ app, ...scene, stampMs: 1 })
+  await scene.clock.advance(30_000)
+  const looks: unknown[] = []
+  const schedules: Broker['schedules'] = (query) => {
+    looks.push(query)
+    return scene.broker.schedules(query)
+  }
+  const nowMs = scene.clock.now()
+  const report = await tick({ app, ...scene, broker: { ...scene.broker, schedules } })
+  expect([looks.length, report]).toEqual([1, { fired: 1, nextAtMs: nowMs + 60_000, nowMs }])
+})
+
+test('a pass that another beat was faster than looks again', async () => {
+  const scene = createScene('2026-01-05T12:00:30Z')
+  const app = appWith(every('minutes', '1m', { task: tidy }))
+  await deploySchedules({ app, ...scene, stampMs: 1 })
+  await scene.clock.advance(30_000)
+  const fire: Broker['fire'] = async (ticks) => {
+    await scene.broker.fire(ticks)
+    await scene.clock.advance(60_000)
+    return scene.broker.fire(ticks)
+  }
+  const nowMs = scene.clock.now()
+  const report = await tick({ app, ...scene, broker: { ...scene.broker, fire } })
+  expect(report).toMatchObject({ fired: 0 })
+  expect(report.nextAtMs).toBeGreaterThan(nowMs + 60_000)
+})
+
 test('a schedule is fired that is due behind thousands that nobody can fire', async () => {
   const scene = createScene()
   await storeStuck(scene, STUCK)

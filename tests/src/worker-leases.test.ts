@@ -61,14 +61,28 @@ test('a job that takes longer than its lease stays its worker’s', async () => 
   expect((await holder.done).succeeded + (await other.done).succeeded).toBe(1)
 })
 
-test('a job whose cancellation is asked for hears of it with the next extension, and is cancelled', async () => {
+const polite = defineTask({
+  name: 'polite',
+  run: (_, job) =>
+    new Promise((_resolve, reject) => job.signal.addEventListener('abort', () => reject(job.signal.reason))),
+})
+
+test('a job whose cancellation is asked for hears of it at once, and is cancelled', async () => {
   const bench = createBench()
+  const ids = [await bench.enqueue('polite'), await bench.enqueue('polite')]
+  const worker = bench.start([polite])
+  for (const id of ids) await bench.reaches(id, 'active')
+  expect(await bench.broker.cancel([ids[1] ?? ''])).toEqual(['asked'])
+  await bench.reaches(ids[1] ?? '', 'cancelled')
+  expect((await bench.read(ids[0] ?? '')).state).toBe('active')
+  await bench.broker.cancel(ids)
+  worker.stop()
+  expect((await worker.done).cancelled).toBe(2)
+})
+
+test('where no hints arrive it hears of it with the next extension', async () => {
+  const bench = createBench(({ wake: _, ...broker }) => broker)
   const id = await bench.enqueue('polite')
-  const polite = defineTask({
-    name: 'polite',
-    run: (_, job) =>
-      new Promise((_resolve, reject) => job.signal.addEventListener('abort', () => reject(job.signal.reason))),
-  })
   const worker = bench.start([polite])
   await bench.reaches(id, 'active')
   expect(await bench.broker.cancel([id])).toEqual(['asked'])

@@ -6,6 +6,7 @@ import type {
   EnqueueOutcome,
   ExchangeReply,
   FireOutcome,
+  OnHint,
   Peek,
   PeekRequest,
   PromoteOutcome,
@@ -203,7 +204,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     void left.then(() => leaving.delete(left))
   }
 
-  async function listen(waiter: string, onHint: (kind?: 'look') => void): Promise<() => void> {
+  async function listen(waiter: string, onHint: OnHint): Promise<() => void> {
     const end = await wake?.listen(waiter, onHint)
     return () => {
       end?.()

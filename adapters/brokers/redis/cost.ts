@@ -28,10 +28,10 @@ export const STEP_COMMANDS = {
   idleBeatMinute: 2,
   /** More where schedules change: the hint. Each beat of the app then looks once more. */
   hintBeats: 1,
-  /** One due time of a schedule: the beat's looks before and after it, and the job it enqueues. */
-  tick: 16,
-  /** A pass that fires up to 1,000 due times of schedules at once into one queue, with its looks. */
-  tickMany: 19,
+  /** One due time of a schedule: the beat's look, and the job it enqueues. */
+  tick: 13,
+  /** A pass that fires up to 1,000 due times of schedules at once into one queue, with its look and its mark. */
+  tickMany: 18,
   /** More for a pass that looks ahead, for each 1,000 due times. */
   lookAhead: 6,
   /** A cron trigger that finds nothing: the beat's look and a drain. Every third one of a minute leaves a mark: one more. */

@@ -1,9 +1,11 @@
-import { MAX_BATCH_BYTES, MAX_BATCH_JOBS, STUB_MS } from '../../../src/broker.ts'
+import { CANCELS, MAX_BATCH_BYTES, MAX_BATCH_JOBS, STUB_MS } from '../../../src/broker.ts'
 import { CHECK_FORMAT } from './format.ts'
 import { TURNS } from './overlap.ts'
 
 /** A record from this size on is large: its entry says how large. As many as a claim may bring, each smaller, are within its bytes. */
 const LARGE_BYTES = MAX_BATCH_BYTES / MAX_BATCH_JOBS
+/** In a hint, before the id of a job that is to be cancelled. */
+export const CANCEL_HINT = `${CANCELS}=`
 /** How long a worker is said to be there that says nothing more. */
 export const WORKER_SEEN_MS = 120_000
 

@@ -1,5 +1,5 @@
 import { MAX_BATCH_BYTES, MAX_BATCH_JOBS, STUB_MS } from '../../../src/broker.ts'
-import { script } from './lua.ts'
+import { CANCEL_HINT, script } from './lua.ts'
 import { FIRST_READ } from './read.ts'
 
 /**
@@ -92,6 +92,7 @@ local function cancelJob(id)
   if isFinished(r.state) then return r.state == 'c' and 'cancelled' or 'finished' end
   if held then
     redis.call('ZADD', queueKey(r.queue, 'l'), 'XX', score(leaseEnds(s), r.epoch + 1, 1), id)
+    hint('${CANCEL_HINT}' .. string.gsub(id, ' ', '_'))
     return 'asked'
   end
   leave(id, r, s)

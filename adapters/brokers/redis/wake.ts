@@ -1,6 +1,7 @@
-import type { Wake } from '../../../src/broker.ts'
+import { CANCELS, type Wake } from '../../../src/broker.ts'
 import type { Clock } from '../../../src/clock.ts'
 import { createListeners } from '../listeners.ts'
+import { CANCEL_HINT } from './lua.ts'
 import { type Heartbeat, openStream, type Stream } from './stream.ts'
 
 /**
@@ -56,7 +57,9 @@ export function createWake({ url, token, channel, clock, random, onOpened, onHin
   }
 
   function receive(message: string): void {
-    for (const waiter of message.split(' ')) hint(waiter)
+    for (const word of message.split(' '))
+      if (word.startsWith(CANCEL_HINT)) listeners.hint(CANCELS, word.slice(CANCEL_HINT.length))
+      else hint(word)
   }
 
   /** Opens a stream in the place of the one there is; without success nobody is told anything any more. */

@@ -143,10 +143,10 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
     },
 
     async cancel(ids) {
-      const { value } = await step((nowMs) => ({
-        value: cancelStep(driver, ids, nowMs),
-        named: afterFinished(driver, ids, nowMs),
-      }))
+      const { value } = await step((nowMs) => {
+        const outcomes = cancelStep(driver, ids, nowMs)
+        return { value: outcomes, named: afterFinished(driver, ids, nowMs), changed: outcomes.includes('asked') }
+      })
       return value
     },
 

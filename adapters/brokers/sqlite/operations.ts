@@ -12,13 +12,13 @@ import type {
   SeenWorker,
   WorkerPresence,
 } from '../../../src/broker.ts'
-import { STUB_MS } from '../../../src/broker.ts'
+import { CANCELS, STUB_MS } from '../../../src/broker.ts'
 import { InvalidOption } from '../../../src/errors.ts'
 import type { JobError, JobRecord, JobTick } from '../../../src/job.ts'
 import { isFinished, type JobState } from '../../../src/words.ts'
 import type { Driver, Row, SqlValue } from './driver.ts'
 import { leaveTurn } from './overlap.ts'
-import { nameWaiting, queueTopic } from './waiting.ts'
+import { countChange, nameWaiting, queueTopic } from './waiting.ts'
 
 const RECORD_COLUMNS =
   'id, task, queue, state, priority, input, createdAtMs, atMs, finishedAtMs, attempts, lost, epoch, result, error, progress, tick'
@@ -161,6 +161,7 @@ export function cancelStep(driver: Driver, ids: readonly string[], nowMs: number
     if (isFinished(state)) return state === 'cancelled' ? 'cancelled' : 'finished'
     if (state === 'active') {
       driver.run('update tq_job set cancelAsked = 1 where id = ?', id)
+      countChange(driver, CANCELS)
       return 'asked'
     }
     driver.run(

@@ -15,6 +15,8 @@ import { countChange } from './waiting.ts'
 export interface Fired {
   readonly outcomes: readonly FireOutcome[]
   readonly named: readonly string[]
+  /** Whether a worker is to hear of a job that is to be cancelled. */
+  readonly changed: boolean
 }
 
 /** What becomes of a tick whose schedule has moved on, or would have. */
@@ -23,6 +25,7 @@ type Fate = 'fired' | 'skipped' | 'full'
 /** Fires ticks in order: compares and sets each schedule's (revision, due), and enqueues the job with it. */
 export function fireStep(driver: Driver, ticks: readonly Tick[], nowMs: number, bounds?: QueueBounds): Fired {
   const named: string[] = []
+  let changed = false
   const outcomes = ticks.map((tick) => {
     if (!bounds && !tick.overlap) return fire(tick)
     // One that has no place is as if it had not been tried: its schedule stays due.
@@ -33,7 +36,7 @@ export function fireStep(driver: Driver, ticks: readonly Tick[], nowMs: number, 
     return outcome
   })
   for (const schedule of new Set(ticks.map((tick) => tick.schedule))) forgetDue(driver, schedule, nowMs)
-  return { outcomes, named }
+  return { outcomes, named, changed }
 
   function fire(tick: Tick): FireOutcome {
     const outcome = isDue(tick) ? fireDue(tick) : byHand(driver, tick)
@@ -64,7 +67,7 @@ export function fireStep(driver: Driver, ticks: readonly Tick[], nowMs: number, 
     if (becomes === 'skipped' || becomes === 'full') return becomes
     if (store(job, becomes === 'blocked') === 'full') return 'full'
     takeTurn(driver, tick.schedule, job.id)
-    cancelStep(driver, cancels, nowMs)
+    if (cancelStep(driver, cancels, nowMs).includes('asked')) changed = true
     named.push(...afterFinished(driver, cancels, nowMs))
     return 'fired'
   }

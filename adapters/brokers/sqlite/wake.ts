@@ -1,5 +1,5 @@
 import { closeSync, constants, type FSWatcher, openSync, watch, writeSync } from 'node:fs'
-import { beatsOf, type Wake } from '../../../src/broker.ts'
+import { beatsOf, CANCELS, type Wake } from '../../../src/broker.ts'
 import { createListeners } from '../listeners.ts'
 import type { Driver } from './driver.ts'
 import { changesOf, isWaiting, unregisterWaiting } from './waiting.ts'
@@ -68,7 +68,7 @@ export function createWake(driver: Driver): SqliteWake {
   return {
     async listen(waiter, onHint) {
       const remove = listeners.add(waiter, onHint)
-      if (waiter.startsWith(beatsOf('')) && !seenChanges.has(waiter))
+      if (isCounted(waiter) && !seenChanges.has(waiter))
         seenChanges.set(
           waiter,
           unlessItFails(0, () => changesOf(driver, waiter)),
@@ -91,6 +91,9 @@ export function createWake(driver: Driver): SqliteWake {
     close: () => watcher?.close(),
   }
 }
+
+/** Of whom nobody registers: what they listen for is counted. */
+const isCounted = (waiter: string) => waiter === CANCELS || waiter.startsWith(beatsOf(''))
 
 interface FileWatcher {
   /** Resolves once changes are reported, or polled for. */

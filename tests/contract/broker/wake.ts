@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { type Broker, beatsOf } from '../../../src/broker.ts'
+import { type Broker, beatsOf, CANCELS, toHinted } from '../../../src/broker.ts'
 import type { Case, Context } from '../subject.ts'
 import { active, idsOf, job, jobs, lane, release, succeed, type TestLane } from '../verbs.ts'
 import { remove, set } from './schedules.ts'
@@ -49,6 +49,36 @@ async function waitingLanes(broker: Broker, count: number): Promise<{ lanes: Tes
 }
 
 const heardBy = (ears: readonly Ear[]) => ears.filter(({ heard }) => heard > 0).length
+
+/** Workers do not register for it: whoever listens as `CANCELS` hears of a running job that is to be cancelled. */
+const cancelHintCases = (open: (ctx: Context) => Promise<Broker>): Omit<Case, 'needs'>[] => [
+  {
+    name: 'whoever listens for cancellations is hinted when one is asked for of a running job, and not of one that waits',
+    async run(ctx) {
+      const asker = await open(ctx)
+      await ctx.broker.enqueue([job('a job'), job('waiting')])
+      await lane(ctx.broker).claimOne()
+      const [one, other] = [await ear(ctx.broker, CANCELS), await ear(ctx.broker, CANCELS)]
+      assert.deepEqual(await asker.cancel(['waiting']), ['cancelled'])
+      await hintsHaveArrived(asker, ctx.broker, 'ping')
+      assert.equal(heardBy([one, other]), 0)
+      assert.deepEqual(await asker.cancel(['a job']), ['asked'])
+      await Promise.all([one.hint(), other.hint()])
+    },
+  },
+  {
+    name: 'a hint of a cancellation names the job, or stands for any',
+    async run(ctx) {
+      const asker = await open(ctx)
+      await ctx.broker.enqueue([job('a job')])
+      await lane(ctx.broker).claimOne()
+      const hinted = Promise.withResolvers<string | undefined>()
+      await ctx.broker.wake?.listen(CANCELS, (_, id) => hinted.resolve(id))
+      await asker.cancel(['a job'])
+      assert.ok([toHinted('a job'), undefined].includes(await hinted.promise))
+    },
+  },
+]
 
 /** Beats do not register: whoever listens as the beats of an app hears of every change of its schedules. */
 const beatHintCases = (open: (ctx: Context) => Promise<Broker>): Omit<Case, 'needs'>[] => [
@@ -220,7 +250,7 @@ const hintCases = (producer: Producer): Case[] => {
       },
     },
   ]
-  return [...cases, ...beatHintCases(open)].map((one) => ({
+  return [...cases, ...beatHintCases(open), ...cancelHintCases(open)].map((one) => ({
     ...one,
     name: producer === 'a second broker' ? `${one.name}, from a second broker` : one.name,
     needs: producer === 'a second broker' ? producer : 'wake',
