@@ -218,7 +218,9 @@ if hasStamp and deployed[app] > stamp then return 'moved' end
 local s = stored(name)
 local before = s and #s.definition or 0
 local isMoved = revision ~= '' and tonumber(revision) ~= (before > 0 and s.revision or 0)
-local isOld = s and hasStamp and s.stamp > stamp
+${'' /* Apps' stamps are not compared with each other: what another one has given up is as if it had never been. */}
+local isFree = s and before == 0 and s.app ~= app
+local isOld = s and hasStamp and s.stamp > stamp and not isFree
 if kind == 'remove' then
   if not s or s.app ~= app or s.definition == '' then return 'existing' end
   if isOld or isMoved then return 'moved' end
@@ -239,7 +241,7 @@ ${'' /* A copy of what was stored and removed since has its incarnation. */}
 if isMoved and not same or revision ~= '' and before == 0 and s.incarnation == incarnation then return 'moved' end
 if s.definition == '' then s.last, s.incarnation = '', incarnation end
 if same and s.stamp >= stamp then return 'existing' end
-s.stamp = math.max(s.stamp, stamp)
+s.stamp = isFree and stamp or math.max(s.stamp, stamp)
 if same then
   change(s)
   return 'existing'

@@ -143,8 +143,10 @@ function hasStamp({ stampMs, revision }: ScheduleChange): boolean {
   return revision === undefined || stampMs > 0
 }
 
+/** Apps' stamps are not compared with each other: what another one has given up is as if it had never been. */
 function isOld(change: ScheduleChange, stored: Compared): boolean {
-  return hasStamp(change) && stored.stampMs > change.stampMs
+  const isFree = stored.definition === REMOVED && stored.app !== change.app
+  return hasStamp(change) && stored.stampMs > change.stampMs && !isFree
 }
 
 function isMoved({ revision }: ScheduleChange, stored: Compared | undefined): boolean {
@@ -157,8 +159,8 @@ insert into tq_schedule (name, app, definition, revision, incarnation, dueAtMs, 
 
 /** Set again after its removal it starts over; the revision goes on, so that no tick of before fits. */
 const REVIVE = `
-update tq_schedule set app = ?2, definition = ?3, revision = revision + 1, incarnation = ?6, stampMs = max(stampMs, ?5), dueAtMs = ?4,
-  lastDueAtMs = null
+update tq_schedule set app = ?2, definition = ?3, revision = revision + 1, incarnation = ?6, dueAtMs = ?4, lastDueAtMs = null,
+  stampMs = iif(app = ?2, max(stampMs, ?5), ?5)
 where name = ?1`
 
 /** Due never goes back to or before the last one fired; the revision fences ticks computed from the old definition. */

@@ -13,6 +13,18 @@ const goneFrom = (revision: number): ScheduleChange => ({ ...remove('digest', 0)
 
 export const changeCases: readonly Case[] = [
   {
+    name: 'a name that another app has given up is free, whatever that app’s stamp was, which is not the new one’s',
+    async run({ broker }) {
+      for (const given of [seenAt(0, { app: 'shop' }), set('digest', { app: 'shop', incarnation: 'i3', stampMs: 7 })]) {
+        await broker.setSchedules([set('digest', { stampMs: 90 }), remove('digest', 90)])
+        assert.deepEqual(await broker.setSchedules([given]), ['set'])
+        const { app, stampMs } = await stored(broker)
+        assert.deepEqual([app, stampMs], ['shop', given.stampMs])
+        await broker.setSchedules([remove('digest', 90, 'shop')])
+      }
+    },
+  },
+  {
     name: 'a change that is based on the stored revision is made, leaves the stamp, and sent again it is made already',
     async run({ broker }) {
       await broker.setSchedules([set('digest', { stampMs: 7 })])
