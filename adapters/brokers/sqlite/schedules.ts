@@ -1,5 +1,5 @@
 import type { QueueBounds } from '../../../src/bounds.ts'
-import { beatsOf, type FireOutcome, type ScheduleChange, type Tick } from '../../../src/broker.ts'
+import { beatsOf, type FireOutcome, REMOVED_MS, type ScheduleChange, type Tick } from '../../../src/broker.ts'
 import type { Job } from '../../../src/job.ts'
 import type { Overlap } from '../../../src/schedule.ts'
 import { type DueTick, forgetDue, noteAhead, revokeAhead } from './ahead.ts'
@@ -7,7 +7,7 @@ import type { Driver } from './driver.ts'
 import { enqueueStep, leaveStub } from './enqueue.ts'
 import { afterFinished } from './finished.ts'
 import { cancelStep } from './operations.ts'
-import { takeTurn, turnOf } from './overlap.ts'
+import { forgetTurns, takeTurn, turnOf } from './overlap.ts'
 import { deployedStep, REMOVED } from './read-schedules.ts'
 import { forgetRuns, noteRun } from './runs.ts'
 import { countChange } from './waiting.ts'
@@ -93,7 +93,10 @@ function advance(driver: Driver, { schedule, revision, dueAtMs, nextDueAtMs, job
     dueAtMs,
   )
   if (moved === 1) return 'fired'
-  const [stored] = driver.all('select lastDueAtMs from tq_schedule where name = ?', schedule)
+  const [stored] = driver.all(
+    `select lastDueAtMs from tq_schedule where name = ? and definition <> '${REMOVED}'`,
+    schedule,
+  )
   return typeof stored?.lastDueAtMs === 'number' && stored.lastDueAtMs >= dueAtMs ? 'existing' : 'moved'
 }
 
@@ -117,8 +120,10 @@ export function setSchedulesStep(driver: Driver, changes: readonly ScheduleChang
   }
   const outcomes = changes.map((change) => {
     if (hasStamp(change) && deployedMs(change.app) > change.stampMs) return 'moved'
-    return change.kind === 'set' ? setSchedule(driver, change, revoke) : removeSchedule(driver, change, revoke)
+    return change.kind === 'set' ? setSchedule(driver, change, revoke) : removeSchedule(driver, change, revoke, nowMs)
   })
+  const removed = changes.filter(({ kind }, at) => kind === 'remove' && outcomes[at] === 'set').length
+  if (removed > 0) forgetRemoved(driver, removed + FORGOTTEN_BESIDE, nowMs)
   const changed = new Set(changes.flatMap(({ app }, at) => (outcomes[at] === 'set' ? [beatsOf(app)] : [])))
   for (const beats of changed) countChange(driver, beats)
   return { outcomes, named, changed: changed.size > 0 }
@@ -196,20 +201,34 @@ function setSchedule(
   return 'set'
 }
 
+/** When it was is kept as its last due time. */
 const REMOVE = `
-update tq_schedule set definition = ?2, dueAtMs = null, revision = revision + 1, stampMs = max(stampMs, ?3) where name = ?1`
+update tq_schedule set definition = ?2, dueAtMs = null, lastDueAtMs = ?4, revision = revision + 1, stampMs = max(stampMs, ?3) where name = ?1`
 
 function removeSchedule(
   driver: Driver,
   change: ScheduleChange & { kind: 'remove' },
   revoke: (name: string) => void,
+  nowMs: number,
 ): Changed {
   const { name, app, stampMs } = change
   const stored = compared(driver, name)
   if (!stored || stored.app !== app || stored.definition === REMOVED) return 'existing'
   if (isOld(change, stored) || isMoved(change, stored)) return 'moved'
   revoke(name)
-  driver.run(REMOVE, name, REMOVED, stampMs)
+  driver.run(REMOVE, name, REMOVED, stampMs, nowMs)
   forgetRuns(driver, name)
   return 'set'
+}
+
+/** How many more removed schedules than it removes a step forgets: so they become fewer, however many come and go. */
+const FORGOTTEN_BESIDE = 100
+
+const FORGET_REMOVED = `
+delete from tq_schedule where name in (
+  select name from tq_schedule where definition = '${REMOVED}' and lastDueAtMs <= ? order by lastDueAtMs limit ?
+) returning name`
+
+function forgetRemoved(driver: Driver, most: number, nowMs: number): void {
+  for (const { name } of driver.all(FORGET_REMOVED, nowMs - REMOVED_MS, most)) forgetTurns(driver, String(name))
 }
