@@ -119,6 +119,7 @@ export function createBeat(options: BeatOptions): Beat {
       // What stays due may be what has changed.
       if (changes.looking()) context.behind = undefined
       const report = await unlessOutage(() => pass(context, presenceDue()))
+      if (!report) nextPresenceMs = Number.NEGATIVE_INFINITY // Nobody has heard of it.
       await changes.rest(report ? pauseMs(report) : OUTAGE_PAUSE_MS)
     }
   }

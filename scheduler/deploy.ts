@@ -118,7 +118,10 @@ interface Changing extends Deploy {
 interface Changed {
   readonly set: number
   readonly removed: number
-  /** Overtaken by a change at run time. Incomplete for a rule that could not tell when it is due: the next deploy tries it again. */
+  /**
+   * Overtaken by others' changes, or kept out by an app that has the name. Incomplete for a rule that could not tell when it is due.
+   * The next deploy tries either again.
+   */
   readonly end: 'complete' | 'incomplete' | 'outdated' | 'overtaken'
 }
 
@@ -131,7 +134,7 @@ async function change(app: App, calls: Calls, options: Changing): Promise<Change
     if (changes.includes('broken')) isComplete = false
     const sent = changes.filter((one) => typeof one === 'object')
     const outcomes = await calls.setSchedules(sent)
-    if (sent.some(({ revision }, at) => revision !== undefined && outcomes[at] === 'moved')) isOvertaken = true
+    if (outcomes.includes('moved')) isOvertaken = true
     const kinds = sent.flatMap(({ kind }, at) => (outcomes[at] === 'set' ? kind : []))
     set += kinds.filter((kind) => kind === 'set').length
     removed += kinds.filter((kind) => kind === 'remove').length

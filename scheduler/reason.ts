@@ -6,11 +6,14 @@
  *
  * @module
  */
-import type { Schedule, ScheduleRule } from '../src/schedule.ts'
+import type { Schedule as DeclaredSchedule, ScheduleRule } from '../src/schedule.ts'
 import { jitterOf } from './bounds.ts'
 import { cronNext, isEveryHour } from './cron.ts'
 import { dueAfter } from './due-after.ts'
 import { changeBetween, DAY_MS, type OffsetAt, zoneOffset } from './zone.ts'
+
+/** What tells when it is due, whoever makes its jobs. */
+type Schedule = Pick<DeclaredSchedule, 'name' | 'rule' | 'next'>
 
 /** Why it is due at `dueAtMs`, which must be a due time of it. */
 export function reasonOf(schedule: Schedule, dueAtMs: number): string {

@@ -29,6 +29,8 @@ export const toHinted = (id: string): string => id.replaceAll(' ', '_')
 export const MAX_AHEAD_MS = 900_000
 /** How many of a schedule's last ticks are kept. */
 export const RUNS_KEPT = 10
+/** How long a removed schedule refuses late copies of what was stored of it. */
+export const REMOVED_MS = 86_400_000
 /** The most jobs of one schedule that wait for those before them. */
 export const MAX_BLOCKED = 1_000
 

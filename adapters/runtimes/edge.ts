@@ -118,8 +118,9 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
     if (!deployed) await deploySchedules({ ...given, stampMs: stampMs(variables) })
     deployed = true
     const presence = clock.monotonic() >= nextPresenceMs
+    const report = await tick({ ...given, name: 'edge', presence, aheadMs: AHEAD_MS })
     if (presence) nextPresenceMs = clock.monotonic() + PRESENCE_MS
-    return tick({ ...given, name: 'edge', presence, aheadMs: AHEAD_MS })
+    return report
   }
 
   function drainFor(variables: Variables, limits: DrainLimits): Promise<DrainReport> {

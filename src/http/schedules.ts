@@ -140,16 +140,16 @@ export function scheduleRoutes({ schedules: given, maxBodyBytes }: ApiContext): 
 const etagOf = ({ revision }: ScheduleView) => `"${revision}"`
 const tagged = (view: ScheduleView) => ({ ETag: etagOf(view) })
 const tagsOf = (header: string) => header.split(',').map((tag) => tag.trim())
-const isConditional = ({ req }: Context) => Boolean(req.header('If-Match') ?? req.header('If-None-Match'))
+const isConditional = ({ req }: Context) => (req.header('If-Match') ?? req.header('If-None-Match')) !== undefined
 
 /** The revision that a change is based on, where its caller says what it has seen. Throws `ScheduleMoved` where that is not there. */
 function requireSeen(c: Context, name: string, found: ScheduleView | null): ChangeOptions {
   if (!isConditional(c)) return {}
-  const [match, noneMatch = ''] = [c.req.header('If-Match'), c.req.header('If-None-Match')]
-  if (noneMatch !== '' && noneMatch !== '*')
+  const [match, noneMatch] = [c.req.header('If-Match'), c.req.header('If-None-Match')]
+  if (noneMatch !== undefined && noneMatch !== '*')
     throw refusal('invalid-request', 'expected If-None-Match to be *, for a schedule that is not there yet')
   const there = found ? `at revision ${found.revision}` : 'not there'
-  if (match && !(found && tagsOf(match).some((tag) => tag === '*' || tag === etagOf(found))))
+  if (match !== undefined && !(found && tagsOf(match).some((tag) => tag === '*' || tag === etagOf(found))))
     throw new ScheduleMoved(name, 'as If-Match has it', there)
   if (noneMatch && found) throw new ScheduleMoved(name, 'not there', there)
   return { revision: found?.revision ?? 0 }

@@ -116,6 +116,8 @@ test('every flag says what the declaring functions take, and none takes a bound 
   )
   expect(set.rule).toEqual({ kind: 'every', everyMs: 129_600_000, align: 'first', startAtMs: Date.UTC(2998, 0) })
   expect(set.catchUp).toBeNull()
+  expect((await json('set', 'a/b:c', '--ping-url', 'https://ping.example/x')).pingUrl).toBe('https://ping.example/x')
+  expect((await json('set', 'a/b:c', '--ping-url', 'none')).pingUrl).toBeNull()
   const zoned = await json('set', 'a/b:c', '--cron', 'TZ=Asia/Tokyo 0 7 * * *')
   expect(zoned.rule).toEqual({
     kind: 'cron',
@@ -200,6 +202,7 @@ const MISTAKES = [
   ['no kind', ['add', 'x'], 'expected one of --cron, --every and --at, got none', 2],
   ['an input that is no JSON', ['add', 'x', '--every', '1h', '--input', '{'], 'expected the input to be JSON', 2],
   ['a name that cannot be', ['add', 'a b', '--every', '1h'], 'expected the name of a schedule to be', 2],
+  ['an age that is none', ['add', 'x', '--every', '1h', '--catch-up', 'none'], 'expected --catch-up to be one of', 2],
   ['a change of nothing', ['set', 'x', '--every', '1h'], 'expected a schedule named "x", got none', 1],
   ['a pause of nothing', ['pause', 'x'], 'expected a schedule named "x", got none', 1],
   ['a resumption of nothing', ['resume', 'x'], 'expected a schedule named "x", got none', 1],
@@ -276,8 +279,30 @@ test('what the app’s file declares is overridden, and neither removed nor adde
     exitCode: 2,
   })
   expect((await tq('set', 'own', '--queue', 'x')).stderr).toContain(
-    'expected one of --cron, --every and --at, got none',
+    'expected one of --cron, --every and --at, got none: the rule of "own" is one that nothing but the app\'s file can declare',
   )
+})
+
+test('an input for one run is checked where the app is, before anything is stored', async () => {
+  await using folder = await createApp()
+  const run = (input: string) => folder.tq(['schedules', 'run', 'greetings', '--input', input])
+  expect(await run('{"name":7}')).toMatchObject({
+    stderr: expect.stringContaining('expected an input that passes the schema of "greet"'),
+    exitCode: 2,
+  })
+  expect((await folder.tq(['schedules', 'history', 'greetings'])).stdout).toContain('has not been fired yet')
+  expect(await run('{"name":"Ada"}')).toMatchObject({ stderr: '', exitCode: 0 })
+})
+
+test('why it is due is said also of a schedule whose inputs only the app can make', async () => {
+  await using folder = await createFolder()
+  const jittered = GREETER.replace(
+    'schedules: [',
+    "schedules: [every('made', '1h', { task: fail, jitterMs: 60_000, input: () => 1 }), ",
+  )
+  await folder.write('tq.config.ts', jittered)
+  await folder.tq(['beat', '--once'])
+  expect((await folder.tq(['schedules', 'next', 'made', '-n', '1'])).stdout).toMatch(/ jitter: [\d.]+ s later\n$/)
 })
 
 test('a custom schedule is paused anywhere, and resumed where the app’s code is', async () => {

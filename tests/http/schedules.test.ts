@@ -107,6 +107,7 @@ const CONDITIONS: [what: string, method: string, path: string, headers: Record<s
   ['replaces whatever is there', 'PUT', '/report', { 'If-Match': '*' }, 200],
   ['does not replace what has moved on', 'PUT', '/report', { 'If-Match': '"2"' }, 412],
   ['does not replace by a weak tag', 'PUT', '/report', { 'If-Match': 'W/"1"' }, 412],
+  ['does not replace by an empty condition', 'PUT', '/report', { 'If-Match': '' }, 412],
   ['does not replace by no tag', 'PUT', '/report', { 'If-Match': '1' }, 412],
   ['does not replace what is not there', 'PUT', '/new', { 'If-Match': '*' }, 412],
   ['does not add by a tag', 'PUT', '/new', { 'If-Match': '"0"' }, 412],

@@ -296,3 +296,23 @@ test('a beat tells once a minute that it is there, however often it looks, and a
     { beat: 'beat.id-1', app: 'shop', runtime: 'bun 1.4.5', startedAtMs },
   ])
 })
+
+test('a beat tells that it is there as soon as an outage is over in which it could not', async () => {
+  const scene = createScene()
+  const { broker, clock } = scene
+  let isDown = false
+  const schedules: Broker['schedules'] = (query) => {
+    if (isDown) return Promise.reject(new BrokerUnavailable('test', 'nothing'))
+    return broker.schedules(query)
+  }
+  const app = appWith(every('often', '1s', { task: tidy }))
+  const { beat, running } = start({ app, ...scene, broker: { ...broker, schedules } })
+  await pass(clock, 59_000, 500)
+  isDown = true
+  await pass(clock, 21_000, 500)
+  isDown = false
+  await pass(clock, 10_000, 500)
+  expect((await broker.beats())[0]?.agoMs).toBeLessThanOrEqual(10_000)
+  beat.stop()
+  await running
+})

@@ -129,6 +129,19 @@ for (const stampMs of [1, undefined])
     expect(calls).toEqual(['deployed'])
   })
 
+test('what an app declares under a name that another one has comes once that one gives the name up, without a change of its own', async () => {
+  const scene = createScene()
+  const own = appWith(urls)
+  const other = { ...appWith(urls, digest), name: 'press' }
+  const ownerOf = async (name: string) => (await scene.broker.schedules({ names: [name] })).schedules[0]?.app
+  await deploySchedules({ app: other, stampMs: 20, ...scene })
+  await deploySchedules({ app: own, stampMs: 10, ...scene })
+  expect(await ownerOf('urls')).toBe('press')
+  await deploySchedules({ app: { ...appWith(digest), name: 'press' }, stampMs: 30, ...scene })
+  expect(await deploySchedules({ app: own, stampMs: 10, ...scene })).toEqual({ set: 1, removed: 0, outdated: false })
+  expect(await ownerOf('urls')).toBe('shop')
+})
+
 test('a newer version that declares the same leaves its stamp alone, and keeps an older one out', async () => {
   const scene = createScene()
   await deploySchedules({ app: appWith(urls), stampMs: 1, ...scene })

@@ -4,12 +4,13 @@ import { enqueueArguments } from './enqueue.ts'
 import { script } from './lua.ts'
 import { CANCEL_JOB } from './operations.ts'
 import { TAKE_TURNS } from './overlap.ts'
+import { FORGET_REMOVED } from './removed.ts'
 import { NOTE_RUNS } from './runs.ts'
 import { STORE } from './store.ts'
 
 /**
  * A stored schedule is one field of a hash: `revision|due|lastDue|stamp|incarnation|app`, a newline, the definition. One that
- * was removed stays with an empty definition, so that what is older than the removal cannot bring it back.
+ * was removed stays for a day with an empty definition, so that what is older than the removal cannot bring it back.
  */
 const SCHEDULES = `
 local SCHEDULE = '^(%d+)|(%d*)|(%d*)|(%d+)|([^|]*)|([^\\n]*)\\n(.*)$'
@@ -179,11 +180,13 @@ export function fireArguments(ticks: readonly Tick[], nowMs: number): string[] {
 /**
  * ARGV: prefix, now, then kind, name, app, stamp, definition, due, incarnation and revision ('' for any) of each change. Returns a word
  * each: set, existing or moved.
- * Commands, however many changes: HMGET twice, HSET, ZADD twice, ZREM; more for large definitions and for what was looked ahead.
+ * Commands, however many changes: HMGET twice, HSET, ZADD twice, ZREM; more for large definitions, for what was looked
+ * ahead and for removals.
  */
 export const SET_SCHEDULES = script(`
 ${SCHEDULES}
 ${REVOKE_AHEAD}
+${FORGET_REMOVED}
 local LARGE_DEFINITION = ${MAX_BATCH_BYTES} / 1000
 local names, apps, known = {}, {}, {}
 for at = 4, #ARGV, 8 do
@@ -218,7 +221,9 @@ if hasStamp and deployed[app] > stamp then return 'moved' end
 local s = stored(name)
 local before = s and #s.definition or 0
 local isMoved = revision ~= '' and tonumber(revision) ~= (before > 0 and s.revision or 0)
-local isOld = s and hasStamp and s.stamp > stamp
+${'' /* Apps' stamps are not compared with each other: what another one has given up is as if it had never been. */}
+local isFree = s and before == 0 and s.app ~= app
+local isOld = s and hasStamp and s.stamp > stamp and not isFree
 if kind == 'remove' then
   if not s or s.app ~= app or s.definition == '' then return 'existing' end
   if isOld or isMoved then return 'moved' end
@@ -237,9 +242,9 @@ if isOld then return 'moved' end
 local same = s.definition == definition and s.app == app
 ${'' /* A copy of what was stored and removed since has its incarnation. */}
 if isMoved and not same or revision ~= '' and before == 0 and s.incarnation == incarnation then return 'moved' end
-if s.definition == '' then s.last, s.incarnation = '', incarnation end
+if before == 0 then s.last, s.incarnation, s.wasRemoved = '', incarnation, true end
 if same and s.stamp >= stamp then return 'existing' end
-s.stamp = math.max(s.stamp, stamp)
+s.stamp = isFree and stamp or math.max(s.stamp, stamp)
 if same then
   change(s)
   return 'existing'
@@ -270,8 +275,10 @@ end
 ${'' /* Before their records: a name without one is passed over. */}
 if #fresh > 0 then redis.call('ZADD', prefix .. 'names', unpack(fresh)) end
 writeSchedules(changed)
+local removed = noteRemoved(changed)
 noteLarge()
 forgetNotes(changed)
+if removed > 0 then forgetRemoved(removed + 100) end
 flushHints()
 return out
 `)

@@ -68,7 +68,7 @@ const READ_PAGE = script(`
 ${READ_FITTING}
 local now, behind, limit = clock(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local all, index = prefix .. 'schedules', prefix .. 'names'
-${'' /* Names are never taken out, so the same number is the same names; another one was left by a version that kept no index. */}
+${'' /* Names are put in and taken out with their schedules, so the same number is the same names; another one was left by a version that kept no index. */}
 if redis.call('ZCARD', index) ~= redis.call('HLEN', all) then
   redis.call('DEL', index)
   local known = redis.call('HKEYS', all)

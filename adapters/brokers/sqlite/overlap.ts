@@ -74,6 +74,12 @@ export function takeTurn(driver: Driver, schedule: string, id: string): void {
   driver.run(TAKE, schedule, id)
 }
 
+/** Of a schedule that has gone for good: those who wait have their turn all the same. */
+export function forgetTurns(driver: Driver, schedule: string): void {
+  const waiting = `select 1 from tq_turn join tq_job on id = jobId where schedule = ?1 and state = 'blocked'`
+  driver.run(`delete from tq_turn where schedule = ?1 and not exists (${waiting})`, schedule)
+}
+
 /** A job that is run again on purpose does not count. */
 export function leaveTurn(driver: Driver, id: string): void {
   driver.run('delete from tq_turn where jobId = ?', id)

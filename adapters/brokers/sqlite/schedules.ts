@@ -1,5 +1,5 @@
 import type { QueueBounds } from '../../../src/bounds.ts'
-import { beatsOf, type FireOutcome, type ScheduleChange, type Tick } from '../../../src/broker.ts'
+import { beatsOf, type FireOutcome, REMOVED_MS, type ScheduleChange, type Tick } from '../../../src/broker.ts'
 import type { Job } from '../../../src/job.ts'
 import type { Overlap } from '../../../src/schedule.ts'
 import { type DueTick, forgetDue, noteAhead, revokeAhead } from './ahead.ts'
@@ -7,7 +7,7 @@ import type { Driver } from './driver.ts'
 import { enqueueStep, leaveStub } from './enqueue.ts'
 import { afterFinished } from './finished.ts'
 import { cancelStep } from './operations.ts'
-import { takeTurn, turnOf } from './overlap.ts'
+import { forgetTurns, takeTurn, turnOf } from './overlap.ts'
 import { deployedStep, REMOVED } from './read-schedules.ts'
 import { forgetRuns, noteRun } from './runs.ts'
 import { countChange } from './waiting.ts'
@@ -96,7 +96,10 @@ function advance(driver: Driver, { schedule, revision, dueAtMs, nextDueAtMs, job
     dueAtMs,
   )
   if (moved === 1) return 'fired'
-  const [stored] = driver.all('select lastDueAtMs from tq_schedule where name = ?', schedule)
+  const [stored] = driver.all(
+    `select lastDueAtMs from tq_schedule where name = ? and definition <> '${REMOVED}'`,
+    schedule,
+  )
   return typeof stored?.lastDueAtMs === 'number' && stored.lastDueAtMs >= dueAtMs ? 'existing' : 'moved'
 }
 
@@ -120,8 +123,10 @@ export function setSchedulesStep(driver: Driver, changes: readonly ScheduleChang
   }
   const outcomes = changes.map((change) => {
     if (hasStamp(change) && deployedMs(change.app) > change.stampMs) return 'moved'
-    return change.kind === 'set' ? setSchedule(driver, change, revoke) : removeSchedule(driver, change, revoke)
+    return change.kind === 'set' ? setSchedule(driver, change, revoke) : removeSchedule(driver, change, revoke, nowMs)
   })
+  const removed = changes.filter(({ kind }, at) => kind === 'remove' && outcomes[at] === 'set').length
+  if (removed > 0) forgetRemoved(driver, removed + FORGOTTEN_BESIDE, nowMs)
   const changed = new Set(changes.flatMap(({ app }, at) => (outcomes[at] === 'set' ? [beatsOf(app)] : [])))
   for (const beats of changed) countChange(driver, beats)
   return { outcomes, named, changed: changed.size > 0 }
@@ -146,8 +151,10 @@ function hasStamp({ stampMs, revision }: ScheduleChange): boolean {
   return revision === undefined || stampMs > 0
 }
 
+/** Apps' stamps are not compared with each other: what another one has given up is as if it had never been. */
 function isOld(change: ScheduleChange, stored: Compared): boolean {
-  return hasStamp(change) && stored.stampMs > change.stampMs
+  const isFree = stored.definition === REMOVED && stored.app !== change.app
+  return hasStamp(change) && stored.stampMs > change.stampMs && !isFree
 }
 
 function isMoved({ revision }: ScheduleChange, stored: Compared | undefined): boolean {
@@ -160,8 +167,8 @@ insert into tq_schedule (name, app, definition, revision, incarnation, dueAtMs, 
 
 /** Set again after its removal it starts over; the revision goes on, so that no tick of before fits. */
 const REVIVE = `
-update tq_schedule set app = ?2, definition = ?3, revision = revision + 1, incarnation = ?6, stampMs = max(stampMs, ?5), dueAtMs = ?4,
-  lastDueAtMs = null
+update tq_schedule set app = ?2, definition = ?3, revision = revision + 1, incarnation = ?6, dueAtMs = ?4, lastDueAtMs = null,
+  stampMs = iif(app = ?2, max(stampMs, ?5), ?5)
 where name = ?1`
 
 /** Due never goes back to or before the last one fired; the revision fences ticks computed from the old definition. */
@@ -197,20 +204,34 @@ function setSchedule(
   return 'set'
 }
 
+/** When it was is kept as its last due time. */
 const REMOVE = `
-update tq_schedule set definition = ?2, dueAtMs = null, revision = revision + 1, stampMs = max(stampMs, ?3) where name = ?1`
+update tq_schedule set definition = ?2, dueAtMs = null, lastDueAtMs = ?4, revision = revision + 1, stampMs = max(stampMs, ?3) where name = ?1`
 
 function removeSchedule(
   driver: Driver,
   change: ScheduleChange & { kind: 'remove' },
   revoke: (name: string) => void,
+  nowMs: number,
 ): Changed {
   const { name, app, stampMs } = change
   const stored = compared(driver, name)
   if (!stored || stored.app !== app || stored.definition === REMOVED) return 'existing'
   if (isOld(change, stored) || isMoved(change, stored)) return 'moved'
   revoke(name)
-  driver.run(REMOVE, name, REMOVED, stampMs)
+  driver.run(REMOVE, name, REMOVED, stampMs, nowMs)
   forgetRuns(driver, name)
   return 'set'
+}
+
+/** How many more removed schedules than it removes a step forgets: so they become fewer, however many come and go. */
+const FORGOTTEN_BESIDE = 100
+
+const FORGET_REMOVED = `
+delete from tq_schedule where name in (
+  select name from tq_schedule where definition = '${REMOVED}' and lastDueAtMs <= ? order by lastDueAtMs limit ?
+) returning name`
+
+function forgetRemoved(driver: Driver, most: number, nowMs: number): void {
+  for (const { name } of driver.all(FORGET_REMOVED, nowMs - REMOVED_MS, most)) forgetTurns(driver, String(name))
 }

@@ -20,6 +20,10 @@ create index tq_blocked on tq_job (queue) where state = 'blocked';
 const DUE = `create index tq_schedule_due_of on tq_schedule (app, dueAtMs) where dueAtMs is not null;
 `
 
+/** Those that were removed, which are forgotten in turn. */
+const REMOVED = `create index tq_schedule_removed on tq_schedule (lastDueAtMs) where definition = '';
+`
+
 /** The beats that are there, and of each app the last one that was. */
 const BEATS = `
 create table tq_beat (
@@ -87,7 +91,7 @@ create table tq_schedule (
   lastDueAtMs integer,
   stampMs integer not null
 ) strict, without rowid;
-${DUE}${AHEAD}${TURNS}${BEATS}${RUNS}create table tq_meta (key text primary key, value integer not null) strict, without rowid;
+${DUE}${REMOVED}${AHEAD}${TURNS}${BEATS}${RUNS}create table tq_meta (key text primary key, value integer not null) strict, without rowid;
 `
 
 /** What makes a database of an earlier format one of this: by the format that it has. */
@@ -95,9 +99,10 @@ export const MIGRATIONS: ReadonlyMap<number, string> = new Map([
   [1, 'alter table tq_job add column ahead integer not null default 0'],
   [2, AHEAD],
   [3, `${TURNS}${BEATS}${RUNS}drop index if exists tq_schedule_due; ${DUE}`],
+  [4, REMOVED],
 ])
 
 /** Rises with every change of the tables. */
-export const FORMAT = 4
+export const FORMAT = 5
 /** The oldest format whose readers and writers this one still works beside. Rises only for a breaking change. */
 export const COMPATIBLE_FORMAT = 1

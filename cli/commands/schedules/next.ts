@@ -1,4 +1,4 @@
-import { fromDefinition } from '../../../scheduler/definition.ts'
+import { nextFrom } from '../../../scheduler/definition.ts'
 import { reasonOf } from '../../../scheduler/reason.ts'
 import { zoneOffset } from '../../../scheduler/zone.ts'
 import { ScheduleNotFound } from '../../../src/errors.ts'
@@ -26,13 +26,15 @@ export default command({
   async run({ name, n, app, db, json, ...args }) {
     const count = wholeNumber('n', n, { min: 1, max: MAX_COUNT })
     const options = { db, app, appName: args['app-name'], mustExist: true }
-    const { view, due, schedule } = await withCode(options, async (schedules, broker, loaded) => {
+    const { view, due, next } = await withCode(options, async (schedules, broker, loaded) => {
       const found = await schedules.get(name)
       if (!found) throw new ScheduleNotFound(name)
       const dueAtMs = await schedules.next(name, { count })
       const [stored] = (await broker.schedules({ names: [name] })).schedules
-      return { view: found, due: dueAtMs, schedule: stored && fromDefinition(stored, loaded?.schedules) }
+      return { view: found, due: dueAtMs, next: stored && nextFrom(stored, loaded?.schedules) }
     })
+    const { rule } = view
+    const schedule = rule && next && { name, rule, next }
     const offsetAt = zoneOffset(name, zoneOf(view))
     const times = due.map((dueAtMs) => ({
       schedule: name,

@@ -29,7 +29,11 @@ export const scheduleArgs = {
     description: 'While an earlier job has not finished: allow (default), skip, bufferOne, bufferAll, cancelPrevious',
     valueHint: 'word',
   },
-  'ping-url': { type: 'string', description: 'A GET goes there after it was fired', valueHint: 'url' },
+  'ping-url': {
+    type: 'string',
+    description: 'A GET goes there after it was fired; none takes it away',
+    valueHint: 'url',
+  },
   'start-at': { type: 'string', description: 'Never due before; none takes it away', valueHint: 'moment' },
   'end-at': { type: 'string', description: 'Never due after; none takes it away', valueHint: 'moment' },
   'max-runs': { type: 'string', description: 'Due so often, from --start-at; none takes it away', valueHint: 'n' },
@@ -53,10 +57,13 @@ export async function toScheduleData(known: Known, flags: ScheduleFlags): Promis
     priority: wholeNumber('priority', flags.priority, { min: -1_000_000, max: 1_000_000 }),
     catchUp: toCatchUp(flags['catch-up']),
     overlap: toOverlap(flags.overlap),
-    pingUrl: flags['ping-url'],
+    pingUrl: flags['ping-url'] === NONE ? null : flags['ping-url'],
   })
   return { ...known, ...options, task, rule: toRule(known.rule, flags) }
 }
+
+/** Of which one is given for another rule. */
+export const KINDS = ['cron', 'every', 'at'] as const
 
 /** A change of a rule; null takes away. What does not go together is refused where the schedule is checked. */
 function toRule(before: RuleData | undefined, flags: ScheduleFlags): RuleData {
@@ -80,7 +87,7 @@ function toRule(before: RuleData | undefined, flags: ScheduleFlags): RuleData {
 const ZONE_PREFIX = /^\s*(?:CRON_)?TZ=/
 
 function kindOf(before: RuleData | undefined, flags: ScheduleFlags): RuleData['kind'] {
-  const [kind = before?.kind, ...more] = (['cron', 'every', 'at'] as const).filter((each) => flags[each] !== undefined)
+  const [kind = before?.kind, ...more] = KINDS.filter((each) => flags[each] !== undefined)
   if (kind === undefined || more.length > 0)
     throw new UsageError(`expected one of --cron, --every and --at, got ${kind ? 'more' : 'none'}`)
   return kind
@@ -108,8 +115,12 @@ const CATCH_UP = ['latest', 'skip', 'all'] as const
 
 function toCatchUp(text: string | undefined): ScheduleData['catchUp'] {
   const word = CATCH_UP.find((each) => each === text)
-  const maxAgeMs = word ? undefined : toDurationMs('catch-up', text)
-  return maxAgeMs ? { maxAgeMs } : word
+  if (word || text === undefined) return word
+  const maxAgeMs = toDurationMs('catch-up', text)
+  if (maxAgeMs) return { maxAgeMs }
+  throw new UsageError(
+    `expected --catch-up to be one of ${CATCH_UP.join(', ')}, or a duration such as 7d, got "${text}"`,
+  )
 }
 
 const OVERLAP_WORDS = ['allow', ...OVERLAPS] as const

@@ -1,9 +1,11 @@
+import { createSchedules } from '../../../scheduler/index.ts'
+import { ScheduleNotFound } from '../../../src/errors.ts'
 import { appArg } from '../../args.ts'
 import { command } from '../../command.ts'
 import { FAILED, OK } from '../../exit.ts'
 import { readInput } from '../../input.ts'
 import { printJson, printLine } from '../../print.ts'
-import { withCode } from '../../schedules.ts'
+import { checkingApp, withCode, withSchedules } from '../../schedules.ts'
 import { nameArgs } from './args.ts'
 
 export default command({
@@ -25,9 +27,17 @@ export default command({
     ...appArg,
   },
   async run({ name, input: text, id, app, db, json, ...args }) {
-    const input = text === undefined ? undefined : await readInput(text)
+    const input = await readInput(text)
     const options = { db, app, appName: args['app-name'], mustExist: true }
-    const { jobId, outcome } = await withCode(options, (schedules) => schedules.run(name, { input, id }))
+    const { jobId, outcome } =
+      input === undefined
+        ? await withCode(options, (own) => own.run(name, { id }))
+        : await withSchedules(options, async ({ get }, broker) => {
+            const found = await get(name)
+            if (!found) throw new ScheduleNotFound(name)
+            const checking = await checkingApp(app, found.app)
+            return createSchedules({ broker, app: checking, appName: found.app }).run(name, { input, id })
+          })
     if (json) printJson({ schedule: name, jobId, outcome })
     else if (jobId === null) printLine(`${name}  skipped: a job of it has not finished`)
     else printLine(`${name}  ${outcome === 'fired' ? 'runs as' : 'was run as'} ${jobId}`)

@@ -7,7 +7,7 @@ import { UsageError } from '../../errors.ts'
 import { OK } from '../../exit.ts'
 import { checkingApp, withSchedules } from '../../schedules.ts'
 import { nameArgs, printOutcome } from './args.ts'
-import { type Known, scheduleArgs, toScheduleData } from './rule.ts'
+import { KINDS, type Known, scheduleArgs, toScheduleData } from './rule.ts'
 
 export default command({
   name: 'set',
@@ -25,6 +25,10 @@ export default command({
       if (found.inputBy && args.input === undefined)
         throw new UsageError(
           `expected --input, got none: the app's code makes the input of "${name}", which nothing but its file can declare`,
+        )
+      if (!toRuleData(found.rule) && KINDS.every((kind) => args[kind] === undefined))
+        throw new UsageError(
+          `expected one of --cron, --every and --at, got none: the rule of "${name}" is one that nothing but the app's file can declare`,
         )
       const data = await toScheduleData(toKnown(found), args)
       const app = await checkingApp(path, found.app)

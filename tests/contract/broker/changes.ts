@@ -1,7 +1,8 @@
 /** Changes of schedules that are based on what their caller saw. */
 import assert from 'node:assert/strict'
-import type { ScheduleChange } from '../../../src/broker.ts'
+import type { ScheduleChange, SchedulePage } from '../../../src/broker.ts'
 import type { Case } from '../subject.ts'
+import { HOUR_MS } from '../verbs.ts'
 import { remove, set, stored } from './schedules.ts'
 
 type Set = ScheduleChange & { kind: 'set' }
@@ -11,7 +12,42 @@ const seenAt = (revision: number, given: Partial<Set> = {}): ScheduleChange =>
   set('digest', { definition: '{"run":"time"}', stampMs: 0, incarnation: 'i2', ...given, revision })
 const goneFrom = (revision: number): ScheduleChange => ({ ...remove('digest', 0), revision })
 
+const namesOf = ({ schedules }: SchedulePage) => schedules.map(({ name }) => name)
+
 export const changeCases: readonly Case[] = [
+  {
+    name: 'what was removed refuses late copies for a day, and then takes no room: the next removal forgets it',
+    async run({ broker, clock }) {
+      const names = ['digest', 'back', 'gone']
+      await broker.setDeployed('app', { stampMs: 5, digest: 'd' }, null)
+      await broker.setSchedules(names.map((name) => set(name, { stampMs: 5 })))
+      await broker.setSchedules([remove('digest', 6), remove('back', 6)])
+      await broker.setSchedules([set('back', { stampMs: 7 })])
+      await clock.advance(23 * HOUR_MS)
+      await broker.setSchedules([remove('gone', 7)])
+      assert.deepEqual(await broker.setSchedules([set('digest', { stampMs: 5 })]), ['moved'])
+      await clock.advance(2 * HOUR_MS)
+      await broker.setSchedules([set('other', { stampMs: 7 }), remove('other', 7)])
+      assert.deepEqual(await broker.setSchedules([set('digest', { stampMs: 5 })]), ['set'])
+      assert.equal((await stored(broker)).revision, 1)
+      assert.equal((await stored(broker, 'back')).revision, 3)
+      assert.deepEqual(await broker.setSchedules([set('gone', { stampMs: 5 })]), ['moved'])
+      assert.deepEqual(await broker.deployed('app'), { stampMs: 5, digest: 'd' })
+      assert.deepEqual(namesOf(await broker.schedules({ limit: 10 })), ['back', 'digest'])
+    },
+  },
+  {
+    name: 'a name that another app has given up is free, whatever that app’s stamp was, which is not the new one’s',
+    async run({ broker }) {
+      for (const given of [seenAt(0, { app: 'shop' }), set('digest', { app: 'shop', incarnation: 'i3', stampMs: 7 })]) {
+        await broker.setSchedules([set('digest', { stampMs: 90 }), remove('digest', 90)])
+        assert.deepEqual(await broker.setSchedules([given]), ['set'])
+        const { app, stampMs } = await stored(broker)
+        assert.deepEqual([app, stampMs], ['shop', given.stampMs])
+        await broker.setSchedules([remove('digest', 90, 'shop')])
+      }
+    },
+  },
   {
     name: 'a change that is based on the stored revision is made, leaves the stamp, and sent again it is made already',
     async run({ broker }) {

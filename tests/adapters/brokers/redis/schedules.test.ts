@@ -3,7 +3,8 @@ import { expect } from 'bun:test'
 import { redisBroker } from '../../../../adapters/brokers/redis/index.ts'
 import { deploySchedules, every } from '../../../../scheduler/index.ts'
 import { defineApp, defineTask } from '../../../../src/index.ts'
-import { set } from '../../../contract/broker/schedules.ts'
+import { overlapTick } from '../../../contract/broker/overlap.ts'
+import { remove, set } from '../../../contract/broker/schedules.ts'
 import { createVirtualClock } from '../../../support/clock.ts'
 import { startStore, TOKEN, withRedis } from './support.ts'
 
@@ -38,6 +39,24 @@ withRedis('with the schedules goes what is known of their deploy, and what is le
   expect(await store.send('EXISTS', '{tq}:due:app', '{tq}:names')).toBe(0)
   await broker.setSchedules([set('b', { dueAtMs: clock.now() })])
   expect([await listed(), await due()]).toEqual([['b'], ['b']])
+})
+
+withRedis('schedules that come and go take room for a day: their lines, names and turns', async () => {
+  const { store, clock, broker } = await createScene()
+  const sizes = async () => [
+    await store.send('HLEN', '{tq}:schedules'),
+    await store.send('ZCARD', '{tq}:names'),
+    await store.send('ZCARD', '{tq}:removed'),
+    await store.send('HLEN', '{tq}:turns'),
+  ]
+  for (let day = 0; day < 3; day++) {
+    const names = Array.from({ length: 300 }, (_, n) => `${day}-${n}`)
+    await broker.setSchedules(names.map((name) => set(name, { dueAtMs: clock.now() })))
+    await broker.fire(names.map((schedule) => overlapTick(clock.now(), 0, 'skip', { schedule })))
+    await broker.setSchedules(names.map((name) => remove(name)))
+    expect(await sizes()).toEqual([304, 304, 300, 300])
+    await clock.advance(86_400_000)
+  }
 })
 
 withRedis('a change of large schedules and of small ones in one call leaves each as it was set', async () => {

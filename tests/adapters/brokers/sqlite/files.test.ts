@@ -86,7 +86,7 @@ test('a database of a newer breaking format is refused with both formats', async
   driver.run(`update tq_meta set value = 9 where key in ('format', 'compatibleFormat')`)
   await broker.close()
   expect(() => sqliteBroker({ path })).toThrow(
-    unusable({ expected: expect.stringContaining('format 4'), got: expect.stringContaining('9') }),
+    unusable({ expected: expect.stringContaining('format 5'), got: expect.stringContaining('9') }),
   )
 })
 
@@ -99,6 +99,7 @@ test('a database of the first format is brought up to date with the jobs it hold
   driver.exec('drop table tq_turn')
   driver.exec('drop index tq_blocked')
   driver.exec('drop index tq_schedule_due_of')
+  driver.exec('drop index tq_schedule_removed')
   driver.exec('create index tq_schedule_due on tq_schedule (dueAtMs)')
   driver.exec('drop table tq_beat')
   driver.exec('drop table tq_run')
@@ -113,7 +114,7 @@ test('a database of the first format is brought up to date with the jobs it hold
     { name: 'tq_schedule_due_of' },
   ])
   expect(await updated.broker.beats()).toEqual([])
-  expect(updated.driver.all(`select value from tq_meta where key = 'format'`)).toEqual([{ value: 4 }])
+  expect(updated.driver.all(`select value from tq_meta where key = 'format'`)).toEqual([{ value: 5 }])
   await updated.broker.close()
 })
 

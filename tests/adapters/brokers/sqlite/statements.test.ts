@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
-import { set } from '../../../contract/broker/schedules.ts'
+import { overlapTick } from '../../../contract/broker/overlap.ts'
+import { remove, set } from '../../../contract/broker/schedules.ts'
 import { job, jobs, lane, succeed } from '../../../contract/verbs.ts'
 import { createVirtualClock } from '../../../support/clock.ts'
 import { countedBroker } from './support.ts'
@@ -35,6 +36,20 @@ test('an enqueue of 1,000 is one transaction, and a statement for many jobs', as
   const statements = takeStatements()
   expect(count(statements, /^begin/)).toBe(1)
   expect(statements.length).toBeLessThanOrEqual(70)
+})
+
+test('schedules that come and go take room for a day: their rows and turns', async () => {
+  const clock = createVirtualClock()
+  const { broker, driver } = countedBroker(':memory:', clock)
+  const rowsOf = (table: string) => driver.all(`select 1 from ${table}`).length
+  for (let day = 0; day < 3; day++) {
+    const names = Array.from({ length: 300 }, (_, n) => `${day}-${n}`)
+    await broker.setSchedules(names.map((name) => set(name, { dueAtMs: clock.now() })))
+    await broker.fire(names.map((schedule) => overlapTick(clock.now(), 0, 'skip', { schedule })))
+    await broker.setSchedules(names.map((name) => remove(name)))
+    expect([rowsOf('tq_schedule'), rowsOf('tq_turn')]).toEqual([300, 300])
+    await clock.advance(86_400_000)
+  }
 })
 
 test('a sweep of expired records is bounded, however many have expired', async () => {
