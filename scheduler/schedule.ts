@@ -42,7 +42,7 @@ type InputOrFunction<Input> =
   | ((tick: JobTick) => Input)
 
 /** Short enough for a tick's job id: the schedule's name, its incarnation and the due time in 200 characters. */
-const NAME = /^[\w.:/-]{1,140}$/
+const NAME = /^(?!\.{1,2}$)[\w.:/-]{1,140}$/
 const MAX_PRIORITY = 1_000_000
 const MAX_INPUT_BYTES = 1_048_576
 
@@ -72,7 +72,11 @@ export function toSchedule(
 /** Before the rule is looked at, since its errors name the schedule. */
 export function checkName(name: string): void {
   if (!NAME.test(name))
-    throw new InvalidOption('the name of a schedule', '1 to 140 letters, digits or . _ - : /', JSON.stringify(name))
+    throw new InvalidOption(
+      'the name of a schedule',
+      '1 to 140 letters, digits or . _ - : /, other than . and ..',
+      JSON.stringify(name),
+    )
 }
 
 function checkOptions(name: string, queue: string, priority: number): void {

@@ -13,7 +13,7 @@ import {
 } from '../src/errors.ts'
 import { type OnEvent, withoutThrowing } from '../src/events.ts'
 import type { Schedule } from '../src/schedule.ts'
-import type { ChangeOptions, ScheduleData, Schedules, ScheduleView } from '../src/schedules.ts'
+import type { ChangeOptions, RunOutcome, ScheduleData, Schedules, ScheduleView } from '../src/schedules.ts'
 import { createCalls } from './calls.ts'
 import { isAppsRule, isSameRule, nextFrom, readDefinition } from './definition.ts'
 import { dueOf } from './deploy.ts'
@@ -22,7 +22,7 @@ import { checkId, toManualTick, toRunView } from './manual.ts'
 import { toMs } from './moment.ts'
 import { fromScheduleData } from './schedule-data.ts'
 import { toScheduleView } from './schedule-view.ts'
-import { changedDefinition, joinDefinition, splitDefinition } from './state.ts'
+import { changedDefinition, joinDefinition, type ScheduleState, splitDefinition } from './state.ts'
 
 export interface SchedulesOptions {
   readonly broker: Broker
@@ -97,8 +97,9 @@ export function createSchedules(options: SchedulesOptions): Schedules {
 
   /** Throws `ScheduleUnreadable` for one that this process cannot tell the due times of. */
   function requireNext(stored: StoredSchedule): Schedule['next'] {
-    // While it is paused, its last due time is all that tells of its rhythm.
-    const dueAtMs = stored.dueAtMs ?? stored.lastDueAtMs
+    // While it is paused, that tells of its rhythm.
+    const { pausedDueAtMs } = splitDefinition(stored.definition).state
+    const dueAtMs = stored.dueAtMs ?? pausedDueAtMs ?? stored.lastDueAtMs
     const next = nextFrom({ ...stored, dueAtMs }, stored.app === app?.name ? app.schedules : [])
     if (next) return next
     throw new ScheduleUnreadable(stored.name)
@@ -166,11 +167,20 @@ export function createSchedules(options: SchedulesOptions): Schedules {
       if (!readDefinition(stored.definition)) throw new ScheduleUnreadable(name)
       const { declaration, state } = splitDefinition(stored.definition)
       if (Boolean(state.paused) === paused) return null
-      const definition = joinDefinition({ declaration, state: { ...state, paused: paused || undefined } })
+      const definition = joinDefinition({
+        declaration,
+        state: paused ? pausedState(state, stored) : { ...state, ...RESUMED },
+      })
       return { definition, dueAtMs: paused ? null : dueFromNow(requireNext(stored), stored, found.nowMs) }
     }
     await change(name, decide, changeOptions)
     return view(name)
+  }
+
+  /** What became of a run of our own whose reply was lost. */
+  async function ownRun(id: string): Promise<RunOutcome> {
+    const [job] = await calls.get([id])
+    return job ? { jobId: id, outcome: 'fired' } : { jobId: null, outcome: 'skipped' }
   }
 
   async function view(name: string): Promise<ScheduleView> {
@@ -220,7 +230,8 @@ export function createSchedules(options: SchedulesOptions): Schedules {
       return dueAfter(requireNext(stored), fromMs ?? found.nowMs, Number.POSITIVE_INFINITY, count)
     },
 
-    async run(name, { id = newId(), input } = {}) {
+    async run(name, { id: given, input } = {}) {
+      const id = given ?? newId()
       checkId(id)
       for (let tries = 0; tries < MAX_TRIES; tries++) {
         const found = await find(name)
@@ -228,7 +239,8 @@ export function createSchedules(options: SchedulesOptions): Schedules {
         const [outcome] = await calls.fire([tick])
         if (outcome === 'full') throw new QueueFull(tick.job.queue)
         if (outcome === 'skipped') return { jobId: null, outcome }
-        if (outcome === 'fired' || outcome === 'existing') return { jobId: id, outcome }
+        if (outcome === 'fired') return { jobId: id, outcome }
+        if (outcome === 'existing') return given === undefined ? ownRun(id) : { jobId: id, outcome }
       }
       throw new ScheduleMoved(name, 'left alone meanwhile', 'another change each time')
     },
@@ -241,6 +253,12 @@ export function createSchedules(options: SchedulesOptions): Schedules {
       return runs.map((run) => toRunView(run, byId.get(run.jobId ?? '')))
     },
   }
+}
+
+const RESUMED = { paused: undefined, pausedDueAtMs: undefined }
+
+function pausedState(state: ScheduleState, { dueAtMs }: StoredSchedule): ScheduleState {
+  return { ...state, paused: true, pausedDueAtMs: dueAtMs ?? undefined }
 }
 
 /** What comes as JSON carries no function, whatever else it is. */

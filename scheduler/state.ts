@@ -13,6 +13,8 @@ export interface ScheduleState {
   readonly origin?: 'runtime' | undefined
   /** Never due until it is resumed. */
   readonly paused?: true | undefined
+  /** When it would have been due next when it was paused: what its rhythm goes by. */
+  readonly pausedDueAtMs?: number | undefined
   /** What the app's file declares, where a change at run time stands in its place. */
   readonly declared?: string | undefined
 }
@@ -28,6 +30,7 @@ const Definition = v.pipe(
   v.looseObject({
     origin: v.optional(v.literal('runtime')),
     paused: v.optional(v.literal(true)),
+    pausedDueAtMs: v.optional(v.number()),
     declared: v.optional(v.string()),
   }),
 )
@@ -36,13 +39,14 @@ const Definition = v.pipe(
 export function splitDefinition(definition: string): Parts {
   const read = v.safeParse(Definition, definition)
   if (!read.success) return { declaration: definition, state: {} }
-  const { origin, paused, declared, ...declaration } = read.output
-  return { declaration: JSON.stringify(declaration), state: { origin, paused, declared } }
+  const { origin, paused, pausedDueAtMs, declared, ...declaration } = read.output
+  return { declaration: JSON.stringify(declaration), state: { origin, paused, pausedDueAtMs, declared } }
 }
 
 /** The same text for the same declaration and state. */
-export function joinDefinition({ declaration, state: { origin, paused, declared } }: Parts): string {
-  return JSON.stringify({ ...JSON.parse(declaration), origin, paused, declared })
+export function joinDefinition({ declaration, state }: Parts): string {
+  const { origin, paused, pausedDueAtMs, declared } = state
+  return JSON.stringify({ ...JSON.parse(declaration), origin, paused, pausedDueAtMs, declared })
 }
 
 /**

@@ -1,9 +1,10 @@
 import leven from 'leven'
 import type { Blobs } from './blobs.ts'
-import { DuplicateName, UnknownTask } from './errors.ts'
+import { DuplicateName, InvalidOption, UnknownTask } from './errors.ts'
 import type { Webhook } from './http/webhooks.ts'
 import type { Schedule } from './schedule.ts'
 import type { Task } from './task.ts'
+import { NAME, NAME_FORM } from './words.ts'
 
 /** The tasks and schedules of a project. `Tasks` carries what producers need to know, as types alone. */
 export interface App<Tasks extends readonly Task[] = readonly Task[]> {
@@ -27,7 +28,7 @@ export type TasksOf<A> =
 /**
  * Puts tasks and schedules together into an app: what `tq work` runs and what producers import the type of.
  *
- * Throws `DuplicateName` for two tasks or two schedules of one name, `UnknownTask` for a schedule of a task the app lacks.
+ * Throws `InvalidOption` for a name that cannot be, `DuplicateName` for two tasks or two schedules of one name, `UnknownTask` for a schedule of a task the app lacks.
  *
  * @example
  * ```ts
@@ -53,6 +54,7 @@ export function defineApp<const Tasks extends readonly Task[]>({
   /** What other services send, by `webhook` of `tq-edge/webhooks`: whatever serves the app's REST API takes it. */
   webhooks?: ToWebhooks | undefined
 }): App<Tasks> {
+  if (!NAME.test(name)) throw new InvalidOption('the name of an app', NAME_FORM, `${name.length} characters`)
   const byName = new Map(tasks.map((task) => [task.name, task]))
   requireDistinct('task', tasks)
   requireDistinct('schedule', schedules)

@@ -9,7 +9,7 @@ const MAX_GZIP_BYTES: Record<string, number> = {
   './client': 6_100, // 0.8 kB of it are kicks
   './http': 15_900, // 5.2 kB of it are the client, its errors and the job's code
   './webhooks': 6_300, // 3 kB of it are errors, problems and the reading of bodies
-  './scheduler': 15_000,
+  './scheduler': 15_100,
   './scheduler/rrule': 4_900, // 56 kB with its calendar
   './scheduler/solar': 3_800, // 5.3 kB with its sun
   './brokers/redis': 30_800, // 17.3 kB of it are Lua
@@ -17,7 +17,7 @@ const MAX_GZIP_BYTES: Record<string, number> = {
   './brokers/sqlite': 15_800,
   // The whole of an edge app: producer, drain, beat and Redis.
   './cloudflare': 62_300,
-  './deno': 62_800,
+  './deno': 62_900,
   './bun': 62_700,
   './node': 62_700,
   './vercel': 62_300,

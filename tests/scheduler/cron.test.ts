@@ -262,7 +262,7 @@ test('an asynchronous schema refuses nothing here and breaks nothing', () => {
   expect(every('x', '1m', { task: picky, input: 'a' }).input).toBe('"a"')
 })
 
-for (const name of ['', 'a b', 'x'.repeat(141)])
+for (const name of ['', '.', '..', 'a b', 'x'.repeat(141)])
   test(`the schedule name of ${name.length} characters "${name.slice(0, 5)}" is refused`, () => {
     expect(() => every(name, '1m', { task: tidy })).toThrow('expected the name of a schedule to be 1 to 140 letters')
     expect(() => cron(name, '@daily', { task: tidy })).toThrow(InvalidOption)

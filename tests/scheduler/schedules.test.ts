@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
 import {
+  BrokerUnavailable,
   defineApp,
   defineTask,
   InvalidInput,
@@ -592,4 +593,34 @@ test('the history tells of the last ticks and their jobs, also of those that are
     { ...fired, dueAtMs, lateMs: 0, state: null, finishedAtMs: null },
   ])
   await expect(schedules.history('nothing')).rejects.toThrow(ScheduleNotFound)
+})
+
+test('an interval that is paused before it was first due goes on in its rhythm', async () => {
+  const { schedules, clock } = createClientScene()
+  const rule = { kind: 'every', everyMs: 10_000, align: 'first' } as const
+  const { dueAtMs } = await schedules.add({ name: 'first', task: 'tidy', rule })
+  await clock.advance(3_000)
+  await schedules.pause('first')
+  await clock.advance(1_000)
+  expect((await schedules.resume('first')).dueAtMs).toBe(dueAtMs)
+  await schedules.pause('first')
+  await clock.advance(12_000)
+  expect((await schedules.resume('first')).dueAtMs).toBe((dueAtMs ?? 0) + 10_000)
+})
+
+test('a run that was skipped is told so, also where that reply was lost', async () => {
+  const scene = createClientScene()
+  await scene.schedules.add({ ...hourly, overlap: 'skip' })
+  await scene.schedules.run('report', { id: 'runs' })
+  let isLost = false
+  const fire: Broker['fire'] = async (ticks) => {
+    const outcomes = await scene.broker.fire(ticks)
+    if (isLost) return outcomes
+    isLost = true
+    throw new BrokerUnavailable('flaky', 'nothing')
+  }
+  const unlucky = createSchedules({ ...scene, broker: { ...scene.broker, fire } })
+  const run = unlucky.run('report')
+  await scene.clock.advance(60_000)
+  expect(await run).toEqual({ jobId: null, outcome: 'skipped' })
 })

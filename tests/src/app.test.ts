@@ -110,3 +110,8 @@ test('an error of tq’s is known by its name, also one of another copy', () => 
   ])
   expect(new QueueFull('a')).toBeInstanceOf(TqError)
 })
+
+test('a name of an app that no broker could keep is refused', () => {
+  for (const name of ['', 'two\nlines', 'x'.repeat(201)])
+    expect(() => defineApp({ name, tasks: [] })).toThrow('expected the name of an app to be')
+})
