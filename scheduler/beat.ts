@@ -8,8 +8,8 @@ import { type OnEvent, withoutThrowing } from '../src/events.ts'
 import { createCalls } from './calls.ts'
 import { createChanges } from './changes.ts'
 import { checkStamp, deploy, readNowMs } from './deploy.ts'
+import { type PassContext, pass, type TickReport } from './pass.ts'
 import { createPings, type Fetch } from './pings.ts'
-import { type PassContext, pass, type TickReport } from './tick.ts'
 
 export interface BeatOptions {
   readonly app: App
