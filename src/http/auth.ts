@@ -1,5 +1,6 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import type { Clock } from '../clock.ts'
+import { InvalidOption } from '../errors.ts'
 import { placeAmong, sha256, toBytes } from '../hmac.ts'
 import { refusal } from './problem.ts'
 import { ADMIN, type Caller, requireScope } from './scopes.ts'
@@ -9,6 +10,8 @@ const CREDENTIALS = /^Bearer +([\x21-\x7e]+) *$/i
 
 /** Lets through whoever may call, to what they may do. Throws `InvalidOption` for tokens that could never match or that protect nothing. */
 export function guard(tokens: Tokens | (() => Tokens), clock: Clock): MiddlewareHandler {
+  if (Array.isArray(tokens) && tokens.length === 0)
+    throw new InvalidOption('tokens', "one token or more, or 'none'", 'an array of 0')
   const identify = createIdentify(typeof tokens === 'function' ? tokens : () => tokens)
   return async (c, next) => {
     requireScope(c, await identify(c, clock.now()))
@@ -18,7 +21,7 @@ export function guard(tokens: Tokens | (() => Tokens), clock: Clock): Middleware
 
 type Identify = (c: Context, nowMs: number) => Promise<Caller>
 
-/** By the tokens as they are by then: what is made of them is made anew only when they are others. */
+/** By the tokens as they are by then, which may be none any more: what is made of them is made anew only when they are others. */
 function createIdentify(tokensNow: () => Tokens): Identify {
   let tokens = tokensNow()
   let identify = identifyBy(tokens)

@@ -84,8 +84,7 @@ export function toRecordText({ name = 'token', scopes, hash, expiresAtMs }: Toke
 
 /** Throws `InvalidOption` for tokens that could never match or that protect nothing. */
 export function checkTokens(tokens: readonly (string | TokenRecord)[]): readonly KnownToken[] {
-  if (!Array.isArray(tokens) || tokens.length === 0)
-    throw new InvalidOption('tokens', "one token or more, or 'none'", describe(tokens))
+  if (!Array.isArray(tokens)) throw new InvalidOption('tokens', "one token or more, or 'none'", describe(tokens))
   return tokens.map((token, at) => toKnown(token, `tokens[${at}]`))
 }
 

@@ -187,6 +187,8 @@ test('a token is replaced while callers still use the old one', async () => {
   expect(await statuses()).toEqual([200, 200])
   tokens = [next.record]
   expect(await statuses()).toEqual([401, 200])
+  tokens = []
+  expect(await statuses()).toEqual([401, 401])
 })
 
 test('records are texts as well, with or without an end', async () => {
