@@ -13,6 +13,7 @@ const commands: Commands = {
   jobs: () => import('./commands/jobs.ts'),
   queues: () => import('./commands/queues.ts'),
   schedules: () => import('./commands/schedules/index.ts'),
+  token: () => import('./commands/token/index.ts'),
   gateway: () => import('./commands/gateway.ts'),
   cost: () => import('./commands/cost.ts'),
 }

@@ -21,13 +21,18 @@ export async function sha256(data: Bytes): Promise<Bytes> {
  * digests, neither length nor a common beginning says anything of a token.
  */
 export function isAmong(digest: Uint8Array, digests: readonly Uint8Array[]): boolean {
+  return placeAmong(digest, digests) >= 0
+}
+
+/** Where it is among them, found just so; the last place of several, and -1 where it is not. */
+export function placeAmong(digest: Uint8Array, digests: readonly Uint8Array[]): number {
   let found = 0
-  for (const other of digests) {
+  for (const [place, other] of digests.entries()) {
     let difference = digest.length ^ other.length
     for (const [at, byte] of digest.entries()) difference |= byte ^ (other[at] ?? 0)
-    found |= Number(difference === 0)
+    found = Math.max(found, (place + 1) * Number(difference === 0))
   }
-  return found === 1
+  return found - 1
 }
 
 export function toBytes(text: string): Bytes {
@@ -40,4 +45,9 @@ export function toHex(bytes: Uint8Array): string {
 
 export function toBase64(bytes: Uint8Array): string {
   return btoa(String.fromCharCode(...bytes))
+}
+
+/** For a header or an address, as it is. */
+export function toBase64Url(bytes: Uint8Array): string {
+  return toBase64(bytes).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
 }

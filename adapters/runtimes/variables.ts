@@ -77,7 +77,7 @@ export function kickSecretsOf(variables: Variables): readonly string[] {
   return secrets.map((secret) => checkKickSecret('TQ_KICK_SECRET', secret.trim()))
 }
 
-/** The bearer tokens of callers, by commas. Throws `InvalidOption` without any: never open by accident. */
+/** The bearer tokens of callers, or the records of those with scopes, by commas. Throws `InvalidOption` without any: never open by accident. */
 export function tokensOf(variables: Variables): readonly string[] {
   const tokens = requiredVariable(variables, 'TQ_TOKENS', 'bearer tokens of callers, separated by commas').split(',')
   return tokens.map((token) => token.trim()).filter(Boolean)

@@ -53,7 +53,7 @@ export function toVercel(app: App, options: EdgeOptions = {}): VercelHandlers {
     cron: (request) =>
       withProblems(async () => {
         const secret = requiredVariable(environment(), 'CRON_SECRET', 'the secret that the cron sends')
-        await createTokenCheck([secret])(request.headers.get('Authorization'))
+        await createTokenCheck([secret])(request.headers.get('Authorization'), 0)
         return Response.json(await edge.cron(environment()))
       }),
   }

@@ -1,6 +1,7 @@
 import { listen } from '../../adapters/runtimes/listen.ts'
 import { createSchedules } from '../../scheduler/index.ts'
-import { createApi, type Tokens } from '../../src/http/index.ts'
+import { systemClock } from '../../src/clock.ts'
+import { type ApiOptions, createApi, type Tokens } from '../../src/http/index.ts'
 import { appPositional, commonArgs, hostArg, tokensOfEnvironment, wholeNumber } from '../args.ts'
 import { withBroker } from '../broker.ts'
 import { command } from '../command.ts'
@@ -12,6 +13,7 @@ import { createLog } from '../log.ts'
 import { DEFAULT_PORT } from '../port.ts'
 import { printJson, printLine, printNote } from '../print.ts'
 import { untilSignal } from '../signals.ts'
+import { followTokens } from '../token-file.ts'
 
 const LOOPBACK = '127.0.0.1'
 
@@ -23,6 +25,11 @@ const args = {
     type: 'string',
     description: 'A bearer token that callers may use; repeatable (also TQ_TOKENS=a,b)',
     valueHint: 'token',
+  },
+  tokens: {
+    type: 'string',
+    description: 'A file of tokens with scopes, made by tq token create; a change counts within a second',
+    valueHint: 'path',
   },
   auth: {
     type: 'boolean',
@@ -38,15 +45,17 @@ export default command({
   description: 'Take jobs over HTTP, and changes of schedules',
   examples: [
     'TQ_TOKENS="$TOKEN" tq serve --host 0.0.0.0 --port 8080',
+    'tq serve --tokens tokens.json          with tokens of tq token create',
     'tq serve --no-auth                     on this machine alone',
     `curl -X POST localhost:8787/v1/tasks/greet -H "Authorization: Bearer $TOKEN" --json '{"name":"Ada"}'`,
   ],
   args,
-  async run({ app, path, auth, host = LOOPBACK, port, db, json = false }, rawArgs) {
+  async run({ app, path, auth, tokens: file, host = LOOPBACK, port, db, json = false }, rawArgs) {
     const options = { port: wholeNumber('port', port, { min: 0, max: 65_535 }) ?? DEFAULT_PORT, hostname: host }
-    const tokens = tokensOf(auth, [...valuesOf('token', rawArgs, args), ...tokensOfEnvironment('TQ_TOKENS')], host)
-    const file = findAppIfAny(app ?? path)
-    const loaded = file ? await loadApp(file) : undefined
+    const fixed = [...valuesOf('token', rawArgs, args), ...tokensOfEnvironment('TQ_TOKENS')]
+    const tokens = tokensOf(auth, fixed, file, host)
+    const appFile = findAppIfAny(app ?? path)
+    const loaded = appFile ? await loadApp(appFile) : undefined
     if (!loaded) printNote('no tq.config.ts here: names of tasks and inputs are not checked')
     return withBroker({ db }, async (broker) => {
       const onEvent = createLog({ json })
@@ -75,18 +84,41 @@ export default command({
 })
 
 /** Never open by accident: without a token only when told so, and then to this machine alone. */
-function tokensOf(auth: boolean, tokens: readonly string[], host: string): Tokens {
-  if (auth && tokens.length > 0) return tokens
+function tokensOf(
+  auth: boolean,
+  fixed: readonly string[],
+  file: string | undefined,
+  host: string,
+): ApiOptions['tokens'] {
+  const hasTokens = fixed.length > 0 || file !== undefined
+  if (auth && hasTokens) return file === undefined ? fixed : withFile(fixed, file)
   if (auth)
     throw new UsageError(
-      'expected a token, got none: set TQ_TOKENS, pass --token, or --no-auth to serve this machine alone',
+      'expected a token, got none: set TQ_TOKENS, pass --token or --tokens, or --no-auth to serve this machine alone',
     )
-  if (tokens.length > 0) throw new UsageError('expected --no-auth or tokens, got both: leave one of them out')
+  if (hasTokens) throw new UsageError('expected --no-auth or tokens, got both: leave one of them out')
   if (!isLoopback(host))
     throw new UsageError(
       `expected --no-auth to listen on this machine alone, got --host ${host}: set TQ_TOKENS to serve others`,
     )
   return 'none'
+}
+
+/** The same list for as long as the file is the same. */
+function withFile(fixed: readonly string[], path: string): () => Tokens {
+  const recordsNow = followTokens({
+    path,
+    monotonic: systemClock.monotonic,
+    onBroken: (error) => printNote(`${error.message}; the tokens as they were before are good still`),
+  })
+  let records = recordsNow()
+  let tokens: Tokens = [...fixed, ...records]
+  return () => {
+    const current = recordsNow()
+    if (current !== records) tokens = [...fixed, ...current]
+    records = current
+    return tokens
+  }
 }
 
 function isLoopback(host: string): boolean {

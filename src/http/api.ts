@@ -11,7 +11,7 @@ import { type OnEvent, withoutThrowing } from '../events.ts'
 import { resend } from '../resend.ts'
 import type { Schedules } from '../schedules.ts'
 import type { Task } from '../task.ts'
-import { guard, type Tokens } from './auth.ts'
+import { guard } from './auth.ts'
 import { limitBody } from './body.ts'
 import type { ApiContext } from './context.ts'
 import { createEnqueue } from './enqueue.ts'
@@ -24,13 +24,16 @@ import { queueRoutes } from './queues.ts'
 import { readyRoutes } from './ready.ts'
 import type { Api } from './routes.ts'
 import { scheduleRoutes } from './schedules.ts'
+import { setNeeds } from './scopes.ts'
 import { taskRoutes } from './tasks.ts'
+import type { Tokens } from './tokens.ts'
 import { mountWebhooks, type Webhook } from './webhooks.ts'
 import { workerRoutes } from './workers.ts'
 
 export interface ApiOptions {
   readonly broker: Broker
-  readonly tokens: Tokens
+  /** Who may call. A function is asked at each request, for tokens that change while the API is there. */
+  readonly tokens: Tokens | (() => Tokens)
   /** The app's tasks, where the API has them: names and inputs are then checked before anything is stored. */
   readonly tasks?: ReadonlyMap<string, Task>
   /** The name of the app whose beats `/healthz?beat=` tells of. Default: any app's. */
@@ -123,14 +126,15 @@ export function createApi(options: ApiOptions): Api {
     .route('/', scheduleRoutes(context))
 }
 
-/** What holds for every route: problems for errors, an event and headers for every answer, and who may call. */
-function createBase(tokens: Tokens, clock: Clock, onEvent: OnEvent | undefined): Hono {
+/** What holds for every route: problems for errors, an event and headers for every answer, and who may call what. */
+function createBase(tokens: ApiOptions['tokens'], clock: Clock, onEvent: OnEvent | undefined): Hono {
   const app = new Hono()
   app.onError((error) => problemResponse(toRefusal(error)))
   app.notFound(({ req }) => problemResponse(refusal('unknown-route', `expected a path of this API, got ${req.path}`)))
   app.use(observe(clock, onEvent))
   app.use(methodNotAllowed({ app, onMethodNotAllowed: refuseMethod }))
-  app.use('/v1/*', guard(tokens))
+  setNeeds(app)
+  app.use('/v1/*', guard(tokens, clock))
   return app
 }
 

@@ -1,37 +1,63 @@
-import type { MiddlewareHandler } from 'hono'
-import { describe, InvalidOption } from '../errors.ts'
-import { isAmong, sha256, toBytes } from '../hmac.ts'
+import type { Context, MiddlewareHandler } from 'hono'
+import type { Clock } from '../clock.ts'
+import { InvalidOption } from '../errors.ts'
+import { placeAmong, sha256, toBytes } from '../hmac.ts'
 import { refusal } from './problem.ts'
+import { ADMIN, type Caller, requireScope } from './scopes.ts'
+import { checkTokens, type Tokens } from './tokens.ts'
 
-/** The bearer tokens that callers may use; `'none'` leaves the API open to whoever reaches it. */
-export type Tokens = readonly string[] | 'none'
-
-/** What an `Authorization` header can carry: printable ASCII without spaces. */
-const TOKEN = /^[\x21-\x7e]+$/
 const CREDENTIALS = /^Bearer +([\x21-\x7e]+) *$/i
 
-/** Lets through whoever may call. Throws `InvalidOption` for tokens that could never match or that protect nothing. */
-export function guard(tokens: Tokens): MiddlewareHandler {
-  return tokens === 'none' ? requireSameSite : requireToken(checkTokens(tokens))
-}
-
-function requireToken(tokens: readonly string[]): MiddlewareHandler {
-  const check = createTokenCheck(tokens)
+/** Lets through whoever may call, to what they may do. Throws `InvalidOption` for tokens that could never match or that protect nothing. */
+export function guard(tokens: Tokens | (() => Tokens), clock: Clock): MiddlewareHandler {
+  if (Array.isArray(tokens) && tokens.length === 0)
+    throw new InvalidOption('tokens', "one token or more, or 'none'", 'an array of 0')
+  const identify = createIdentify(typeof tokens === 'function' ? tokens : () => tokens)
   return async (c, next) => {
-    await check(c.req.header('Authorization'))
+    requireScope(c, await identify(c, clock.now()))
     return next()
   }
 }
 
-/** Throws `RefusedRequest` for an `Authorization` header that carries none of the tokens. */
-export function createTokenCheck(tokens: readonly string[]): (header: string | null | undefined) => Promise<void> {
+type Identify = (c: Context, nowMs: number) => Promise<Caller>
+
+/** By the tokens as they are by then, which may be none any more: what is made of them is made anew only when they are others. */
+function createIdentify(tokensNow: () => Tokens): Identify {
+  let tokens = tokensNow()
+  let identify = identifyBy(tokens)
+  return (c, nowMs) => {
+    const current = tokensNow()
+    if (current !== tokens) identify = identifyBy(current)
+    tokens = current
+    return identify(c, nowMs)
+  }
+}
+
+function identifyBy(tokens: Tokens): Identify {
+  if (tokens === 'none')
+    return async (c) => {
+      requireSameSite(c)
+      return ADMIN
+    }
+  const check = createTokenCheck(tokens)
+  return (c, nowMs) => check(c.req.header('Authorization'), nowMs)
+}
+
+export type TokenCheck = (header: string | null | undefined, nowMs: number) => Promise<Caller>
+
+/** Says who has sent an `Authorization` header. Throws `RefusedRequest` for one that carries none of the tokens. */
+export function createTokenCheck(tokens: Exclude<Tokens, 'none'>): TokenCheck {
+  const known = checkTokens(tokens)
   // Made at the first request: some edge runtimes do no work before one.
   let digests: readonly Uint8Array[] | undefined
-  return async (header) => {
+  return async (header, nowMs) => {
     const token = CREDENTIALS.exec(header ?? '')?.[1]
     if (token === undefined) throw unauthorized('none', '')
-    digests ??= await Promise.all(tokens.map(digestOf))
-    if (!isAmong(await digestOf(token), digests)) throw unauthorized('one that is not known', ', error="invalid_token"')
+    digests ??= await Promise.all(known.map(({ digest }) => digest()))
+    const found = known[placeAmong(await sha256(toBytes(token)), digests)]
+    // An expired one is answered as one that never was.
+    if (!found || nowMs >= found.expiresAtMs) throw unauthorized('one that is not known', ', error="invalid_token"')
+    return found.caller
   }
 }
 
@@ -46,29 +72,17 @@ function unauthorized(got: string, challenge: string) {
  * a page may send a body without a content type anywhere, and be refused only the reply. And a page whose name has been
  * rebound to this machine counts as same-origin: so pages may call by a name of this machine only.
  */
-const requireSameSite: MiddlewareHandler = async (c, next) => {
+function requireSameSite(c: Context): void {
   const site = c.req.header('Sec-Fetch-Site')
   const origin = c.req.header('Origin')
   const foreign = site ? site !== 'same-origin' && site !== 'none' : origin && hostOf(origin) !== hostOf(c.req.url)
   const byPage = (site && site !== 'none') || origin
   if (foreign || (byPage && !LOOPBACK_HOST.test(hostOf(c.req.url))))
     throw refusal('cross-site', 'expected a call that no page of another site makes, got one that does')
-  return next()
 }
 
 const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/
 
 function hostOf(url: string): string {
   return URL.canParse(url) ? new URL(url).host : ''
-}
-
-const digestOf = (token: string) => sha256(toBytes(token))
-
-function checkTokens(tokens: readonly string[]): readonly string[] {
-  if (!Array.isArray(tokens) || tokens.length === 0)
-    throw new InvalidOption('tokens', "one token or more, or 'none'", describe(tokens))
-  for (const [at, token] of tokens.entries())
-    if (typeof token !== 'string' || !TOKEN.test(token))
-      throw new InvalidOption(`tokens[${at}]`, 'printable ASCII without spaces', describe(token))
-  return [...tokens]
 }

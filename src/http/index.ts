@@ -1,6 +1,5 @@
 /** The REST producer (`tq-edge/http`). */
 export { type ApiOptions, createApi } from './api.ts'
-export type { Tokens } from './auth.ts'
 export type { EnqueuedJob, JobAnswer } from './enqueue.ts'
 export type { ChangedJobs } from './job-changes.ts'
 export type { JobEvent } from './job-events.ts'
@@ -13,3 +12,4 @@ export type { JobRequest } from './request.ts'
 export type { Api } from './routes.ts'
 export type { ScheduleBody } from './schedules.ts'
 export type { TaskView } from './tasks.ts'
+export { createToken, type NewToken, type TokenRecord, type Tokens } from './tokens.ts'

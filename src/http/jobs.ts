@@ -13,6 +13,7 @@ import { type JobView, type ResultView, resultOf, toJobView } from './job-view.t
 import { refusal } from './problem.ts'
 import { checkJobs, checkNothing, checkWait, type JobsBody, type WaitQuery } from './request.ts'
 import type { Route, Routed } from './routes.ts'
+import { requireEnqueue } from './scopes.ts'
 
 /** A page of jobs. It may be short, and even empty: its cursor alone says whether there is more. */
 export interface JobsView {
@@ -85,6 +86,11 @@ export function jobRoutes({
     })
     .post('/v1/jobs', limitBody(maxBodyBytes), checkJobs, async (c) => {
       const { requests, pathOf, many } = c.req.valid('json')
+      requireEnqueue(
+        c,
+        requests.map(({ task }) => task),
+        (at) => pathOf(at, 'task'),
+      )
       await check(requests, pathOf)
       const outcomes = await enqueue(requests)
       if (many) return c.json({ jobs: outcomes.map(toAnswer) }, statusOf(outcomes))

@@ -27,6 +27,7 @@ export const KINDS = {
   'invalid-request': { status: 400, title: 'The request is not in the form that this route takes' },
   unauthorized: { status: 401, title: 'A bearer token is needed' },
   unverified: { status: 401, title: "The delivery is not known to be its sender's" },
+  forbidden: { status: 403, title: "The token's scopes do not allow this" },
   unsigned: { status: 403, title: 'A fresh signature is needed' },
   'cross-site': { status: 403, title: "Another site's page may not call this API" },
   'unknown-task': { status: 404, title: 'There is no task of this name' },

@@ -8,6 +8,7 @@ import type { ApiContext } from './context.ts'
 import { type EnqueuedJob, locationOf, only } from './enqueue.ts'
 import { checkInput, checkNothing, checkTaskQuery, type TaskQuery } from './request.ts'
 import type { JsonObject, Route, Routed } from './routes.ts'
+import { requireEnqueue } from './scopes.ts'
 
 /** A task as the API tells of it. */
 export interface TaskView {
@@ -37,6 +38,7 @@ export function taskRoutes({ tasks, enqueue: { check, enqueue }, maxBodyBytes }:
     })
     .post('/v1/tasks/:task', limitBody(maxBodyBytes), checkTaskQuery, checkInput, async (c) => {
       const request = { task: c.req.param('task'), ...c.req.valid('query'), ...c.req.valid('json') }
+      requireEnqueue(c, [request.task])
       await check([request], () => '')
       const job = only(await enqueue([request]))
       return c.json(job, 202, { Location: locationOf(job.id) })

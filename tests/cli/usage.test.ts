@@ -1,7 +1,20 @@
 import { expect, test } from 'bun:test'
 import { createFolder, GREETER } from './support.ts'
 
-const COMMANDS = ['init', 'dev', 'serve', 'work', 'beat', 'enqueue', 'result', 'jobs', 'queues', 'schedules', 'cost']
+const COMMANDS = [
+  'init',
+  'dev',
+  'serve',
+  'work',
+  'beat',
+  'enqueue',
+  'result',
+  'jobs',
+  'queues',
+  'schedules',
+  'token',
+  'cost',
+]
 
 test.each(COMMANDS)('the help of %s has an example', async (name) => {
   await using folder = await createFolder()

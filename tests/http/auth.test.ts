@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { sqliteBroker } from 'tq-edge/brokers/sqlite'
 import { createApi } from 'tq-edge/http'
 import { isAmong } from '../../src/hmac.ts'
-import type { Tokens } from '../../src/http/auth.ts'
+import type { Tokens } from '../../src/http/tokens.ts'
 import { SECRET, setUp } from './support.ts'
 
 const TOKEN = 'correct-horse-battery-staple'

@@ -4,7 +4,7 @@ import { createApi } from 'tq-edge/http'
 import * as v from 'valibot'
 import type { Broker, Settlement } from '../../src/broker.ts'
 import type { Clock } from '../../src/clock.ts'
-import type { Tokens } from '../../src/http/auth.ts'
+import type { Tokens } from '../../src/http/tokens.ts'
 import type { Schedules } from '../../src/schedules.ts'
 import { createVirtualClock } from '../support/clock.ts'
 
@@ -31,7 +31,7 @@ export const tasks: ReadonlyMap<string, Task> = defineApp({
 }).tasks
 
 interface Setup {
-  readonly tokens?: Tokens
+  readonly tokens?: Tokens | (() => Tokens)
   readonly tasks?: ReadonlyMap<string, Task>
   readonly maxBodyBytes?: number
   readonly maxStreams?: number

@@ -7,7 +7,7 @@ import { entries, ROOT } from './entries.ts'
 const MAX_GZIP_BYTES: Record<string, number> = {
   '.': 15_200, // client, worker and drain together
   './client': 6_100, // 0.8 kB of it are kicks
-  './http': 15_900, // 5.2 kB of it are the client, its errors and the job's code
+  './http': 17_400, // 5.2 kB of it are the client, its errors and the job's code
   './webhooks': 6_300, // 3 kB of it are errors, problems and the reading of bodies
   './scheduler': 15_100,
   './scheduler/rrule': 4_900, // 56 kB with its calendar
@@ -16,13 +16,13 @@ const MAX_GZIP_BYTES: Record<string, number> = {
   './gateway': 6_700,
   './brokers/sqlite': 15_800,
   // The whole of an edge app: producer, drain, beat and Redis.
-  './cloudflare': 62_400,
-  './deno': 62_900,
-  './bun': 62_800,
-  './node': 62_800,
-  './vercel': 62_400,
-  './netlify': 62_400,
-  './fetch': 62_300,
+  './cloudflare': 63_700,
+  './deno': 64_200,
+  './bun': 64_100,
+  './node': 64_100,
+  './vercel': 63_700,
+  './netlify': 63_700,
+  './fetch': 63_600,
 }
 
 async function gzipBytes(file: string): Promise<number> {

@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test'
 import { createClient, defineApp, defineTask, type TqEvent } from 'tq-edge'
 import { sqliteBroker } from 'tq-edge/brokers/sqlite'
 import { toWorker } from 'tq-edge/cloudflare'
+import { createToken } from 'tq-edge/http'
 import { createSchedules, every } from 'tq-edge/scheduler'
 import { createEdge, type DrainLimits, type EdgeOptions } from '../../../adapters/runtimes/edge.ts'
 import { createVirtualClock } from '../../support/clock.ts'
@@ -41,6 +42,16 @@ test('a request is answered by the REST producer, with the tokens of the variabl
   expect((await post('note', 'hello')).status).toBe(202)
   expect((await post('note', 'hello', 'wrong')).status).toBe(401)
   expect((await post('nobody', 'hello')).status).toBe(404)
+  expect((await broker.stats()).queues[0]?.counts.queued).toBe(1)
+})
+
+test('the variables hold records of tokens with scopes as well', async () => {
+  const { token, record } = await createToken({ name: 'ci', scopes: ['enqueue:note'] })
+  const variables = { TQ_TOKENS: `another-token, ci:enqueue:note:${record.hash}` }
+  const { post, broker } = setUp({ kick: false })
+  expect((await post('note', 'hello', token, variables)).status).toBe(202)
+  expect((await post('held', 'hello', token, variables)).status).toBe(403)
+  expect((await post('note', 'hello', record.hash, variables)).status).toBe(401)
   expect((await broker.stats()).queues[0]?.counts.queued).toBe(1)
 })
 

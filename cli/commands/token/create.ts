@@ -1,0 +1,66 @@
+import { existsSync } from 'node:fs'
+import { parseDuration } from '../../../scheduler/duration.ts'
+
+import { systemClock } from '../../../src/clock.ts'
+import { createToken, type TokenRecord, toRecordText } from '../../../src/http/tokens.ts'
+import { commonArgs, given } from '../../args.ts'
+import { command } from '../../command.ts'
+import { UsageError } from '../../errors.ts'
+import { OK } from '../../exit.ts'
+import { valuesOf } from '../../flags.ts'
+import { printJson, printLine, printNote } from '../../print.ts'
+import { readTokens, writeTokens } from '../../token-file.ts'
+import { tokensArg } from './args.ts'
+
+const { json, debug } = commonArgs
+
+const args = {
+  name: { type: 'string', required: true, description: 'Who it is for', valueHint: 'name' },
+  scope: {
+    type: 'string',
+    description: 'What it allows: read, operate, enqueue:<tasks>, work:<queues> or admin; repeatable',
+    valueHint: 'scope',
+  },
+  expires: { type: 'string', description: 'How long it is good (default for ever)', valueHint: '30d' },
+  ...tokensArg,
+  json,
+  debug,
+} as const
+
+export default command({
+  name: 'create',
+  description: 'Make a token, print it this once, and its record for who serves',
+  examples: [
+    `tq token create --name ci --scope 'enqueue:email.*' --scope read --expires 30d`,
+    `TOKEN=$(tq token create --name app --scope 'enqueue:*' --tokens tokens.json)`,
+  ],
+  args,
+  async run({ name, expires, tokens, json = false }, rawArgs) {
+    const scopes = valuesOf('scope', rawArgs, args)
+    if (scopes.length === 0) throw new UsageError('expected --scope, what the token allows, got none')
+    const expiresAtMs = expires === undefined ? undefined : systemClock.now() + toMs(expires)
+    const others = tokens !== undefined && existsSync(tokens) ? readTokens(tokens) : []
+    if (others.some((other) => other.name === name))
+      throw new UsageError(`expected a --name that no other token in ${tokens} has, got "${name}"`)
+    const { token, record } = await createToken({ name, scopes, ...given({ expiresAtMs }) })
+    if (tokens !== undefined) writeTokens(tokens, [...others, record])
+    const text = toRecordText(record)
+    if (json) printJson({ token, record, text })
+    else printToken(token, tokens === undefined ? `for TQ_TOKENS: ${text}` : `${toWords(record)} added to ${tokens}`)
+    return OK
+  },
+})
+
+/** The token alone is data. */
+function printToken(token: string, note: string): void {
+  printLine(token)
+  printNote(note)
+}
+
+const toWords = ({ name, scopes }: TokenRecord) => `${name} (${scopes.join(' ')})`
+
+function toMs(expires: string): number {
+  const ms = parseDuration(expires)
+  if (ms !== null) return ms
+  throw new UsageError(`expected --expires to be a duration such as 12h or 30d, got "${expires}"`)
+}

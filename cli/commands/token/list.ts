@@ -1,0 +1,34 @@
+import { systemClock } from '../../../src/clock.ts'
+import { commonArgs } from '../../args.ts'
+import { command } from '../../command.ts'
+import { OK } from '../../exit.ts'
+import { printJson, printLine, toTable } from '../../print.ts'
+import { toTime } from '../../times.ts'
+import { readTokens } from '../../token-file.ts'
+import { requiredFile, tokensArg } from './args.ts'
+
+const { json, debug } = commonArgs
+
+export default command({
+  name: 'list',
+  description: 'List the tokens of a file: who they are for, what they allow, until when',
+  examples: ['tq token list --tokens tokens.json'],
+  args: { ...tokensArg, json, debug },
+  async run({ tokens, json }) {
+    const records = readTokens(requiredFile(tokens))
+    if (json) printJson(records)
+    else
+      printLine(
+        toTable(
+          ['NAME', 'SCOPES', 'EXPIRES', ''],
+          records.map(({ name = '-', scopes, expiresAtMs = null }) => [
+            name,
+            scopes.join(' '),
+            toTime(expiresAtMs),
+            expiresAtMs !== null && expiresAtMs <= systemClock.now() ? 'expired' : '',
+          ]),
+        ),
+      )
+    return OK
+  },
+})

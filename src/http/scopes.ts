@@ -1,0 +1,116 @@
+/**
+ * What a caller may do: `read`, `operate`, `enqueue:<task glob>`, `work:<queue glob>`, or everything with `admin`.
+ *
+ * Each is for itself: who may operate may not read. In a glob `*` stands for any characters, also none, and all else for itself.
+ *
+ * @module
+ */
+import type { Context, Hono } from 'hono'
+import { refusal, toRefusal } from './problem.ts'
+
+export type ScopeKind = 'read' | 'operate' | 'enqueue' | 'work' | 'admin'
+
+export interface Scope {
+  readonly kind: ScopeKind
+  /** The tasks or queues that it is of. */
+  readonly glob: string
+}
+
+/** Whoever a request comes from, by what they may do. */
+export type Caller = readonly Scope[]
+
+/** Who may call where nobody is asked for a token, and whoever has a token without scopes. */
+export const ADMIN: Caller = [{ kind: 'admin', glob: '*' }]
+
+/** Without what separates scopes and tokens where they are written as one text. */
+const SCOPE = /^(?:(read|operate|admin)|(enqueue|work):([!-*\--~]{1,200}))$/
+export const SCOPE_FORM = 'read, operate, admin, enqueue:<tasks> or work:<queues>'
+
+/** Null for what is no scope. */
+export function toScope(text: unknown): Scope | null {
+  const [, alone, of, glob = '*'] = (typeof text === 'string' && SCOPE.exec(text)) || []
+  const kind = (alone ?? of) as ScopeKind | undefined
+  return kind ? { kind, glob } : null
+}
+
+/** By texts alone, so that no name and no glob can make it slow: what is between two `*` is taken where it comes first. */
+export function fits(glob: string, name: string): boolean {
+  const [first = '', ...rest] = glob.split('*')
+  const last = rest.pop()
+  if (last === undefined) return name === glob
+  if (!name.startsWith(first)) return false
+  let at = first.length
+  for (const part of rest) {
+    const found = name.indexOf(part, at)
+    if (found < 0) return false
+    at = found + part.length
+  }
+  return name.length - last.length >= at && name.endsWith(last)
+}
+
+/**
+ * Which scope a call needs: the last line that fits. What no line names needs `admin`, such as a new route that somebody forgot. Which
+ * tasks and queues it is of, the route says by `requireEnqueue` and `requireWork` once it has read the body.
+ */
+const NEEDS: readonly (readonly [method: string, path: string, kind: ScopeKind])[] = [
+  ['GET', '/v1/*', 'read'],
+  ['POST', '/v1/jobs/*', 'operate'],
+  ['DELETE', '/v1/jobs/*', 'operate'],
+  ['POST', '/v1/queues/*', 'operate'],
+  ['POST', '/v1/schedules/*', 'operate'],
+  ['POST', '/v1/tasks/:task', 'enqueue'],
+  ['POST', '/v1/jobs', 'enqueue'],
+  ['POST', '/v1/exchange', 'work'],
+]
+
+/** Has every call know what it needs; comes before `requireScope`. */
+export function setNeeds(app: Hono): void {
+  for (const [method, path, kind] of NEEDS)
+    app.use(path, (c, next) => {
+      if (c.req.method === method || (method === 'GET' && c.req.method === 'HEAD'))
+        c.set('need' as never, kind as never)
+      return next()
+    })
+}
+
+/** Remembers the caller for the route. Throws `RefusedRequest` for one who has no scope of the kind that the call needs. */
+export function requireScope(c: Context, caller: Caller): void {
+  const kind: ScopeKind = c.get('need') ?? 'admin'
+  if (!allows(caller, kind)) throw forbidden(kind)
+  c.set('caller', caller)
+}
+
+/** Throws `RefusedRequest` for the first task of which the caller may enqueue no job. */
+export function requireEnqueue(c: Context, tasks: readonly string[], pathOf = (_at: number) => ''): void {
+  requireEach(c, 'enqueue', tasks, pathOf)
+}
+
+/** Throws `RefusedRequest` for the first queue from which the caller may claim no job. */
+export function requireWork(c: Context, queues: readonly string[], pathOf = (_at: number) => ''): void {
+  requireEach(c, 'work', queues, pathOf)
+}
+
+function requireEach(
+  c: Context,
+  kind: 'enqueue' | 'work',
+  names: readonly string[],
+  pathOf: (at: number) => string,
+): void {
+  const caller: Caller = c.get('caller') ?? []
+  const wrong = names.findIndex((name) => !allows(caller, kind, name))
+  if (wrong >= 0) throw toRefusal(forbidden(`${kind}:${names[wrong]}`), pathOf(wrong))
+}
+
+/** Without a name: whether there is any that the caller may. */
+function allows(caller: Caller, kind: ScopeKind, name?: string): boolean {
+  return caller.some((scope) => {
+    if (scope.kind === 'admin') return true
+    return scope.kind === kind && (name === undefined || fits(scope.glob, name))
+  })
+}
+
+function forbidden(scope: string) {
+  return refusal('forbidden', `expected a token with the scope "${scope}", got one without it`, {
+    headers: { 'WWW-Authenticate': 'Bearer realm="tq", error="insufficient_scope"' },
+  })
+}
