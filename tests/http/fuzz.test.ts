@@ -29,6 +29,7 @@ const ROUTES: readonly [method: string, path: string][] = [
   ['POST', '/v1/queues/{name}/resume'],
   ['POST', '/v1/queues/{name}/purge'],
   ['GET', '/v1/workers'],
+  ['POST', '/v1/exchange'],
   ['GET', '/v1/schedules'],
   ['GET', '/v1/schedules/{name}'],
   ['PUT', '/v1/schedules/{name}'],

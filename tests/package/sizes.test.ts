@@ -7,8 +7,8 @@ import { entries, ROOT } from './entries.ts'
 const MAX_GZIP_BYTES: Record<string, number> = {
   '.': 15_200, // client, worker and drain together
   './client': 6_100, // 0.8 kB of it are kicks
-  './http': 15_900, // 5.2 kB of it are the client, its errors and the job's code
-  './webhooks': 6_300, // 3 kB of it are errors, problems and the reading of bodies
+  './http': 17_500, // 5.2 kB of it are the client, its errors and the job's code
+  './webhooks': 6_400, // 3 kB of it are errors, problems and the reading of bodies
   './scheduler': 15_000,
   './scheduler/rrule': 4_900, // 56 kB with its calendar
   './scheduler/solar': 3_800, // 5.3 kB with its sun
@@ -16,13 +16,13 @@ const MAX_GZIP_BYTES: Record<string, number> = {
   './gateway': 6_700,
   './brokers/sqlite': 15_600,
   // The whole of an edge app: producer, drain, beat and Redis.
-  './cloudflare': 62_000,
-  './deno': 62_500,
-  './bun': 62_400,
-  './node': 62_400,
-  './vercel': 62_000,
-  './netlify': 61_900,
-  './fetch': 61_900,
+  './cloudflare': 63_300,
+  './deno': 63_900,
+  './bun': 63_800,
+  './node': 63_800,
+  './vercel': 63_400,
+  './netlify': 63_300,
+  './fetch': 63_300,
 }
 
 async function gzipBytes(file: string): Promise<number> {
