@@ -57,6 +57,12 @@ const field = fc.constantFrom(
     'cursor',
     'dryRun',
     'revision',
+    'lane',
+    'seq',
+    'want',
+    'settle',
+    'extend',
+    'texts',
   ],
   ...['priority', 'delayMs', 'dueAtMs', 'createdToMs', 'finishedFromMs', '__proto__', 'constructor'],
 )
