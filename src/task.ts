@@ -54,6 +54,9 @@ export interface Task<Name extends string = string, Input = unknown, Result = un
 }
 
 const HOUR_MS = 3_600_000
+/** How long a record is kept where nobody says otherwise. */
+export const KEEP_RESULT_MS: number = HOUR_MS
+export const KEEP_FAILED_MS: number = 7 * 24 * HOUR_MS
 const TASK_NAME = /^[\w.:/-]{1,200}$/
 
 /** Throws `InvalidOption` for a name that no task can have. */
@@ -91,8 +94,8 @@ export function defineTask<
     run,
     retry = {},
     timeoutMs = HOUR_MS,
-    keepResultMs = HOUR_MS,
-    keepFailedMs = 7 * 24 * HOUR_MS,
+    keepResultMs = KEEP_RESULT_MS,
+    keepFailedMs = KEEP_FAILED_MS,
   } = definition
   checkTaskName(name)
   requirePositive(`timeoutMs of "${name}"`, timeoutMs)

@@ -15,6 +15,7 @@ import { guard } from './auth.ts'
 import { limitBody } from './body.ts'
 import type { ApiContext } from './context.ts'
 import { createEnqueue } from './enqueue.ts'
+import { exchangeRoutes } from './exchange.ts'
 import { healthRoutes } from './health.ts'
 import { jobChangeRoutes } from './job-changes.ts'
 import { jobEventRoutes } from './job-events.ts'
@@ -123,6 +124,7 @@ export function createApi(options: ApiOptions): Api {
     .route('/', jobChangeRoutes(context))
     .route('/', queueRoutes(context))
     .route('/', workerRoutes(context))
+    .route('/', exchangeRoutes(context))
     .route('/', scheduleRoutes(context))
 }
 

@@ -1,11 +1,9 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { describe, InvalidOption } from '../errors.ts'
-import { isDeeper } from './depth.ts'
+import { isDeeper, MAX_DEPTH } from './depth.ts'
 import { refusal } from './problem.ts'
 
-/** What every runtime can write again, and a recursive schema can check; deeper JSON is an attack or a mistake. */
-const MAX_DEPTH = 1_000
 const JSON_TYPE = /^application\/(?:[\w.!#$&^-]+\+)?json$/i
 
 /** Refuses a body over the limit while it arrives, whether it says its length or not. */

@@ -1,3 +1,6 @@
+/** What every runtime can write again, and a recursive schema can check; deeper JSON is an attack or a mistake. */
+export const MAX_DEPTH = 1_000
+
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const OPENING: ReadonlySet<number> = new Set([0x5b, 0x7b])

@@ -1,6 +1,8 @@
 /** The REST producer (`tq-edge/http`). */
 export { type ApiOptions, createApi } from './api.ts'
 export type { EnqueuedJob, JobAnswer } from './enqueue.ts'
+export type { ClaimedView, ExchangeAnswer } from './exchange.ts'
+export type { ExchangeBody, SettlementBody } from './exchange-body.ts'
 export type { ChangedJobs } from './job-changes.ts'
 export type { JobEvent } from './job-events.ts'
 export type { FilterQuery, JobsChange } from './job-filter.ts'

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { type InputIssue, InvalidInput, isTqError, TqError, toError, UnknownTask } from '../errors.ts'
+import { type InputIssue, InvalidInput, isTqError, StaleExchange, TqError, toError, UnknownTask } from '../errors.ts'
 
 const TYPE_BASE = 'urn:tq:problem:'
 const MAX_ISSUES = 20
@@ -36,6 +36,7 @@ export const KINDS = {
   'unknown-route': { status: 404, title: 'There is nothing at this path' },
   'method-not-allowed': { status: 405, title: 'This path does not take this method' },
   'job-state': { status: 409, title: 'The job is in a state in which this cannot be done' },
+  'stale-exchange': { status: 409, title: 'The lane has gone on since' },
   'job-conflict': { status: 409, title: 'The id is taken by another job' },
   'schedule-exists': { status: 409, title: 'The name is taken by another schedule' },
   'schedule-declared': { status: 409, title: "The app's file declares the schedule" },
@@ -78,6 +79,7 @@ const KIND_OF_ERROR: ReadonlyMap<string, ProblemKind> = new Map([
   ['InvalidOption', 'invalid-request'],
   ['UnknownTask', 'unknown-task'],
   ['JobNotFound', 'unknown-job'],
+  ['StaleExchange', 'stale-exchange'],
   ['JobConflict', 'job-conflict'],
   ['ScheduleNotFound', 'unknown-schedule'],
   ['ScheduleExists', 'schedule-exists'],
@@ -105,6 +107,8 @@ export interface Problem {
   readonly errors?: readonly InputIssue[]
   /** The known task that looks most like the unknown one. */
   readonly suggestion?: string
+  /** The lane's last exchange, where one before it was sent. */
+  readonly expectedSeq?: number
 }
 
 /** A request that the API refuses for a reason of its own, with the problem as it is answered. */
@@ -142,13 +146,18 @@ export function toRefusal(thrown: unknown, path = ''): RefusedRequest {
 function refusalOf(error: Error): RefusedRequest {
   const kind = (isTqError(error) && KIND_OF_ERROR.get(error.name)) || 'internal'
   const { detail = error.message, retryAfterS }: Kind = KINDS[kind]
-  const suggestion = error instanceof UnknownTask ? error.suggestion : undefined
   const problem = problemOf(kind, detail, error instanceof InvalidInput ? error.issues : undefined)
   return new RefusedRequest(
-    suggestion === undefined ? problem : { ...problem, suggestion },
+    { ...problem, ...factsOf(error) },
     retryAfterS === undefined ? {} : { 'Retry-After': String(retryAfterS) },
     { cause: error },
   )
+}
+
+/** What a program can act on, beside the words. */
+function factsOf(error: Error): Pick<Problem, 'suggestion' | 'expectedSeq'> {
+  if (error instanceof StaleExchange) return { expectedSeq: error.expectedSeq }
+  return error instanceof UnknownTask && error.suggestion !== undefined ? { suggestion: error.suggestion } : {}
 }
 
 function problemOf(kind: ProblemKind, detail: string, errors?: readonly InputIssue[]): Problem {

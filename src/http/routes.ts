@@ -1,5 +1,6 @@
 import type { HonoBase } from 'hono/hono-base'
 import type { BlankEnv, Schema } from 'hono/types'
+import type { ExchangeRoutes } from './exchange.ts'
 import type { HealthRoutes } from './health.ts'
 import type { JobChangeRoutes } from './job-changes.ts'
 import type { JobEventRoutes } from './job-events.ts'
@@ -21,6 +22,7 @@ export type Routes = HealthRoutes &
   JobChangeRoutes &
   QueueRoutes &
   WorkerRoutes &
+  ExchangeRoutes &
   ScheduleRoutes
 
 /**

@@ -17,6 +17,7 @@ import { locationOf } from './enqueue.ts'
 import { refusal, toRefusal } from './problem.ts'
 import { checkBody, checkInput, checkQuery, form, fromText, id, ms, name } from './request.ts'
 import type { Route, Routed } from './routes.ts'
+import { requireEnqueue } from './scopes.ts'
 
 /** Which schedules, in the query. */
 export interface ScheduleListQuery {
@@ -125,7 +126,10 @@ export function scheduleRoutes({ schedules: given, maxBodyBytes }: ApiContext): 
     .post('/v1/schedules/:name/run', limit, checkQuery(runQuery), checkInput, async (c) => {
       const { id } = c.req.valid('query')
       const { input } = c.req.valid('json')
-      const outcome = await schedules().run(c.req.param('name'), { id, input }).catch(refuse)
+      const name = c.req.param('name')
+      // Who gives an input of their own enqueues a job of their own, whoever has made the schedule.
+      if (input !== undefined) requireEnqueue(c, [(await schedules().get(name))?.task ?? ''])
+      const outcome = await schedules().run(name, { id, input }).catch(refuse)
       const { jobId } = outcome
       return jobId === null ? c.json(outcome, 200) : c.json(outcome, 202, { Location: locationOf(jobId) })
     })

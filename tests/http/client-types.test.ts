@@ -64,6 +64,10 @@ test('a typed client lists jobs, changes them, and reads queues, tasks and worke
   expect(queues).toEqual([{ queue: 'q', paused: true, revision: 1, counts: {} }])
   expect(await (await client.v1.tasks.$get()).json()).toEqual({ tasks: null })
   expect(await (await client.v1.workers.$get()).json()).toEqual({ workers: [] })
+  const settle = [{ kind: 'released', id: 'a', epoch: 1 }] as const
+  const exchanged = await (await client.v1.exchange.$post({ json: { lane: 'l', seq: 1, settle } })).json()
+  expectTypeOf(exchanged.nextAtMs).toEqualTypeOf<number | null>()
+  expect(exchanged).toMatchObject({ jobs: [] })
   expect(await (await client.readyz.$get()).json()).toEqual({ status: 'ready' })
 })
 

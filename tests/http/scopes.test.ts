@@ -43,6 +43,7 @@ const NEEDS: readonly [scope: string, method: string, path: string, body?: unkno
   ['operate', 'POST', '/v1/schedules/:name/run'],
   ['read', 'GET', '/v1/schedules/:name/history'],
   ['read', 'GET', '/v1/schedules/:name/next'],
+  ['work:default', 'POST', '/v1/exchange', { lane: 'a.1.0', seq: 1, queues: ['default'] }],
 ]
 
 /** An API that knows one token of these scopes. */
@@ -119,6 +120,24 @@ test('whoever may not enqueue a task is not told whether there is one', async ()
   const { call } = await withScopes(['enqueue:email.*'])
   for (const task of ['anything', 'nobody']) expect((await call('POST', `/v1/tasks/${task}`, 1)).status).toBe(403)
   expect((await call('POST', '/v1/tasks/email.nobody', 1)).status).toBe(404)
+})
+
+test('who operates runs a schedule as it is, and with an input of their own only where they may enqueue its task', async () => {
+  const { call } = await withScopes(['operate', 'enqueue:email.*'])
+  const made = { task: 'anything', rule: { kind: 'every', everyMs: 60_000 } }
+  await call('PUT', '/v1/schedules/s', made, 'an-admin-token')
+  expect((await call('POST', '/v1/schedules/s/run')).status).toBe(202)
+  const own = await call('POST', '/v1/schedules/s/run', { to: 'me' })
+  expect([own.status, (await own.json()).detail]).toEqual([403, expect.stringContaining('"enqueue:anything"')])
+  expect((await call('POST', '/v1/schedules/s/run', { to: 'me' }, 'an-admin-token')).status).toBe(202)
+})
+
+test('a worker exchanges for the queues that its token names alone', async () => {
+  const { call } = await withScopes(['work:mail.*'])
+  const exchange = (seq: number, ...queues: string[]) => call('POST', '/v1/exchange', { lane: 'a.1.0', seq, queues })
+  expect((await exchange(1, 'mail.fast', 'mail.slow')).status).toBe(200)
+  const refused = await exchange(2, 'mail.fast', 'default')
+  expect([refused.status, (await refused.json()).detail]).toEqual([403, expect.stringContaining('"work:default"')])
 })
 
 test('several scopes add up, and none of them brings another', async () => {

@@ -1,0 +1,184 @@
+/**
+ * An exchange as workers send it, checked once, here: the contract's request with defaults, for whoever has no SDK.
+ *
+ * @module
+ */
+import * as v from 'valibot'
+import { blobOf } from '../blobs.ts'
+import {
+  type ExchangeRequest,
+  type Extension,
+  type LeaseRef,
+  MAX_BATCH_JOBS,
+  type Settlement,
+  type WorkerPresence,
+} from '../broker.ts'
+import { type JobError, toJobError, toJson } from '../job.ts'
+import { KEEP_FAILED_MS, KEEP_RESULT_MS } from '../task.ts'
+import { DEFAULT_QUEUE, NAME, NAME_FORM } from '../words.ts'
+import { isJsonText, JSON_TEXT } from './json-text.ts'
+import { form, ms } from './request.ts'
+
+const MAX_QUEUES = 100
+const LEASE_MS = 30_000
+const QUEUE = `expected a queue's name of ${NAME_FORM}`
+const QUEUES = `expected a list of 1 to ${MAX_QUEUES} queues`
+const LANE = `expected the lane's name, of ${NAME_FORM}`
+const ID = 'expected the id of a claimed job'
+const SEQ = 'expected a whole number, 1 or more, that rises by 1 with every exchange of the lane'
+const EPOCH = "expected the claimed job's epoch"
+const COUNT = `expected a whole number from 0 to ${MAX_BATCH_JOBS}`
+const WHOLE = 'expected a whole number, 0 or more'
+const LEASE = 'expected milliseconds from 1000 to 86400000'
+const LIST = `expected a list of at most ${MAX_BATCH_JOBS}`
+const FLAG = 'expected true or false'
+const PROGRESS_BYTES = 4_096
+const PROGRESS = `expected progress of at most ${PROGRESS_BYTES} characters as JSON`
+
+export interface ErrorBody {
+  readonly name?: string | undefined
+  readonly message: string
+  readonly stack?: string | undefined
+}
+
+/** What a lease has come to. A `result` left out is none at all, as of a handler that returns nothing. */
+export type SettlementBody = LeaseRef & { readonly progress?: unknown } & (
+    | { readonly kind: 'succeeded'; readonly result?: unknown; readonly keepMs?: number | undefined }
+    | { readonly kind: 'retry'; readonly delayMs?: number | undefined; readonly error: ErrorBody }
+    | { readonly kind: 'failed'; readonly error: ErrorBody; readonly keepMs?: number | undefined }
+    | { readonly kind: 'cancelled'; readonly keepMs?: number | undefined }
+    | { readonly kind: 'released'; readonly delayMs?: number | undefined }
+  )
+
+/** An exchange as the API takes it: with `lane` and `seq` alone it asks for nothing. */
+export interface ExchangeBody {
+  readonly lane: string
+  readonly seq: number
+  /** Default `default`. */
+  readonly queues?: readonly string[] | undefined
+  /** Default 0. */
+  readonly want?: number | undefined
+  readonly ahead?: number | undefined
+  /** Default true. */
+  readonly takeLost?: boolean | undefined
+  /** Default 30,000. */
+  readonly leaseMs?: number | undefined
+  readonly settle?: readonly SettlementBody[] | undefined
+  readonly extend?: readonly (LeaseRef & { readonly progress?: unknown })[] | undefined
+  readonly presence?: WorkerPresence | undefined
+  /** Whether inputs, results and progress are JSON texts as the broker keeps them, and not values. Default false. */
+  readonly texts?: boolean | undefined
+}
+
+/** An exchange as the broker takes it. Nobody waits for a hint over HTTP, so nobody may take one from those who do. */
+export interface AskedExchange {
+  readonly request: ExchangeRequest
+  readonly texts: boolean
+}
+
+const whole = (message: string, min: number, max: number = Number.MAX_SAFE_INTEGER) =>
+  v.pipe(v.number(message), v.safeInteger(message), v.minValue(min, message), v.maxValue(max, message))
+const text = (maxChars: number) => {
+  const message = `expected a text of at most ${maxChars} characters`
+  return v.pipe(v.string(message), v.maxLength(maxChars, message))
+}
+// A delay that is computed is seldom whole.
+const wholeMs = v.pipe(ms, v.transform(Math.round))
+/** The length first: a list of a million wrong things would make a million issues. */
+const list = <In, Out>(item: v.GenericSchema<In, Out>, max: number, message: string) =>
+  v.pipe(
+    v.custom<In[]>((value) => Array.isArray(value) && value.length <= max, message),
+    v.array(item),
+  )
+
+const queue = v.pipe(v.string(QUEUE), v.regex(NAME, QUEUE))
+const queues = v.pipe(list(queue, MAX_QUEUES, QUEUES), v.minLength(1, QUEUES))
+// A tick's job is named for its schedule, which makes its id longer than one that a caller may choose.
+const ref = {
+  id: v.pipe(v.string(ID), v.minLength(1, ID), v.maxLength(1_000, ID)),
+  epoch: whole(EPOCH, 0),
+}
+const errorFields = { name: v.optional(text(2_000), 'Error'), message: text(100_000), stack: v.optional(text(100_000)) }
+/** Cut as a worker of ours would cut it: no error outgrows its job. */
+const error = v.pipe(
+  v.strictObject(errorFields, form('name, message, stack')),
+  v.transform(({ name, message, stack }): JobError => toJobError({ name, message, ...(stack ? { stack } : {}) })),
+)
+
+export const presence: v.GenericSchema<WorkerPresence> = v.strictObject(
+  {
+    worker: text(200),
+    queues,
+    concurrency: whole(WHOLE, 0),
+    running: whole(WHOLE, 0),
+    runtime: text(200),
+    startedAtMs: ms,
+    commands: v.exactOptional(whole(WHOLE, 0)),
+    p95Ms: v.exactOptional(v.record(v.string(), ms)),
+  },
+  form('worker, queues, concurrency, running, runtime, startedAtMs, commands, p95Ms'),
+)
+
+/** JSON as the broker keeps it, from a value or from such a text. */
+const ofValue = v.pipe(
+  v.unknown(),
+  v.transform((value) => toJson('a value', value)),
+)
+const ofText = v.pipe(
+  v.string(JSON_TEXT),
+  v.check((json) => blobOf(json) !== null || isJsonText(json), JSON_TEXT),
+)
+
+function schemaOf(json: v.GenericSchema<unknown, string>): v.GenericSchema<ExchangeBody, AskedExchange> {
+  const progress = v.exactOptional(v.pipe(json, v.maxLength(PROGRESS_BYTES, PROGRESS)))
+  const delayMs = v.optional(wholeMs, 0)
+  const settled = <Kind extends string, Fields extends v.ObjectEntries>(kind: Kind, fields: Fields) =>
+    v.strictObject(
+      { kind: v.literal(kind), ...ref, progress, ...fields },
+      form(['kind, id, epoch, progress', ...Object.keys(fields)].join(', ')),
+    )
+  const settlement: v.GenericSchema<SettlementBody, Settlement> = v.variant(
+    'kind',
+    [
+      v.pipe(
+        settled('succeeded', { result: v.optional(json), keepMs: v.optional(wholeMs, KEEP_RESULT_MS) }),
+        v.transform(({ result = '', ...rest }) => ({ ...rest, result })),
+      ),
+      settled('retry', { delayMs, error }),
+      settled('failed', { error, keepMs: v.optional(wholeMs, KEEP_FAILED_MS) }),
+      settled('cancelled', { keepMs: v.optional(wholeMs, KEEP_RESULT_MS) }),
+      settled('released', { delayMs }),
+    ],
+    'expected a kind of succeeded, retry, failed, cancelled or released',
+  )
+  const extension: v.GenericSchema<LeaseRef & { readonly progress?: unknown }, Extension> = v.strictObject(
+    { ...ref, progress },
+    form('id, epoch, progress'),
+  )
+  return v.pipe(
+    v.strictObject(
+      {
+        lane: v.pipe(v.string(LANE), v.regex(NAME, LANE)),
+        seq: whole(SEQ, 1),
+        queues: v.optional(queues, [DEFAULT_QUEUE]),
+        want: v.optional(whole(COUNT, 0, MAX_BATCH_JOBS), 0),
+        ahead: v.exactOptional(whole(COUNT, 0, MAX_BATCH_JOBS)),
+        takeLost: v.optional(v.boolean(FLAG), true),
+        leaseMs: v.optional(whole(LEASE, 1_000, 86_400_000), LEASE_MS),
+        settle: v.optional(list(settlement, MAX_BATCH_JOBS, LIST), []),
+        extend: v.optional(list(extension, MAX_BATCH_JOBS, LIST), []),
+        presence: v.exactOptional(presence),
+        texts: v.optional(v.boolean(FLAG), false),
+      },
+      form('lane, seq, queues, want, ahead, takeLost, leaseMs, settle, extend, presence, texts'),
+    ),
+    v.transform(({ texts, ...request }) => ({ request: { ...request, waitMs: 0 }, texts })),
+  )
+}
+
+const ofValues = schemaOf(ofValue)
+const ofTexts = schemaOf(ofText)
+
+export const exchangeBody: v.GenericSchema<ExchangeBody, AskedExchange> = v.lazy((body) =>
+  (body as { texts?: unknown } | null)?.texts === true ? ofTexts : ofValues,
+)
