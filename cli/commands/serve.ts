@@ -1,6 +1,6 @@
 import { listen } from '../../adapters/runtimes/listen.ts'
 import { createSchedules } from '../../scheduler/index.ts'
-import { createApi, type Tokens } from '../../src/http/index.ts'
+import { brokerRoutes, createApi, type Tokens } from '../../src/http/index.ts'
 import { appPositional, commonArgs, hostArg, tokensOfEnvironment, wholeNumber } from '../args.ts'
 import { withBroker } from '../broker.ts'
 import { command } from '../command.ts'
@@ -30,6 +30,10 @@ const args = {
     description: 'Ask callers for a token',
     negativeDescription: 'Ask for no token, and serve this machine alone',
   },
+  'broker-routes': {
+    type: 'boolean',
+    description: 'Let other processes use this broker as theirs: whoever has a token may then do everything',
+  },
   ...commonArgs,
 } as const
 
@@ -42,7 +46,7 @@ export default command({
     `curl -X POST localhost:8787/v1/tasks/greet -H "Authorization: Bearer $TOKEN" --json '{"name":"Ada"}'`,
   ],
   args,
-  async run({ app, path, auth, host = LOOPBACK, port, db, json = false }, rawArgs) {
+  async run({ app, path, auth, host = LOOPBACK, port, db, json = false, 'broker-routes': lendBroker }, rawArgs) {
     const options = { port: wholeNumber('port', port, { min: 0, max: 65_535 }) ?? DEFAULT_PORT, hostname: host }
     const tokens = tokensOf(auth, [...valuesOf('token', rawArgs, args), ...tokensOfEnvironment('TQ_TOKENS')], host)
     const file = findAppIfAny(app ?? path)
@@ -54,6 +58,7 @@ export default command({
         broker,
         tokens,
         onEvent,
+        brokerRoutes: lendBroker ? brokerRoutes : undefined,
         schedules: createSchedules({ broker, app: loaded?.app, onEvent }),
         ...(loaded
           ? {
