@@ -1,7 +1,7 @@
 import { listen } from '../../adapters/runtimes/listen.ts'
 import { createSchedules } from '../../scheduler/index.ts'
 import { systemClock } from '../../src/clock.ts'
-import { type ApiOptions, createApi, type Tokens } from '../../src/http/index.ts'
+import { type ApiOptions, brokerRoutes, createApi, type Tokens } from '../../src/http/index.ts'
 import { appPositional, commonArgs, hostArg, tokensOfEnvironment, wholeNumber } from '../args.ts'
 import { withBroker } from '../broker.ts'
 import { command } from '../command.ts'
@@ -37,6 +37,10 @@ const args = {
     description: 'Ask callers for a token',
     negativeDescription: 'Ask for no token, and serve this machine alone',
   },
+  'broker-routes': {
+    type: 'boolean',
+    description: 'Let other processes use this broker as theirs: whoever has a token may then do everything',
+  },
   ...commonArgs,
 } as const
 
@@ -50,7 +54,7 @@ export default command({
     `curl -X POST localhost:8787/v1/tasks/greet -H "Authorization: Bearer $TOKEN" --json '{"name":"Ada"}'`,
   ],
   args,
-  async run({ app, path, auth, tokens: file, host = LOOPBACK, port, db, json = false }, rawArgs) {
+  async run({ app, path, auth, tokens: file, host = LOOPBACK, port, db, json = false, ...flags }, rawArgs) {
     const options = { port: wholeNumber('port', port, { min: 0, max: 65_535 }) ?? DEFAULT_PORT, hostname: host }
     const fixed = [...valuesOf('token', rawArgs, args), ...tokensOfEnvironment('TQ_TOKENS')]
     const tokens = tokensOf(auth, fixed, file, host)
@@ -63,6 +67,7 @@ export default command({
         broker,
         tokens,
         onEvent,
+        brokerRoutes: flags['broker-routes'] ? brokerRoutes : undefined,
         schedules: createSchedules({ broker, app: loaded?.app, onEvent }),
         ...(loaded
           ? {

@@ -17,6 +17,7 @@ export default command({
     'tq work --queues mail,default --concurrency 50',
     'tq work --burst                        run what is there, then exit: for cron',
     'tq work --beat --json | jq .kind       a worker that also fires schedules, as events',
+    'TQ_BROKER_TOKEN="$TOKEN" tq work --broker https://tq.example',
   ],
   args: {
     ...appPositional,
@@ -41,6 +42,11 @@ export default command({
       valueHint: 's',
     },
     beat: { type: 'boolean', description: 'Fire schedules as well' },
+    broker: {
+      type: 'string',
+      description: 'A tq server whose jobs to run, with TQ_BROKER_TOKEN: no database, no Redis',
+      valueHint: 'https://...',
+    },
     ...commonArgs,
   },
   async run(args) {
@@ -56,7 +62,7 @@ export default command({
     const maxMs = secondsAsMs('max-seconds', args['max-seconds'])
     const graceMs = secondsAsMs('grace-seconds', args['grace-seconds'])
     const onEvent = createLog({ json: args.json === true })
-    const broker = openBroker({ db: args.db })
+    const broker = openBroker({ db: args.db, server: args.broker })
     const worker = createWorker({ app, broker, runtime: runtimeName(), onEvent, ...given(options) })
     const work = runUntilSignalled(worker, { graceMs, maxMs })
     const beat = args.beat ? createBeat({ app, broker, stampMs, runtime: runtimeName(), onEvent }) : undefined

@@ -13,6 +13,7 @@ import type { Schedules } from '../schedules.ts'
 import type { Task } from '../task.ts'
 import { guard } from './auth.ts'
 import { limitBody } from './body.ts'
+import type { BrokerRoutes } from './broker-routes.ts'
 import type { ApiContext } from './context.ts'
 import { createEnqueue } from './enqueue.ts'
 import { exchangeRoutes } from './exchange.ts'
@@ -49,6 +50,8 @@ export interface ApiOptions {
   readonly blobs?: Blobs | undefined
   /** What other services send, from `tq-edge/webhooks`: each at its own path, and without a token. */
   readonly webhooks?: readonly Webhook[] | undefined
+  /** `brokerRoutes`, where other processes are to use this broker by `httpBroker`. Default none. */
+  readonly brokerRoutes?: BrokerRoutes | undefined
   readonly clock?: Clock
   readonly random?: () => number
   readonly newId?: () => string
@@ -114,6 +117,7 @@ export function createApi(options: ApiOptions): Api {
   const checking = tasks ? createClient({ ...clientOptions, tasks }) : client
   const limit = limitBody(maxBodyBytes)
   mountWebhooks(base, options.webhooks ?? [], { client: checking, tasks, limit, clock, onEvent })
+  if (options.brokerRoutes) base.route('/', options.brokerRoutes(context))
 
   return base
     .route('/', healthRoutes(context))

@@ -4,7 +4,6 @@
  * @module
  */
 import * as v from 'valibot'
-import { blobOf } from '../blobs.ts'
 import {
   type ExchangeRequest,
   type Extension,
@@ -16,21 +15,18 @@ import {
 import { type JobError, toJobError, toJson } from '../job.ts'
 import { KEEP_FAILED_MS, KEEP_RESULT_MS } from '../task.ts'
 import { DEFAULT_QUEUE, NAME, NAME_FORM } from '../words.ts'
-import { isJsonText, JSON_TEXT } from './json-text.ts'
+import { jsonText, list, MAX_ID_CHARS, queueName, text, whole } from './fields.ts'
 import { form, ms } from './request.ts'
 
 const MAX_QUEUES = 100
 const LEASE_MS = 30_000
-const QUEUE = `expected a queue's name of ${NAME_FORM}`
 const QUEUES = `expected a list of 1 to ${MAX_QUEUES} queues`
 const LANE = `expected the lane's name, of ${NAME_FORM}`
-const ID = 'expected the id of a claimed job'
 const SEQ = 'expected a whole number, 1 or more, that rises by 1 with every exchange of the lane'
 const EPOCH = "expected the claimed job's epoch"
 const COUNT = `expected a whole number from 0 to ${MAX_BATCH_JOBS}`
 const WHOLE = 'expected a whole number, 0 or more'
 const LEASE = 'expected milliseconds from 1000 to 86400000'
-const LIST = `expected a list of at most ${MAX_BATCH_JOBS}`
 const FLAG = 'expected true or false'
 const PROGRESS_BYTES = 4_096
 const PROGRESS = `expected progress of at most ${PROGRESS_BYTES} characters as JSON`
@@ -76,59 +72,39 @@ export interface AskedExchange {
   readonly texts: boolean
 }
 
-const whole = (message: string, min: number, max: number = Number.MAX_SAFE_INTEGER) =>
-  v.pipe(v.number(message), v.safeInteger(message), v.minValue(min, message), v.maxValue(max, message))
-const text = (maxChars: number) => {
-  const message = `expected a text of at most ${maxChars} characters`
-  return v.pipe(v.string(message), v.maxLength(maxChars, message))
-}
 // A delay that is computed is seldom whole.
 const wholeMs = v.pipe(ms, v.transform(Math.round))
-/** The length first: a list of a million wrong things would make a million issues. */
-const list = <In, Out>(item: v.GenericSchema<In, Out>, max: number, message: string) =>
-  v.pipe(
-    v.custom<In[]>((value) => Array.isArray(value) && value.length <= max, message),
-    v.array(item),
-  )
 
-const queue = v.pipe(v.string(QUEUE), v.regex(NAME, QUEUE))
-const queues = v.pipe(list(queue, MAX_QUEUES, QUEUES), v.minLength(1, QUEUES))
-// A tick's job is named for its schedule, which makes its id longer than one that a caller may choose.
-const ref = {
-  id: v.pipe(v.string(ID), v.minLength(1, ID), v.maxLength(1_000, ID)),
-  epoch: whole(EPOCH, 0),
-}
-const errorFields = { name: v.optional(text(2_000), 'Error'), message: text(100_000), stack: v.optional(text(100_000)) }
+const queues = v.pipe(list(queueName, MAX_QUEUES, QUEUES), v.minLength(1, QUEUES))
+const ref = { id: text(MAX_ID_CHARS, 1), epoch: whole(EPOCH) }
+const words = v.string('expected a text')
+const errorFields = { name: v.optional(words, 'Error'), message: words, stack: v.optional(words) }
 /** Cut as a worker of ours would cut it: no error outgrows its job. */
 const error = v.pipe(
   v.strictObject(errorFields, form('name, message, stack')),
   v.transform(({ name, message, stack }): JobError => toJobError({ name, message, ...(stack ? { stack } : {}) })),
 )
 
-export const presence: v.GenericSchema<WorkerPresence> = v.strictObject(
+const presence: v.GenericSchema<WorkerPresence> = v.strictObject(
   {
     worker: text(200),
     queues,
-    concurrency: whole(WHOLE, 0),
-    running: whole(WHOLE, 0),
+    concurrency: whole(WHOLE),
+    running: whole(WHOLE),
     runtime: text(200),
     startedAtMs: ms,
-    commands: v.exactOptional(whole(WHOLE, 0)),
+    commands: v.exactOptional(whole(WHOLE)),
     p95Ms: v.exactOptional(v.record(v.string(), ms)),
   },
   form('worker, queues, concurrency, running, runtime, startedAtMs, commands, p95Ms'),
 )
 
-/** JSON as the broker keeps it, from a value or from such a text. */
 const ofValue = v.pipe(
   v.unknown(),
   v.transform((value) => toJson('a value', value)),
 )
-const ofText = v.pipe(
-  v.string(JSON_TEXT),
-  v.check((json) => blobOf(json) !== null || isJsonText(json), JSON_TEXT),
-)
 
+/** With JSON as values, or as the texts that the broker keeps. */
 function schemaOf(json: v.GenericSchema<unknown, string>): v.GenericSchema<ExchangeBody, AskedExchange> {
   const progress = v.exactOptional(v.pipe(json, v.maxLength(PROGRESS_BYTES, PROGRESS)))
   const delayMs = v.optional(wholeMs, 0)
@@ -165,8 +141,8 @@ function schemaOf(json: v.GenericSchema<unknown, string>): v.GenericSchema<Excha
         ahead: v.exactOptional(whole(COUNT, 0, MAX_BATCH_JOBS)),
         takeLost: v.optional(v.boolean(FLAG), true),
         leaseMs: v.optional(whole(LEASE, 1_000, 86_400_000), LEASE_MS),
-        settle: v.optional(list(settlement, MAX_BATCH_JOBS, LIST), []),
-        extend: v.optional(list(extension, MAX_BATCH_JOBS, LIST), []),
+        settle: v.optional(list(settlement, MAX_BATCH_JOBS), []),
+        extend: v.optional(list(extension, MAX_BATCH_JOBS), []),
         presence: v.exactOptional(presence),
         texts: v.optional(v.boolean(FLAG), false),
       },
@@ -177,7 +153,7 @@ function schemaOf(json: v.GenericSchema<unknown, string>): v.GenericSchema<Excha
 }
 
 const ofValues = schemaOf(ofValue)
-const ofTexts = schemaOf(ofText)
+const ofTexts = schemaOf(jsonText)
 
 export const exchangeBody: v.GenericSchema<ExchangeBody, AskedExchange> = v.lazy((body) =>
   (body as { texts?: unknown } | null)?.texts === true ? ofTexts : ofValues,

@@ -14,7 +14,8 @@ const NAME = 'expected a text of 1 to 200 printable characters'
 const ID = `${NAME} other than . and ..`
 const PRIORITY = 'expected a whole number from -1000000 to 1000000'
 const MS = 'expected milliseconds, 0 or more'
-const MAX_MS = 8.64e15
+/** The last moment of a `Date`. */
+export const MAX_MS = 8.64e15
 const MAX_WAIT_S = 60
 
 // \P{C} leaves out control characters and halves of surrogate pairs, which no header and no store keeps as they are.

@@ -28,6 +28,23 @@ async function serve(folder: Folder): Promise<string> {
   return /http:\S+/.exec(await server.line('listening on'))?.[0] ?? ''
 }
 
+/** Stands before a server, and loses the answer of the first call: it is done, and its caller is told nothing of it. */
+function losingOne(url: string) {
+  const bodies: string[] = []
+  const server = Bun.serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    async fetch(request) {
+      const body = await request.text()
+      bodies.push(body)
+      const path = new URL(request.url).pathname
+      const answer = await fetch(url + path, { method: request.method, headers: request.headers, body })
+      return bodies.length === 1 ? new Response('<html>bad gateway</html>', { status: 502 }) : answer
+    },
+  })
+  return { url: server.url.origin, bodies, [Symbol.asyncDispose]: () => server.stop(true) }
+}
+
 async function work(folder: Folder, { language, command }: Tool, url: string, token = TOKEN) {
   await folder.write('worker', await programOf(language))
   const env = { ...process.env, TQ: url, TQ_TOKEN: token }
@@ -65,6 +82,19 @@ for (const tool of TOOLS) {
     })
     expect(await read('unknown')).toMatchObject({ state: 'scheduled', attempts: 0 })
   })
+
+  test.skipIf(missing.length > 0)(
+    `the worker in ${tool.language} sends again what was not answered${skipped}`,
+    async () => {
+      await using folder = await createFolder()
+      await using between = losingOne(await serve(folder))
+      await folder.tq(['enqueue', 'greet', '{"name":"Ada"}', '--id', 'a'])
+      expect((await work(folder, tool, between.url)).exitCode).toBe(0)
+      expect(between.bodies[1]).toBe(between.bodies[0] as string)
+      const [job] = JSON.parse((await folder.tq(['jobs', '--json'])).stdout).jobs
+      expect(job).toMatchObject({ id: 'a', state: 'succeeded', attempts: 1, lost: 0 })
+    },
+  )
 
   test(`the worker in ${tool.language} has 40 lines at most`, async () => {
     const lines = (await programOf(tool.language)).split('\n').filter((line) => line.trim() !== '')

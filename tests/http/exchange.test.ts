@@ -173,7 +173,7 @@ test('an error is cut as a worker of ours cuts it', async () => {
   const worker = lane(setup)
   await setup.broker.enqueue([aJob('a')])
   await worker.exchange({ want: 1 })
-  const error = { message: 'm'.repeat(50_000), stack: 's'.repeat(50_000) }
+  const error = { message: 'm'.repeat(500_000), stack: 's'.repeat(500_000) }
   await worker.exchange({ settle: [{ kind: 'failed', id: 'a', epoch: 1, error }] })
   const kept = (await setup.broker.get(['a']))[0]?.error
   expect([kept?.message.length, kept?.stack?.length]).toEqual([2_000, 8_000])

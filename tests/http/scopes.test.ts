@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { Hono } from 'hono'
-import { createToken } from 'tq-edge/http'
+import { brokerRoutes, createToken } from 'tq-edge/http'
 import { createSchedules } from 'tq-edge/scheduler'
 import { problemResponse, toRefusal } from '../../src/http/problem.ts'
 import { fits, requireScope, requireWork, setNeeds } from '../../src/http/scopes.ts'
@@ -130,6 +130,17 @@ test('who operates runs a schedule as it is, and with an input of their own only
   const own = await call('POST', '/v1/schedules/s/run', { to: 'me' })
   expect([own.status, (await own.json()).detail]).toEqual([403, expect.stringContaining('"enqueue:anything"')])
   expect((await call('POST', '/v1/schedules/s/run', { to: 'me' }, 'an-admin-token')).status).toBe(202)
+})
+
+test('a broker is lent to nobody who is not an admin', async () => {
+  const { token, record } = await createToken({ scopes: ['read', 'operate', 'enqueue:*', 'work:*'], name: 'ci' })
+  const { api } = setUp({ tasks, tokens: [record, 'an-admin-token'], brokerRoutes })
+  const stats = async (bearer: string) => {
+    const headers = { Authorization: `Bearer ${bearer}`, 'Content-Type': 'application/json' }
+    const answer = await api.request('/v1/broker/stats', { method: 'POST', headers, body: '{"arguments":[]}' })
+    return answer.status
+  }
+  expect([await stats(token), await stats('an-admin-token')]).toEqual([403, 200])
 })
 
 test('a worker exchanges for the queues that its token names alone', async () => {

@@ -59,6 +59,7 @@ test('every public function has an example', async () => {
     'solar',
     'createBeat',
     'createApi',
+    'httpBroker',
     'webhook',
     'exponential',
     'fixed',

@@ -1,0 +1,2 @@
+/** A tq server as a broker (`tq-edge/brokers/http`). */
+export { type HttpBrokerOptions, httpBroker } from './broker.ts'

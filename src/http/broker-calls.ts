@@ -1,0 +1,165 @@
+/**
+ * What a broker elsewhere may ask of ours: the contract's calls but for the exchange, each with its arguments checked once, here.
+ *
+ * @module
+ */
+import * as v from 'valibot'
+import {
+  type BeatPresence,
+  type Broker,
+  type DeployMark,
+  type JobFilter,
+  type LeaseRef,
+  MAX_BATCH_JOBS,
+  type ScheduleChange,
+  type ScheduleQuery,
+  type StatsQuery,
+  type Tick,
+} from '../broker.ts'
+import type { Job, JobTick } from '../job.ts'
+import { OVERLAPS } from '../schedule.ts'
+import { JOB_STATES } from '../words.ts'
+import { jsonText, list, MAX_ID_CHARS, queueName, text, whole } from './fields.ts'
+import { form, MAX_MS } from './request.ts'
+
+/** The calls of the contract that are answered with what they take as JSON. A worker's own, the exchange, has a route of its own. */
+export type BrokerCall = Exclude<
+  keyof Broker,
+  'name' | 'local' | 'exchange' | 'peek' | 'wake' | 'check' | 'commandsSpent' | 'close'
+>
+
+/** Makes a call that is given its arguments as somebody has sent them. */
+export type MakeCall = (broker: Broker) => Promise<unknown>
+
+const MAX_TEXT_CHARS = 4_000_000
+const WHOLE = 'expected a whole number, 0 or more'
+const NUMBER = `expected a number from -${MAX_MS} to ${MAX_MS}`
+const FLAG = 'expected true or false'
+
+const count = whole(WHOLE)
+/** Rounded: a store takes whole milliseconds, a clock may tell more. */
+const number = v.pipe(
+  v.number(NUMBER),
+  v.minValue(-MAX_MS, NUMBER),
+  v.maxValue(MAX_MS, NUMBER),
+  v.transform((value) => Math.round(value)),
+)
+const flag = v.boolean(FLAG)
+const word = text(1_000)
+const id = text(MAX_ID_CHARS, 1)
+const many = <In, Out>(item: v.GenericSchema<In, Out>) => list(item, MAX_BATCH_JOBS)
+const fields = <Entries extends v.ObjectEntries>(entries: Entries) =>
+  v.strictObject(entries, form(Object.keys(entries).join(', ')))
+
+const jobTick: v.GenericSchema<JobTick> = fields({ schedule: word, dueAtMs: number, lateMs: number, catchUp: flag })
+const job: v.GenericSchema<Job> = fields({
+  v: v.exactOptional(count),
+  id,
+  task: word,
+  queue: queueName,
+  input: jsonText,
+  priority: number,
+  createdAtMs: number,
+  delayMs: v.exactOptional(number),
+  dueAtMs: v.exactOptional(number),
+  tick: v.exactOptional(jobTick),
+})
+const tick: v.GenericSchema<Tick> = fields({
+  schedule: word,
+  revision: count,
+  dueAtMs: v.nullable(number),
+  nextDueAtMs: v.nullable(number),
+  job: v.nullable(job),
+  overlap: v.exactOptional(v.picklist(OVERLAPS, 'expected a rule of overlap')),
+})
+const ref: v.GenericSchema<LeaseRef> = fields({ id, epoch: count })
+const filter: v.GenericSchema<JobFilter> = fields({
+  states: v.exactOptional(many(v.picklist(JOB_STATES, 'expected a state'))),
+  queue: v.exactOptional(queueName),
+  task: v.exactOptional(word),
+  createdFromMs: v.exactOptional(number),
+  createdToMs: v.exactOptional(number),
+  finishedFromMs: v.exactOptional(number),
+  finishedToMs: v.exactOptional(number),
+  limit: v.exactOptional(number),
+  cursor: v.exactOptional(text(10_000)),
+})
+const statsQuery: v.GenericSchema<StatsQuery> = fields({ queues: v.exactOptional(many(queueName)) })
+const beat: v.GenericSchema<BeatPresence> = fields({ beat: word, app: word, runtime: word, startedAtMs: number })
+const scheduleQuery: v.GenericSchema<ScheduleQuery> = fields({
+  due: v.exactOptional(flag),
+  aheadMs: v.exactOptional(number),
+  app: v.exactOptional(word),
+  names: v.exactOptional(many(word)),
+  limit: v.exactOptional(number),
+  cursor: v.exactOptional(text(10_000)),
+  presence: v.exactOptional(beat),
+})
+const change: v.GenericSchema<ScheduleChange> = v.variant(
+  'kind',
+  [
+    fields({
+      kind: v.literal('set'),
+      name: word,
+      app: word,
+      definition: text(MAX_TEXT_CHARS),
+      dueAtMs: v.nullable(number),
+      incarnation: word,
+      stampMs: number,
+      revision: v.exactOptional(count),
+    }),
+    fields({
+      kind: v.literal('remove'),
+      name: word,
+      app: word,
+      stampMs: number,
+      revision: v.exactOptional(count),
+    }),
+  ],
+  'expected a kind of set or remove',
+)
+const mark: v.GenericSchema<DeployMark> = fields({ stampMs: number, digest: word })
+const limit = v.optional(count)
+
+type ArgumentsOf<Schemas extends v.TupleItems> = { -readonly [At in keyof Schemas]: v.InferOutput<Schemas[At]> }
+
+/** The schema of a call's arguments, and the call that they make. */
+function of<const Schemas extends v.TupleItems>(
+  schemas: Schemas,
+  call: (broker: Broker, ...args: ArgumentsOf<Schemas>) => Promise<unknown>,
+): v.GenericSchema<unknown, MakeCall> {
+  const tuple: v.GenericSchema<unknown, unknown[]> = v.strictTuple(
+    schemas,
+    `expected a list of ${schemas.length} arguments`,
+  )
+  return v.pipe(
+    tuple,
+    v.transform((args) => (broker: Broker) => call(broker, ...(args as ArgumentsOf<Schemas>))),
+  )
+}
+
+const ids = many(id)
+const refs = many(ref)
+
+/** What each call takes. A query or a limit that is left out is undefined. */
+export const BROKER_CALLS: Readonly<Record<BrokerCall, v.GenericSchema<unknown, MakeCall>>> = {
+  enqueue: of([many(job)], (broker, jobs) => broker.enqueue(jobs)),
+  fire: of([many(tick)], (broker, ticks) => broker.fire(ticks)),
+  get: of([ids], (broker, wanted) => broker.get(wanted)),
+  list: of([filter], (broker, wanted) => broker.list(wanted)),
+  stats: of([v.optional(statsQuery)], (broker, query) => broker.stats(query)),
+  workers: of([], (broker) => broker.workers()),
+  cancel: of([ids], (broker, wanted) => broker.cancel(wanted)),
+  retry: of([refs], (broker, wanted) => broker.retry(wanted)),
+  promote: of([refs], (broker, wanted) => broker.promote(wanted)),
+  remove: of([ids], (broker, wanted) => broker.remove(wanted)),
+  setPaused: of([queueName, flag, count], (broker, ...args) => broker.setPaused(...args)),
+  purge: of([queueName, count, limit], (broker, ...args) => broker.purge(...args)),
+  schedules: of([v.optional(scheduleQuery)], (broker, query) => broker.schedules(query)),
+  setSchedules: of([many(change)], (broker, changes) => broker.setSchedules(changes)),
+  deployed: of([word], (broker, app) => broker.deployed(app)),
+  setDeployed: of([word, mark, v.nullable(mark)], (broker, ...args) => broker.setDeployed(...args)),
+  beats: of([], (broker) => broker.beats()),
+  runs: of([word], (broker, schedule) => broker.runs(schedule)),
+  prune: of([limit], (broker, most) => broker.prune(most)),
+}

@@ -1,0 +1,54 @@
+/**
+ * What the calls of workers and brokers elsewhere are made of.
+ *
+ * @module
+ */
+import * as v from 'valibot'
+import { blobOf } from '../blobs.ts'
+import { NAME, NAME_FORM } from '../words.ts'
+import { isDeeper, MAX_DEPTH } from './depth.ts'
+
+const QUEUE = `expected a queue's name of ${NAME_FORM}`
+const JSON_TEXT = 'expected a JSON text, empty for no value, or a reference to a blob'
+
+// A tick's job is named for its schedule, which makes its id longer than one that a caller may choose.
+export const MAX_ID_CHARS = 1_000
+
+export const queueName: v.GenericSchema<string> = v.pipe(v.string(QUEUE), v.regex(NAME, QUEUE))
+
+export const text = (maxChars: number, minChars = 0): v.GenericSchema<string> => {
+  const message = `expected a text of ${minChars} to ${maxChars} characters`
+  return v.pipe(v.string(message), v.minLength(minChars, message), v.maxLength(maxChars, message))
+}
+
+export const whole = (message: string, min = 0, max: number = Number.MAX_SAFE_INTEGER): v.GenericSchema<number> =>
+  v.pipe(v.number(message), v.safeInteger(message), v.minValue(min, message), v.maxValue(max, message))
+
+/** The length first: a list of a million wrong things would make a million issues. */
+export const list = <In, Out>(
+  item: v.GenericSchema<In, Out>,
+  max: number,
+  message = `expected a list of at most ${max}`,
+): v.GenericSchema<In[], Out[]> =>
+  v.pipe(
+    v.custom<In[]>((value) => Array.isArray(value) && value.length <= max, message),
+    v.array(item),
+  )
+
+/** JSON as the broker keeps it. */
+export const jsonText: v.GenericSchema<string> = v.pipe(
+  v.string(JSON_TEXT),
+  v.check((json) => blobOf(json) !== null || isJsonText(json), JSON_TEXT),
+)
+
+/** Whether what is to be kept can be read back: JSON that nests as a body may, or nothing. */
+function isJsonText(json: string): boolean {
+  if (json === '') return true
+  if (isDeeper(json, MAX_DEPTH)) return false
+  try {
+    JSON.parse(json)
+    return true
+  } catch {
+    return false
+  }
+}
