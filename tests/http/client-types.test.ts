@@ -64,6 +64,7 @@ test('a typed client lists jobs, changes them, and reads queues, tasks and worke
   expect(queues).toEqual([{ queue: 'q', paused: true, revision: 1, counts: {} }])
   expect(await (await client.v1.tasks.$get()).json()).toEqual({ tasks: null })
   expect(await (await client.v1.workers.$get()).json()).toEqual({ workers: [] })
+  expect((await client.v1.links.$post({ query: { link: 'no.link' }, json: 1 })).status as number).toBe(404)
   expect(await (await client.readyz.$get()).json()).toEqual({ status: 'ready' })
 })
 

@@ -5,9 +5,9 @@ import { entries, ROOT } from './entries.ts'
 
 /** Most bytes of our own code in each entry, minified and gzipped, without dependencies. */
 const MAX_GZIP_BYTES: Record<string, number> = {
-  '.': 15_200, // client, worker and drain together
-  './client': 6_100, // 0.8 kB of it are kicks
-  './http': 17_400, // 5.2 kB of it are the client, its errors and the job's code
+  '.': 15_600, // client, worker and drain together
+  './client': 6_500, // 0.8 kB of it are kicks, 0.4 kB links
+  './http': 18_200, // 5.2 kB of it are the client, its errors and the job's code
   './webhooks': 6_300, // 3 kB of it are errors, problems and the reading of bodies
   './scheduler': 15_000,
   './scheduler/rrule': 4_900, // 56 kB with its calendar
@@ -16,13 +16,13 @@ const MAX_GZIP_BYTES: Record<string, number> = {
   './gateway': 6_700,
   './brokers/sqlite': 15_600,
   // The whole of an edge app: producer, drain, beat and Redis.
-  './cloudflare': 63_300,
-  './deno': 63_800,
-  './bun': 63_700,
-  './node': 63_700,
-  './vercel': 63_300,
-  './netlify': 63_300,
-  './fetch': 63_200,
+  './cloudflare': 64_000,
+  './deno': 64_600,
+  './bun': 64_500,
+  './node': 64_500,
+  './vercel': 64_000,
+  './netlify': 64_000,
+  './fetch': 64_000,
 }
 
 async function gzipBytes(file: string): Promise<number> {
