@@ -14,6 +14,7 @@ const commands: Commands = {
   queues: () => import('./commands/queues.ts'),
   schedules: () => import('./commands/schedules/index.ts'),
   token: () => import('./commands/token/index.ts'),
+  link: () => import('./commands/link.ts'),
   gateway: () => import('./commands/gateway.ts'),
   cost: () => import('./commands/cost.ts'),
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { describe, InvalidOption } from './errors.ts'
+
 export type Bytes = Uint8Array<ArrayBuffer>
 export type Hash = 'SHA-256' | 'SHA-1'
 
@@ -35,6 +37,25 @@ export function placeAmong(digest: Uint8Array, digests: readonly Uint8Array[]): 
   return found - 1
 }
 
+/** What a secret says of a text, in hex. */
+export async function sign(secret: string, text: string): Promise<string> {
+  return toHex(await hmac(toBytes(secret), toBytes(text)))
+}
+
+/** Whether one of the secrets has signed the text: each is tried, so that how long it takes tells nothing. */
+export async function isSigned(secrets: readonly string[], text: string, hex: string): Promise<boolean> {
+  const macs = await Promise.all(secrets.map((secret) => sign(secret, text)))
+  return isAmong(toBytes(hex), macs.map(toBytes))
+}
+
+const MIN_SECRET_CHARS = 16
+
+/** Throws `InvalidOption` for a secret that could be guessed. */
+export function checkSecret(option: string, secret: string): string {
+  if (typeof secret === 'string' && secret.length >= MIN_SECRET_CHARS) return secret
+  throw new InvalidOption(option, `a secret of ${MIN_SECRET_CHARS} characters or more`, describe(secret))
+}
+
 export function toBytes(text: string): Bytes {
   return new TextEncoder().encode(text)
 }
@@ -50,4 +71,9 @@ export function toBase64(bytes: Uint8Array): string {
 /** For a header or an address, as it is. */
 export function toBase64Url(bytes: Uint8Array): string {
   return toBase64(bytes).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
+}
+
+/** Throws for what is none. */
+export function fromBase64Url(text: string): Bytes {
+  return Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (char) => char.charCodeAt(0))
 }

@@ -8,7 +8,7 @@ import { withProblems } from '../../src/http/problem.ts'
 import { JOBS_HEADER } from '../../src/http/webhooks.ts'
 import { type DrainOptions, type DrainReport, drain } from '../../src/worker/drain.ts'
 import { createKicks, type KickAgain } from './kicks.ts'
-import { edgeBroker, textsOf, tokensOf, type Variables } from './variables.ts'
+import { edgeBroker, secretsOf, textsOf, tokensOf, type Variables } from './variables.ts'
 
 /** What a drain may take here: how long, how many requests, how many jobs at once, of which queues. */
 export type DrainLimits = Omit<DrainOptions, 'broker' | 'signal' | 'onEvent'>
@@ -98,6 +98,7 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
     api = createApi({
       broker: ownBroker,
       tokens: (options.tokens ?? tokensOf)(variables),
+      linkSecrets: secretsOf(variables, 'TQ_LINK_SECRET'),
       app: app.name,
       tasks: app.tasks,
       schedules: options.schedules?.({ broker: ownBroker, app, ...told }),
@@ -185,7 +186,7 @@ export function goOn(work: Promise<unknown>): void {
 }
 
 /** What enqueues jobs, or has some be due again. */
-const BRINGS_JOBS = /^\/v1\/(?:tasks\/[^/]+|jobs(?:\/.*(?:retry|promote))?|queues\/[^/]+\/resume)$/
+const BRINGS_JOBS = /^\/v1\/(?:tasks\/[^/]+|links|jobs(?:\/.*(?:retry|promote))?|queues\/[^/]+\/resume)$/
 /** By its status: its rule of overlap may have made none. */
 const RUNS_SCHEDULE = /^\/v1\/schedules\/[^/]+\/run$/
 

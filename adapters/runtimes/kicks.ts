@@ -3,7 +3,7 @@ import { type OnEvent, withoutThrowing } from '../../src/events.ts'
 import { refusal } from '../../src/http/problem.ts'
 import { KICK_HEADER, sendKick, verifyKick } from '../../src/kick.ts'
 import type { DrainReport } from '../../src/worker/drain.ts'
-import { kickSecretsOf, requiredVariable, type Variables } from './variables.ts'
+import { requiredVariable, secretsOf, type Variables } from './variables.ts'
 
 export interface KickAgain {
   /** Of this very worker's drain: `https://.../v1/drain`. */
@@ -33,7 +33,7 @@ export interface Kicks {
 export function createKicks({ kickAgain, clock, onEvent }: KicksOptions): Kicks {
   function secretsFor(variables: Variables): readonly string[] {
     if (kickAgain) requiredVariable(variables, 'TQ_KICK_SECRET', 'the secret that signs kicks')
-    return kickSecretsOf(variables)
+    return secretsOf(variables, 'TQ_KICK_SECRET')
   }
 
   return {

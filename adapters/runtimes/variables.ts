@@ -1,7 +1,7 @@
 import type { QueueBounds } from '../../src/bounds.ts'
 import type { Broker } from '../../src/broker.ts'
 import { InvalidOption } from '../../src/errors.ts'
-import { checkKickSecret } from '../../src/kick.ts'
+import { checkSecret } from '../../src/hmac.ts'
 import { type RedisBrokerOptions, redisBroker } from '../brokers/redis/index.ts'
 
 /** A platform's variables, bindings and secrets by name. */
@@ -71,10 +71,10 @@ export function edgeBroker(variables: Variables): Broker {
   return redisBroker({ ...(redis as RedisBrokerOptions), ...boundsOf(variables), subscribe: false })
 }
 
-/** The secrets that sign kicks, by commas, the one to sign with first; none where there are none. Throws `InvalidOption` for one too short. */
-export function kickSecretsOf(variables: Variables): readonly string[] {
-  const secrets = variable(variables, 'TQ_KICK_SECRET')?.split(',') ?? []
-  return secrets.map((secret) => checkKickSecret('TQ_KICK_SECRET', secret.trim()))
+/** The secrets in a variable, by commas, the one to sign with first; none where there are none. Throws `InvalidOption` for one too short. */
+export function secretsOf(variables: Variables, name: 'TQ_KICK_SECRET' | 'TQ_LINK_SECRET'): readonly string[] {
+  const secrets = variable(variables, name)?.split(',') ?? []
+  return secrets.map((secret) => checkSecret(name, secret.trim()))
 }
 
 /** The bearer tokens of callers, or the records of those with scopes, by commas. Throws `InvalidOption` without any: never open by accident. */

@@ -1,4 +1,5 @@
 import { listen } from '../../adapters/runtimes/listen.ts'
+import { secretsOf } from '../../adapters/runtimes/variables.ts'
 import { createSchedules } from '../../scheduler/index.ts'
 import { systemClock } from '../../src/clock.ts'
 import { type ApiOptions, brokerRoutes, createApi, type Tokens } from '../../src/http/index.ts'
@@ -66,6 +67,7 @@ export default command({
       const api = createApi({
         broker,
         tokens,
+        linkSecrets: secretsOf(process.env, 'TQ_LINK_SECRET'),
         onEvent,
         brokerRoutes: flags['broker-routes'] ? brokerRoutes : undefined,
         schedules: createSchedules({ broker, app: loaded?.app, onEvent }),

@@ -1,4 +1,5 @@
 /** The producer's client (`tq-edge/client`). */
+export { createLink, type EnqueueLink, type LinkOptions, type ReadLink } from '../links.ts'
 export {
   type Client,
   type ClientOptions,

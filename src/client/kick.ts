@@ -2,8 +2,9 @@ import type { Broker } from '../broker.ts'
 import { type Clock, sleep, systemClock } from '../clock.ts'
 import { describe, InvalidOption } from '../errors.ts'
 import { type OnEvent, withoutThrowing } from '../events.ts'
+import { checkSecret } from '../hmac.ts'
 import type { Job } from '../job.ts'
-import { checkKickSecret, type KickTarget, sendKick } from '../kick.ts'
+import { type KickTarget, sendKick } from '../kick.ts'
 
 export interface KickOptions extends Pick<KickTarget, 'url' | 'secret' | 'fetch'> {
   /** Kicks follow each other no sooner. Default 1,000. */
@@ -44,7 +45,7 @@ export function withKick(broker: Broker, options: KickOptions): Broker {
   if (!URL.canParse(url) || !/^https?:/.test(url))
     throw new InvalidOption('url', 'an address (https://...)', describe(url))
   if (!(intervalMs >= 0)) throw new InvalidOption('intervalMs', 'milliseconds, 0 or more', String(intervalMs))
-  const secret = checkKickSecret('secret', options.secret)
+  const secret = checkSecret('secret', options.secret)
   const target: KickTarget = { url, secret, fetch, clock, onEvent: withoutThrowing(options.onEvent) }
   let state: 'idle' | 'kicking' | 'again' = 'idle'
 

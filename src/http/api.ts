@@ -8,6 +8,7 @@ import { createResults } from '../client/results.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { toError } from '../errors.ts'
 import { type OnEvent, withoutThrowing } from '../events.ts'
+import { checkSecret } from '../hmac.ts'
 import { resend } from '../resend.ts'
 import type { Schedules } from '../schedules.ts'
 import type { Task } from '../task.ts'
@@ -21,6 +22,7 @@ import { healthRoutes } from './health.ts'
 import { jobChangeRoutes } from './job-changes.ts'
 import { jobEventRoutes } from './job-events.ts'
 import { jobRoutes } from './jobs.ts'
+import { linkRoutes } from './links.ts'
 import { problemResponse, refusal, toRefusal } from './problem.ts'
 import { queueRoutes } from './queues.ts'
 import { readyRoutes } from './ready.ts'
@@ -36,6 +38,8 @@ export interface ApiOptions {
   readonly broker: Broker
   /** Who may call. A function is asked at each request, for tokens that change while the API is there. */
   readonly tokens: Tokens | (() => Tokens)
+  /** What signed links are verified with, the newest and those before it: without one there is no `/v1/links`. */
+  readonly linkSecrets?: readonly string[] | undefined
   /** The app's tasks, where the API has them: names and inputs are then checked before anything is stored. */
   readonly tasks?: ReadonlyMap<string, Task>
   /** The name of the app whose beats `/healthz?beat=` tells of. Default: any app's. */
@@ -64,7 +68,7 @@ const RESEND_DEADLINE_MS = 20_000
 /**
  * Creates the REST producer: a Hono app whose `fetch` is the handler, on any runtime.
  *
- * Throws `InvalidOption` for tokens that are none.
+ * Throws `InvalidOption` for tokens that are none, and for a secret that could be guessed.
  *
  * @example
  * ```ts
@@ -86,7 +90,7 @@ const RESEND_DEADLINE_MS = 20_000
 export function createApi(options: ApiOptions): Api {
   const { broker, tokens, tasks, schedules, blobs, clock = systemClock, random = Math.random, newId = v7 } = options
   const { maxBodyBytes = blobs ? 10 * MEBIBYTE : MEBIBYTE } = options
-  const { maxStreams = 10_000 } = options
+  const { maxStreams = 10_000, linkSecrets = [] } = options
   const onEvent = withoutThrowing(options.onEvent)
   const clientOptions: ClientOptions = {
     broker,
@@ -105,6 +109,7 @@ export function createApi(options: ApiOptions): Api {
     app: options.app,
     tasks,
     schedules,
+    linkSecrets: linkSecrets.map((secret) => checkSecret('linkSecrets', secret)),
     clock,
     maxBodyBytes,
     maxStreams,
@@ -130,6 +135,7 @@ export function createApi(options: ApiOptions): Api {
     .route('/', workerRoutes(context))
     .route('/', exchangeRoutes(context))
     .route('/', scheduleRoutes(context))
+    .route('/', linkRoutes(context))
 }
 
 /** What holds for every route: problems for errors, an event and headers for every answer, and who may call what. */

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts'
 import { InvalidOption } from '../errors.ts'
 import { placeAmong, sha256, toBytes } from '../hmac.ts'
 import { refusal } from './problem.ts'
-import { ADMIN, type Caller, requireScope } from './scopes.ts'
+import { ADMIN, type Caller, needsLink, requireScope } from './scopes.ts'
 import { checkTokens, type Tokens } from './tokens.ts'
 
 const CREDENTIALS = /^Bearer +([\x21-\x7e]+) *$/i
@@ -14,7 +14,7 @@ export function guard(tokens: Tokens | (() => Tokens), clock: Clock): Middleware
     throw new InvalidOption('tokens', "one token or more, or 'none'", 'an array of 0')
   const identify = createIdentify(typeof tokens === 'function' ? tokens : () => tokens)
   return async (c, next) => {
-    requireScope(c, await identify(c, clock.now()))
+    if (!needsLink(c)) requireScope(c, await identify(c, clock.now()))
     return next()
   }
 }

@@ -15,6 +15,8 @@ export interface ApiContext {
   readonly tasks: ReadonlyMap<string, Task> | undefined
   /** Undefined where the API was given none. */
   readonly schedules: Schedules | undefined
+  /** What links are signed with; none where there are no links. */
+  readonly linkSecrets: readonly string[]
   readonly clock: Clock
   /** The looks at jobs that somebody watches. */
   readonly results: Results

@@ -89,8 +89,15 @@ const jobRequest: v.GenericSchema<JobRequest> = v.strictObject(
   form('task, input, id, queue, priority, delayMs, dueAtMs'),
 )
 
+const SECONDS = 'expected seconds'
+const toWaitMs = (seconds: number) => Math.min(MAX_WAIT_S, seconds) * 1_000
+/** Seconds as text, in milliseconds. */
+export const waitMs: v.GenericSchema<string, number> = v.pipe(
+  fromText(v.pipe(v.number(), v.minValue(0, SECONDS)), SECONDS),
+  v.transform(toWaitMs),
+)
 const waitQuery: v.GenericSchema<WaitQuery, { readonly wait?: number | undefined }> = v.strictObject(
-  { wait: v.optional(fromText(v.pipe(v.number(), v.minValue(0, 'expected seconds')), 'expected seconds')) },
+  { wait: v.optional(waitMs) },
   form('wait'),
 )
 
@@ -136,8 +143,8 @@ export const checkWait: Checked<{
   in: { query: WaitQuery }
   out: { query: { readonly waitMs: number } }
 }> = async (c, next) => {
-  const { wait = preferredWaitS(c.req.header('Prefer')) } = parse(waitQuery, queryOf(c))
-  c.req.addValidatedData('query', { waitMs: Math.min(MAX_WAIT_S, wait) * 1_000 })
+  const { wait = toWaitMs(preferredWaitS(c.req.header('Prefer'))) } = parse(waitQuery, queryOf(c))
+  c.req.addValidatedData('query', { waitMs: wait })
   await next()
 }
 

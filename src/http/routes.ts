@@ -5,6 +5,7 @@ import type { HealthRoutes } from './health.ts'
 import type { JobChangeRoutes } from './job-changes.ts'
 import type { JobEventRoutes } from './job-events.ts'
 import type { JobRoutes } from './jobs.ts'
+import type { LinkRoutes } from './links.ts'
 import type { QueueRoutes } from './queues.ts'
 import type { ReadyRoutes } from './ready.ts'
 import type { ScheduleRoutes } from './schedules.ts'
@@ -23,7 +24,8 @@ export type Routes = HealthRoutes &
   QueueRoutes &
   WorkerRoutes &
   ExchangeRoutes &
-  ScheduleRoutes
+  ScheduleRoutes &
+  LinkRoutes
 
 /**
  * A group of routes. What each route takes and answers is written out: an inferred type would be pages long.

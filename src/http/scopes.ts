@@ -50,9 +50,9 @@ export function fits(glob: string, name: string): boolean {
 
 /**
  * Which scope a call needs: the last line that fits. What no line names needs `admin`, such as a new route that somebody forgot. Which
- * tasks and queues it is of, the route says by `requireEnqueue` and `requireWork` once it has read the body.
+ * tasks and queues it is of, the route says by `requireEnqueue` and `requireWork` once it has read the body. A link is verified there.
  */
-const NEEDS: readonly (readonly [method: string, path: string, kind: ScopeKind])[] = [
+const NEEDS: readonly (readonly [method: string, path: string, need: ScopeKind | 'link'])[] = [
   ['GET', '/v1/*', 'read'],
   ['POST', '/v1/jobs/*', 'operate'],
   ['DELETE', '/v1/jobs/*', 'operate'],
@@ -61,17 +61,22 @@ const NEEDS: readonly (readonly [method: string, path: string, kind: ScopeKind])
   ['POST', '/v1/tasks/:task', 'enqueue'],
   ['POST', '/v1/jobs', 'enqueue'],
   ['POST', '/v1/exchange', 'work'],
+  ['GET', '/v1/links/*', 'link'],
+  ['POST', '/v1/links', 'link'],
 ]
 
 /** Has every call know what it needs; comes before `requireScope`. */
 export function setNeeds(app: Hono): void {
-  for (const [method, path, kind] of NEEDS)
+  for (const [method, path, need] of NEEDS)
     app.use(path, (c, next) => {
       if (c.req.method === method || (method === 'GET' && c.req.method === 'HEAD'))
-        c.set('need' as never, kind as never)
+        c.set('need' as never, need as never)
       return next()
     })
 }
+
+/** Whether a signed link stands for a token here. */
+export const needsLink = (c: Context): boolean => c.get('need') === 'link'
 
 /** Remembers the caller for the route. Throws `RefusedRequest` for one who has no scope of the kind that the call needs. */
 export function requireScope(c: Context, caller: Caller): void {

@@ -69,6 +69,7 @@ type Child = Subprocess<Blob | 'ignore', 'pipe', 'pipe'>
 function spawnTq(command: string[], cwd: string, { stdin, env }: RunOptions): Child {
   const {
     TQ_TOKENS,
+    TQ_LINK_SECRET,
     TQ_DEBUG,
     TQ_URL,
     TQ_MAX_READY,

@@ -68,6 +68,7 @@ test('a typed client lists jobs, changes them, and reads queues, tasks and worke
   const exchanged = await (await client.v1.exchange.$post({ json: { lane: 'l', seq: 1, settle } })).json()
   expectTypeOf(exchanged.nextAtMs).toEqualTypeOf<number | null>()
   expect(exchanged).toMatchObject({ jobs: [] })
+  expect((await client.v1.links.$post({ query: { link: 'no.link' }, json: 1 })).status as number).toBe(404)
   expect(await (await client.readyz.$get()).json()).toEqual({ status: 'ready' })
 })
 

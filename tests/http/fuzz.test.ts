@@ -39,6 +39,9 @@ const ROUTES: readonly [method: string, path: string][] = [
   ['POST', '/v1/schedules/{name}/run'],
   ['GET', '/v1/schedules/{name}/history'],
   ['GET', '/v1/schedules/{name}/next'],
+  ['GET', '/v1/links'],
+  ['POST', '/v1/links'],
+  ['GET', '/v1/links/result'],
 ]
 
 const name = fc.oneof(fc.constantFrom('failed', 'later', 'default', 'anything', '%E0%A4%A', '..', '%00'), fc.string())
@@ -63,6 +66,7 @@ const field = fc.constantFrom(
     'settle',
     'extend',
     'texts',
+    'link',
   ],
   ...['priority', 'delayMs', 'dueAtMs', 'createdToMs', 'finishedFromMs', '__proto__', 'constructor'],
 )
@@ -80,7 +84,11 @@ const request = fc.record({
 })
 
 test('no request to any route is the server’s fault, or waits for ever', async () => {
-  const { api, broker, events } = setUp({ tasks, schedules: (given) => createSchedules({ ...given, appName: 'shop' }) })
+  const { api, broker, events } = setUp({
+    tasks,
+    linkSecrets: ['a-long-random-secret'],
+    schedules: (given) => createSchedules({ ...given, appName: 'shop' }),
+  })
   await broker.enqueue([aJob('failed')])
   await settle(broker, failed('failed', 'no route'))
   await broker.enqueue([aJob('later', { delayMs: 60_000 })])

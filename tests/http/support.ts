@@ -32,6 +32,7 @@ export const tasks: ReadonlyMap<string, Task> = defineApp({
 
 interface Setup {
   readonly tokens?: Tokens | (() => Tokens)
+  readonly linkSecrets?: readonly string[]
   readonly tasks?: ReadonlyMap<string, Task>
   readonly maxBodyBytes?: number
   readonly maxStreams?: number

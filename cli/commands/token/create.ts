@@ -1,12 +1,11 @@
 import { existsSync } from 'node:fs'
-import { parseDuration } from '../../../scheduler/duration.ts'
 
-import { systemClock } from '../../../src/clock.ts'
 import { createToken, type TokenRecord, toRecordText } from '../../../src/http/tokens.ts'
 import { commonArgs, given } from '../../args.ts'
 import { command } from '../../command.ts'
 import { UsageError } from '../../errors.ts'
 import { OK } from '../../exit.ts'
+import { toExpiresAtMs } from '../../expiry.ts'
 import { valuesOf } from '../../flags.ts'
 import { printJson, printLine, printNote } from '../../print.ts'
 import { readTokens, writeTokens } from '../../token-file.ts'
@@ -38,7 +37,7 @@ export default command({
   async run({ name, expires, tokens, json = false }, rawArgs) {
     const scopes = valuesOf('scope', rawArgs, args)
     if (scopes.length === 0) throw new UsageError('expected --scope, what the token allows, got none')
-    const expiresAtMs = expires === undefined ? undefined : systemClock.now() + toMs(expires)
+    const expiresAtMs = expires === undefined ? undefined : toExpiresAtMs(expires)
     const others = tokens !== undefined && existsSync(tokens) ? readTokens(tokens) : []
     if (others.some((other) => other.name === name))
       throw new UsageError(`expected a --name that no other token in ${tokens} has, got "${name}"`)
@@ -58,9 +57,3 @@ function printToken(token: string, note: string): void {
 }
 
 const toWords = ({ name, scopes }: TokenRecord) => `${name} (${scopes.join(' ')})`
-
-function toMs(expires: string): number {
-  const ms = parseDuration(expires)
-  if (ms !== null) return ms
-  throw new UsageError(`expected --expires to be a duration such as 12h or 30d, got "${expires}"`)
-}

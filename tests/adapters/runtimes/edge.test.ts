@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import { createClient, defineApp, defineTask, type TqEvent } from 'tq-edge'
 import { sqliteBroker } from 'tq-edge/brokers/sqlite'
+import { createLink } from 'tq-edge/client'
 import { toWorker } from 'tq-edge/cloudflare'
 import { createToken } from 'tq-edge/http'
 import { createSchedules, every } from 'tq-edge/scheduler'
@@ -53,6 +54,22 @@ test('the variables hold records of tokens with scopes as well', async () => {
   expect((await post('held', 'hello', token, variables)).status).toBe(403)
   expect((await post('note', 'hello', record.hash, variables)).status).toBe(401)
   expect((await broker.stats()).queues[0]?.counts.queued).toBe(1)
+})
+
+test('a link that TQ_LINK_SECRET has signed is taken, and its job run right after the answer', async () => {
+  const { edge, ran, background, clock } = setUp()
+  const expiresAtMs = clock.now() + 1_000
+  const link = await createLink('a-long-random-secret', {
+    url: 'http://edge.test',
+    task: 'note',
+    input: 'hi',
+    expiresAtMs,
+  })
+  const use = (variables: object) =>
+    edge.fetch(new Request(link, { method: 'POST' }), { ...VARIABLES, ...variables }, (work) => background.push(work))
+  expect((await use({ TQ_LINK_SECRET: 'the-next-long-secret, a-long-random-secret' })).status).toBe(202)
+  await Promise.all(background)
+  expect(ran).toEqual(['hi'])
 })
 
 test('schedules are made over REST, checked by the app, and fired with the next cron trigger', async () => {
