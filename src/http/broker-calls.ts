@@ -37,11 +37,11 @@ const NUMBER = `expected a number from -${MAX_MS} to ${MAX_MS}`
 const FLAG = 'expected true or false'
 
 const count = whole(WHOLE)
+/** Of which the broker itself says what it may be. */
+const limited = v.pipe(v.number(NUMBER), v.minValue(-MAX_MS, NUMBER), v.maxValue(MAX_MS, NUMBER))
 /** Rounded: a store takes whole milliseconds, a clock may tell more. */
 const number = v.pipe(
-  v.number(NUMBER),
-  v.minValue(-MAX_MS, NUMBER),
-  v.maxValue(MAX_MS, NUMBER),
+  limited,
   v.transform((value) => Math.round(value)),
 )
 const flag = v.boolean(FLAG)
@@ -81,7 +81,7 @@ const filter: v.GenericSchema<JobFilter> = fields({
   createdToMs: v.exactOptional(number),
   finishedFromMs: v.exactOptional(number),
   finishedToMs: v.exactOptional(number),
-  limit: v.exactOptional(number),
+  limit: v.exactOptional(limited),
   cursor: v.exactOptional(text(10_000)),
 })
 const statsQuery: v.GenericSchema<StatsQuery> = fields({ queues: v.exactOptional(many(queueName)) })
@@ -91,7 +91,7 @@ const scheduleQuery: v.GenericSchema<ScheduleQuery> = fields({
   aheadMs: v.exactOptional(number),
   app: v.exactOptional(word),
   names: v.exactOptional(many(word)),
-  limit: v.exactOptional(number),
+  limit: v.exactOptional(limited),
   cursor: v.exactOptional(text(10_000)),
   presence: v.exactOptional(beat),
 })
