@@ -1,6 +1,7 @@
 /** The REST producer (`tq-edge/http`). */
 export { type ApiOptions, createApi } from './api.ts'
 export type { EnqueuedJob, JobAnswer } from './enqueue.ts'
+export type { AddressOf } from './failures.ts'
 export type { ChangedJobs } from './job-changes.ts'
 export type { JobEvent } from './job-events.ts'
 export type { FilterQuery, JobsChange } from './job-filter.ts'
