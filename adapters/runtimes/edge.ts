@@ -3,7 +3,7 @@ import type { App } from '../../src/app.ts'
 import type { Broker } from '../../src/broker.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import type { OnEvent } from '../../src/events.ts'
-import { createApi, type Tokens } from '../../src/http/index.ts'
+import { type AddressOf, createApi, type Tokens } from '../../src/http/index.ts'
 import { withProblems } from '../../src/http/problem.ts'
 import { JOBS_HEADER } from '../../src/http/webhooks.ts'
 import { type DrainOptions, type DrainReport, drain } from '../../src/worker/drain.ts'
@@ -18,6 +18,8 @@ export interface EdgeOptions {
   readonly broker?: (variables: Variables) => Broker
   /** Who may call. Default: the tokens in `TQ_TOKENS`, separated by commas. */
   readonly tokens?: (variables: Variables) => Tokens
+  /** Where a request comes from, such as `({ headers }) => headers.get('CF-Connecting-IP')`: too many failed checks of one are slowed down. */
+  readonly addressOf?: AddressOf
   /**
    * `createSchedules` of `tq-edge/scheduler`, where schedules are to be made and changed over REST (`/v1/schedules`) by whoever has a
    * token. Default: they are not, and the bundle is 5 kB smaller.
@@ -98,6 +100,7 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
     api = createApi({
       broker: ownBroker,
       tokens: (options.tokens ?? tokensOf)(variables),
+      addressOf: options.addressOf,
       linkSecrets: secretsOf(variables, 'TQ_LINK_SECRET'),
       app: app.name,
       tasks: app.tasks,

@@ -18,6 +18,7 @@ import type { BrokerRoutes } from './broker-routes.ts'
 import type { ApiContext } from './context.ts'
 import { createEnqueue } from './enqueue.ts'
 import { exchangeRoutes } from './exchange.ts'
+import { type AddressOf, slowDown } from './failures.ts'
 import { healthRoutes } from './health.ts'
 import { jobChangeRoutes } from './job-changes.ts'
 import { jobEventRoutes } from './job-events.ts'
@@ -38,6 +39,8 @@ export interface ApiOptions {
   readonly broker: Broker
   /** Who may call. A function is asked at each request, for tokens that change while the API is there. */
   readonly tokens: Tokens | (() => Tokens)
+  /** Where a request comes from: an address with too many failed checks is slowed down. Default: not known, and nobody is. */
+  readonly addressOf?: AddressOf | undefined
   /** What signed links are verified with, the newest and those before it: without one there is no `/v1/links`. */
   readonly linkSecrets?: readonly string[] | undefined
   /** The app's tasks, where the API has them: names and inputs are then checked before anything is stored. */
@@ -88,7 +91,7 @@ const RESEND_DEADLINE_MS = 20_000
  * ```
  */
 export function createApi(options: ApiOptions): Api {
-  const { broker, tokens, tasks, schedules, blobs, clock = systemClock, random = Math.random, newId = v7 } = options
+  const { broker, tasks, schedules, blobs, clock = systemClock, random = Math.random, newId = v7 } = options
   const { maxBodyBytes = blobs ? 10 * MEBIBYTE : MEBIBYTE } = options
   const { maxStreams = 10_000, linkSecrets = [] } = options
   const onEvent = withoutThrowing(options.onEvent)
@@ -118,7 +121,7 @@ export function createApi(options: ApiOptions): Api {
     send: (call, send) => resend(send, { call, ...resending }),
   }
 
-  const base = createBase(tokens, clock, onEvent)
+  const base = createBase(options, clock, onEvent)
   const checking = tasks ? createClient({ ...clientOptions, tasks }) : client
   const limit = limitBody(maxBodyBytes)
   mountWebhooks(base, options.webhooks ?? [], { client: checking, tasks, limit, clock, onEvent })
@@ -139,12 +142,13 @@ export function createApi(options: ApiOptions): Api {
 }
 
 /** What holds for every route: problems for errors, an event and headers for every answer, and who may call what. */
-function createBase(tokens: ApiOptions['tokens'], clock: Clock, onEvent: OnEvent | undefined): Hono {
+function createBase({ tokens, addressOf }: ApiOptions, clock: Clock, onEvent: OnEvent | undefined): Hono {
   const app = new Hono()
   app.onError((error) => problemResponse(toRefusal(error)))
   app.notFound(({ req }) => problemResponse(refusal('unknown-route', `expected a path of this API, got ${req.path}`)))
   app.use(observe(clock, onEvent))
   app.use(methodNotAllowed({ app, onMethodNotAllowed: refuseMethod }))
+  if (addressOf) app.use('/v1/*', slowDown(addressOf, clock))
   setNeeds(app)
   app.use('/v1/*', guard(tokens, clock))
   return app

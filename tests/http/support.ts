@@ -4,6 +4,7 @@ import { type BrokerRoutes, createApi } from 'tq-edge/http'
 import * as v from 'valibot'
 import type { Broker, Settlement } from '../../src/broker.ts'
 import type { Clock } from '../../src/clock.ts'
+import type { AddressOf } from '../../src/http/failures.ts'
 import type { Tokens } from '../../src/http/tokens.ts'
 import type { Schedules } from '../../src/schedules.ts'
 import { createVirtualClock } from '../support/clock.ts'
@@ -32,6 +33,7 @@ export const tasks: ReadonlyMap<string, Task> = defineApp({
 
 interface Setup {
   readonly tokens?: Tokens | (() => Tokens)
+  readonly addressOf?: AddressOf
   readonly linkSecrets?: readonly string[]
   readonly tasks?: ReadonlyMap<string, Task>
   readonly maxBodyBytes?: number

@@ -72,6 +72,12 @@ test('a link that TQ_LINK_SECRET has signed is taken, and its job run right afte
   expect(ran).toEqual(['hi'])
 })
 
+test('an address with too many failed checks is slowed down, where the app says how addresses are known', async () => {
+  const { post } = setUp({ addressOf: ({ url }) => new URL(url).host })
+  for (let at = 0; at < 20; at++) expect((await post('note', 'hello', 'wrong')).status).toBe(401)
+  expect((await post('note', 'hello')).status).toBe(429)
+})
+
 test('schedules are made over REST, checked by the app, and fired with the next cron trigger', async () => {
   const { edge, clock, ran, background } = setUp({ schedules: createSchedules }, { budgetMs: 1_000 })
   const put = (body: object) =>
