@@ -43,7 +43,7 @@ export interface Beat {
 /** How often it tells that it is there. */
 const PRESENCE_MS = 60_000
 /** How long it leaves the broker to others even when something is always due. */
-const MIN_PAUSE_MS = 5
+const MIN_PAUSE_MS = 7
 /** After a call to the broker has failed for good. */
 const OUTAGE_PAUSE_MS = 1_000
 
