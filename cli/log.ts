@@ -113,7 +113,7 @@ function describeEvent(event: TqEvent): Line {
       return {
         what: 'http',
         to: event.method,
-        more: `${event.path}  ${event.status} in ${toDuration(event.durationMs)}`,
+        more: `${shorten(event.path)}  ${event.status} in ${toDuration(event.durationMs)}`,
       }
   }
 }

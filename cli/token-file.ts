@@ -2,7 +2,7 @@
  * The records of tokens in a JSON file, for those who serve: no broker is asked who may call, and the tokens themselves are nowhere.
  */
 import { randomUUID } from 'node:crypto'
-import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { describe, InvalidOption, toError } from '../src/errors.ts'
 import { checkRecord, type TokenRecord } from '../src/http/tokens.ts'
 import { UsageError } from './errors.ts'
@@ -26,11 +26,14 @@ function parse(text: string): unknown {
   }
 }
 
-/** In one step, so that nobody reads half of it; for the eyes of its owner alone. */
+/** In one step, so that nobody reads half of it; a new one is for the eyes of its owner alone. */
 export function writeTokens(path: string, records: readonly TokenRecord[]): void {
-  const written = `${path}.${randomUUID()}`
-  writeFileSync(written, `${JSON.stringify(records, null, 2)}\n`, { mode: 0o600 })
-  renameSync(written, path)
+  // Whoever serves may know it by another name.
+  const target = existsSync(path) ? realpathSync(path) : path
+  const mode = existsSync(target) ? statSync(target).mode & 0o777 : 0o600
+  const written = `${target}.${randomUUID()}`
+  writeFileSync(written, `${JSON.stringify(records, null, 2)}\n`, { mode })
+  renameSync(written, target)
 }
 
 export interface TokenFileOptions {

@@ -72,6 +72,9 @@ function check(url: string, link: Link): void {
   if (!('job' in link)) checkTaskName(link.task)
   else if (typeof link.job !== 'string' || link.job === '')
     throw new InvalidOption('job', 'the id of a job', describe(link.job))
+  // JSON leaves it out, and a link without that bound was not meant.
+  for (const [option, value] of Object.entries(link))
+    if (value === undefined) throw new InvalidOption(option, 'a value, or left out', 'undefined')
   for (const option of ['expiresAtMs', 'maxBytes'] as const) {
     const value = (link as Partial<EnqueueLink>)[option]
     if (option === 'maxBytes' && value === undefined) continue

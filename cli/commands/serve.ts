@@ -11,6 +11,7 @@ import { UsageError } from '../errors.ts'
 import { OK } from '../exit.ts'
 import { valuesOf } from '../flags.ts'
 import { createLog } from '../log.ts'
+import { byOwnName, isLoopback } from '../loopback.ts'
 import { DEFAULT_PORT } from '../port.ts'
 import { printJson, printLine, printNote } from '../print.ts'
 import { untilSignal } from '../signals.ts'
@@ -80,7 +81,8 @@ export default command({
             }
           : {}),
       })
-      const server = await listen((request) => api.fetch(request), options)
+      const fetch = (request: Request) => api.fetch(request)
+      const server = await listen(tokens === 'none' ? byOwnName(fetch) : fetch, options)
       if (json) printJson({ kind: 'http.listening', url: server.url })
       else printLine(`listening on ${server.url}`)
       await untilSignal()
@@ -126,8 +128,4 @@ function withFile(fixed: readonly string[], path: string): () => Tokens {
     records = current
     return tokens
   }
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 }

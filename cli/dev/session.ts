@@ -4,6 +4,7 @@ import { loadApp } from '../config.ts'
 import { FORCED, OK } from '../exit.ts'
 import { createFreshImport } from '../import-file.ts'
 import { createLog } from '../log.ts'
+import { byOwnName } from '../loopback.ts'
 import { DEFAULT_PORT } from '../port.ts'
 import { onSignals } from '../signals.ts'
 import { listenNear } from './listen-near.ts'
@@ -30,10 +31,13 @@ export async function runDev(options: DevOptions): Promise<number> {
   let dev: DevApp | undefined
   let savedMs: number | undefined
   // Both before the app is loaded: its schedules may call this API at the address that it gets here, and a save meanwhile counts.
-  const server = await listenNear((request) => dev?.fetch(request) ?? STARTING.clone(), {
-    port: options.port,
-    fromPort: DEFAULT_PORT,
-  })
+  const server = await listenNear(
+    byOwnName((request) => dev?.fetch(request) ?? STARTING.clone()),
+    {
+      port: options.port,
+      fromPort: DEFAULT_PORT,
+    },
+  )
   const watcher = watchSources(dirname(file), (changedMs) => {
     savedMs = changedMs
     dev?.reload(changedMs)

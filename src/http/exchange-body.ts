@@ -19,6 +19,8 @@ import { jsonText, list, MAX_ID_CHARS, queueName, text, whole } from './fields.t
 import { form, ms } from './request.ts'
 
 const MAX_QUEUES = 100
+const MAX_TASKS_TOLD = 1_000
+const TASKS_TOLD = `expected at most ${MAX_TASKS_TOLD} tasks`
 const LEASE_MS = 30_000
 const QUEUES = `expected a list of 1 to ${MAX_QUEUES} queues`
 const LANE = `expected the lane's name, of ${NAME_FORM}`
@@ -94,7 +96,7 @@ const presence: v.GenericSchema<WorkerPresence> = v.strictObject(
     runtime: text(200),
     startedAtMs: ms,
     commands: v.exactOptional(whole(WHOLE)),
-    p95Ms: v.exactOptional(v.record(v.string(), ms)),
+    p95Ms: v.exactOptional(v.pipe(v.record(text(200), ms), v.maxEntries(MAX_TASKS_TOLD, TASKS_TOLD))),
   },
   form('worker, queues, concurrency, running, runtime, startedAtMs, commands, p95Ms'),
 )

@@ -39,6 +39,8 @@ export function exchangeRoutes({ broker, send }: ApiContext): Routed<ExchangeRou
       const { request, texts } = c.req.valid('json')
       requireWork(c, request.queues, (at) => `queues.${at}`)
       const reply = await send('exchange', () => broker.exchange(request))
+      // A lane that is another's may be answered again what that one has claimed.
+      requireWork(c, [...new Set(reply.jobs.map(({ queue }) => queue))])
       return c.json<ExchangeAnswer, 200>(texts ? reply : { ...reply, jobs: reply.jobs.map(toClaimedView) }, 200)
     },
   )

@@ -1,4 +1,4 @@
-import type { MiddlewareHandler } from 'hono'
+import type { Context, MiddlewareHandler } from 'hono'
 import type { Clock } from '../clock.ts'
 import { RefusedRequest, refusal } from './problem.ts'
 
@@ -9,7 +9,6 @@ const MAX_FAILURES = 20
 const WINDOW_MS = 60_000
 /** The most addresses that are remembered; beyond, the one that is longest known is forgotten. */
 const MAX_ADDRESSES = 10_000
-const FAILED: ReadonlySet<string> = new Set(['urn:tq:problem:unauthorized', 'urn:tq:problem:unsigned'])
 
 interface Failures {
   readonly untilMs: number
@@ -43,8 +42,14 @@ export function slowDown(addressOf: AddressOf, clock: Clock): MiddlewareHandler 
     const failures = currentOf(address)
     if (failures && failures.count >= MAX_FAILURES) throw tooMany(failures.untilMs - clock.monotonic())
     await next()
-    if (c.error instanceof RefusedRequest && FAILED.has(c.error.problem.type)) add(address)
+    if (c.error instanceof RefusedRequest && isTry(c, c.error.problem.type)) add(address)
   }
+}
+
+/** What a page of anybody's can have a browser send counts as no try: it would shut out all who share its address. */
+function isTry(c: Context, type: string): boolean {
+  if (type === 'urn:tq:problem:unauthorized') return c.req.header('Authorization') !== undefined
+  return type === 'urn:tq:problem:unsigned' && c.req.header('Sec-Fetch-Site') !== 'cross-site'
 }
 
 function tooMany(restMs: number) {

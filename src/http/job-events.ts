@@ -69,6 +69,8 @@ export function jobEventRoutes({ broker, clock, results, maxStreams }: ApiContex
     if (!first) throw new JobNotFound(id)
     // To a browser this says not to come again.
     if (idOf(first) === lastId && isFinished(first.state)) return c.body(null, 204)
+    // Nobody would read it, and so nobody end it.
+    if (c.req.method === 'HEAD') return c.body(null, 200, { 'Content-Type': 'text/event-stream' })
     if (streams >= maxStreams) throw tooMany(maxStreams)
     streams++
     return streamEvents(clock, (send, gone) =>

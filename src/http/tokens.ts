@@ -36,6 +36,8 @@ export interface KnownToken {
 /** What an `Authorization` header can carry: printable ASCII without spaces. */
 const TOKEN = /^[\x21-\x7e]+$/
 const RECORD = /^([\w.-]{1,100}):(.+):([0-9a-f]{64})(?::(\d{1,15}))?$/
+/** One that is mistyped is no token either: whoever reads a record must not be able to call by it. */
+const ALMOST_RECORD = /:[0-9a-f]{32,}/i
 const NAME = /^[\w.-]{1,100}$/
 const HASH = /^[0-9a-f]{64}$/
 const KEYS: ReadonlySet<string> = new Set(['hash', 'scopes', 'name', 'expiresAtMs'])
@@ -97,6 +99,12 @@ function toKnown(token: unknown, place: string): KnownToken {
       place,
     )
   if (typeof token === 'object' && token !== null) return fromRecord(token, place)
+  if (typeof token === 'string' && ALMOST_RECORD.test(token))
+    throw new InvalidOption(
+      place,
+      'a token, or the record of one as tq token create prints it',
+      'a text that is neither',
+    )
   if (typeof token !== 'string' || !TOKEN.test(token))
     throw new InvalidOption(place, 'printable ASCII without spaces, or the record of a token', describe(token))
   return { digest: () => sha256(toBytes(token)), caller: ADMIN, expiresAtMs: Number.POSITIVE_INFINITY }

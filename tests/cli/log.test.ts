@@ -62,6 +62,10 @@ const LINES: [TqEvent, string][] = [
     { kind: 'http.request', method: 'GET', path: '/healthz', status: 200, durationMs: 0.4 },
     'http        GET                 /healthz  200 in 0 ms',
   ],
+  [
+    { kind: 'http.request', method: 'GET', path: '/x\n12:00:00\u001b[2J', status: 401, durationMs: 0.4 },
+    'http        GET                 /x 12:00:00 [2J  401 in 0 ms',
+  ],
 ]
 
 const plain = (text: string) => Bun.stripANSI(text)

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { stat, writeFile } from 'node:fs/promises'
+import { chmod, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { followTokens, readTokens, writeTokens } from '../../cli/token-file.ts'
 import { createFolder, type Folder, GREETER } from './support.ts'
@@ -115,4 +115,15 @@ test('a change of the file counts within a second, and one that cannot be read l
 
   writeTokens(path, [])
   expect(namesAt(9_000)).toEqual([])
+})
+
+test('a file that has another name is changed where it is, and stays readable to whom it was', async () => {
+  await using folder = await createFolder()
+  const [real, link] = [join(folder.path, 'real.json'), join(folder.path, 'link.json')]
+  await writeFile(real, '[]')
+  await chmod(real, 0o640)
+  await symlink(real, link)
+  const record = { name: 'ci', scopes: ['read'], hash: 'ab'.repeat(32) }
+  writeTokens(link, [record])
+  expect([readTokens(real), (await stat(real)).mode & 0o777]).toEqual([[record], 0o640])
 })

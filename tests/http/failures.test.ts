@@ -64,3 +64,14 @@ test('no more than ten thousand addresses are remembered: the one that is longes
   expect((await call('first', TOKEN)).status).toBe(200)
   expect((await call('second', TOKEN)).status).toBe(429)
 })
+
+test('what anybody’s page can have a browser send is no try: calls without a token, and links from another site', async () => {
+  const { api, call } = withAddresses()
+  const plain = { From: 'here' }
+  for (let at = 0; at < 25; at++) {
+    expect((await api.request('/v1/jobs', { headers: plain })).status).toBe(401)
+    const crossSite = { ...plain, 'Sec-Fetch-Site': 'cross-site' }
+    expect((await api.request('/v1/links?link=x', { headers: crossSite })).status).toBe(403)
+  }
+  expect((await call('here', TOKEN)).status).toBe(200)
+})

@@ -133,6 +133,16 @@ test('a hundred streams share one look, and a stream that nobody listens to look
   expect(looks).toEqual([])
 })
 
+test('a HEAD opens no stream, which nobody would end', async () => {
+  const { api, broker } = setUp({ maxStreams: 1 })
+  await broker.enqueue([aJob('a')])
+  for (let at = 0; at < 3; at++)
+    expect((await api.request('/v1/jobs/a/events', { method: 'HEAD' })).headers.get('Content-Type')).toBe(
+      'text/event-stream',
+    )
+  expect((await api.request('/v1/jobs/a/events')).status).toBe(200)
+})
+
 test('beyond the most streams a further one is 503, until one has ended', async () => {
   const { api, broker, clock } = setUp({ maxStreams: 2 })
   await broker.enqueue([aJob('a')])

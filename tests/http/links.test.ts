@@ -251,6 +251,8 @@ test.each([
   ['no end', SECRET, { expiresAtMs: undefined }, 'expiresAtMs'],
   ['a limit that is none', SECRET, { maxBytes: 0 }, 'maxBytes'],
   ['an empty job', SECRET, { job: '' }, 'job'],
+  ['an input that was to be there', SECRET, { input: undefined }, 'input'],
+  ['an id that was to be there', SECRET, { id: undefined }, 'id'],
   ['an input that is too long', SECRET, { input: 'x'.repeat(8_000) }, '6,000 bytes'],
 ])('a link with %s is not made', async (_, secret, more, what) => {
   const given = { url: 'https://tq.example', task: 'anything', expiresAtMs: 1, ...more } as LinkOptions

@@ -312,3 +312,25 @@ test('two tokens made alike are different, and neither is in its record', async 
   expect(one.token).not.toBe(other.token)
   expect(JSON.stringify(one.record)).not.toContain(one.token.slice(3))
 })
+
+test('a record that is mistyped is no token: whoever reads it cannot call by it', () => {
+  const hash = 'ab'.repeat(32)
+  for (const text of [
+    `ci:read:${hash}:1795280000000000`,
+    `ci:read:${hash.toUpperCase()}`,
+    `ci@x:read:${hash}`,
+    `ci:read:${hash}:`,
+    `ci::${hash}`,
+    `:read:${hash}`,
+  ])
+    expect(() => setUp({ tokens: [text] })).toThrow('expected tokens[0] to be a token, or the record of one')
+})
+
+test('whoever takes up the lane of another worker is not told what that one has claimed', async () => {
+  const { call, broker } = await withScopes(['work:mail'])
+  await broker.enqueue([aJob('secret')])
+  const body = { lane: 'a.1.0', seq: 1, queues: ['default'], want: 1 }
+  expect((await (await call('POST', '/v1/exchange', body, 'an-admin-token')).json()).jobs).toHaveLength(1)
+  const replayed = await call('POST', '/v1/exchange', { ...body, queues: ['mail'] })
+  expect([replayed.status, await replayed.text()]).toEqual([403, expect.not.stringContaining('secret')])
+})
