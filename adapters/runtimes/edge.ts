@@ -21,8 +21,8 @@ export interface EdgeOptions {
   /** Where a request comes from, such as `({ headers }) => headers.get('CF-Connecting-IP')`: too many failed checks of one are slowed down. */
   readonly addressOf?: AddressOf
   /**
-   * `createSchedules` of `tq-edge/scheduler`, where schedules are to be made and changed over REST (`/v1/schedules`) by whoever has a
-   * token. Default: they are not, and the bundle is 5 kB smaller.
+   * `createSchedules` of `tq-edge/scheduler`, where schedules are to be made and changed over REST (`/v1/schedules`) by those whose token
+   * allows it. Default: they are not, and the bundle is 5 kB smaller.
    */
   readonly schedules?: typeof createSchedules
   /** The limits of the drain that follows each beat of a cron trigger; false fires schedules alone. */
@@ -47,7 +47,7 @@ export interface CronReport {
   readonly drained: DrainReport | null
 }
 
-/** What every platform's entry comes down to: the REST producer, and what a cron trigger does. */
+/** What every platform's entry comes down to: the REST API, and what a cron trigger does. */
 export interface Edge {
   /** Answers a request; what may go on after the answer is handed to `waitUntil`. Never rejects for a setting that is missing. */
   fetch(request: Request, variables: Variables, waitUntil: (work: Promise<unknown>) => void): Promise<Response>

@@ -69,7 +69,7 @@ const MEBIBYTE = 1_048_576
 const RESEND_DEADLINE_MS = 20_000
 
 /**
- * Creates the REST producer: a Hono app whose `fetch` is the handler, on any runtime.
+ * Creates the REST API: a Hono app whose `fetch` is the handler, on any runtime.
  *
  * Throws `InvalidOption` for tokens that are none, and for a secret that could be guessed.
  *

@@ -1,4 +1,4 @@
-/** The REST producer (`tq-edge/http`). */
+/** The REST API (`tq-edge/http`). */
 export { type ApiOptions, createApi } from './api.ts'
 export { type BrokerRoutes, brokerRoutes } from './broker-routes.ts'
 export type { EnqueuedJob, JobAnswer } from './enqueue.ts'
