@@ -49,7 +49,7 @@ export function defineApp<const Tasks extends readonly Task[]>({
   name?: string
   tasks: Tasks
   schedules?: readonly Schedule[]
-  /** Where inputs and results go that are too large for the broker: its workers and `tq` use it. Clients are given their own. */
+  /** Where inputs and results go that are too large for the broker: its workers, its API and `tq` use it. Clients are given their own. */
   blobs?: Blobs | undefined
   /** What other services send, by `webhook` of `tq-edge/webhooks`: whatever serves the app's REST API takes it. */
   webhooks?: ToWebhooks | undefined

@@ -98,14 +98,12 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
     if (api) return api
     const ownBroker = brokerFor(variables)
     api = createApi({
+      app,
       broker: ownBroker,
       tokens: (options.tokens ?? tokensOf)(variables),
       addressOf: options.addressOf,
       linkSecrets: secretsOf(variables, 'TQ_LINK_SECRET'),
-      app: app.name,
-      tasks: app.tasks,
       schedules: options.schedules?.({ broker: ownBroker, app, ...told }),
-      blobs: app.blobs,
       webhooks: app.webhooks?.(textsOf(variables)),
       ...told,
     })

@@ -61,25 +61,19 @@ export default command({
     const fixed = [...valuesOf('token', rawArgs, args), ...tokensOfEnvironment('TQ_TOKENS')]
     const tokens = tokensOf(auth, fixed, file, host)
     const appFile = findAppIfAny(app ?? path)
-    const loaded = appFile ? await loadApp(appFile) : undefined
+    const loaded = appFile ? (await loadApp(appFile)).app : undefined
     if (!loaded) printNote('no tq.config.ts here: names of tasks and inputs are not checked')
     return withBroker({ db }, async (broker) => {
       const onEvent = createLog({ json })
       const api = createApi({
+        app: loaded,
         broker,
         tokens,
         linkSecrets: secretsOf(process.env, 'TQ_LINK_SECRET'),
         onEvent,
         brokerRoutes: flags['broker-routes'] ? brokerRoutes : undefined,
-        schedules: createSchedules({ broker, app: loaded?.app, onEvent }),
-        ...(loaded
-          ? {
-              app: loaded.app.name,
-              tasks: loaded.app.tasks,
-              blobs: loaded.app.blobs,
-              webhooks: loaded.app.webhooks?.(process.env),
-            }
-          : {}),
+        schedules: createSchedules({ broker, app: loaded, onEvent }),
+        webhooks: loaded?.webhooks?.(process.env),
       })
       const fetch = (request: Request) => api.fetch(request)
       const server = await listen(tokens === 'none' ? byOwnName(fetch) : fetch, options)

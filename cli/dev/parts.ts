@@ -26,10 +26,9 @@ export interface Parts {
 
 /** What answers requests. Apart from the rest, so that an app that cannot be served is known before the one before it ends. */
 export function createDevApi({ app }: LoadedApp, { broker, onEvent }: PartsOptions): Api {
-  const { name, tasks, blobs } = app
   const webhooks = app.webhooks?.(process.env)
   const schedules = createSchedules({ app, broker, onEvent })
-  return createApi({ broker, tokens: 'none', app: name, tasks, schedules, blobs, webhooks, onEvent })
+  return createApi({ app, broker, tokens: 'none', schedules, webhooks, onEvent })
 }
 
 export function startParts({ app, stampMs }: LoadedApp, api: Api, options: PartsOptions): Parts {

@@ -1,6 +1,7 @@
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { methodNotAllowed } from 'hono/method-not-allowed'
 import { v7 } from 'uuid'
+import type { App } from '../app.ts'
 import type { Blobs } from '../blobs.ts'
 import type { Broker } from '../broker.ts'
 import { type ClientOptions, createClient } from '../client/client.ts'
@@ -11,7 +12,6 @@ import { type OnEvent, withoutThrowing } from '../events.ts'
 import { checkSecret } from '../hmac.ts'
 import { resend } from '../resend.ts'
 import type { Schedules } from '../schedules.ts'
-import type { Task } from '../task.ts'
 import { guard } from './auth.ts'
 import { limitBody } from './body.ts'
 import type { BrokerRoutes } from './broker-routes.ts'
@@ -36,6 +36,8 @@ import { mountWebhooks, type Webhook } from './webhooks.ts'
 import { workerRoutes } from './workers.ts'
 
 export interface ApiOptions {
+  /** Its names of tasks and their inputs are checked before anything is stored. Default: any are taken. */
+  readonly app?: App | undefined
   readonly broker: Broker
   /** Who may call. A function is asked at each request, for tokens that change while the API is there. */
   readonly tokens: Tokens | (() => Tokens)
@@ -43,19 +45,15 @@ export interface ApiOptions {
   readonly addressOf?: AddressOf | undefined
   /** What signed links are verified with, the newest and those before it: without one there is no `/v1/links`. */
   readonly linkSecrets?: readonly string[] | undefined
-  /** The app's tasks, where the API has them: names and inputs are then checked before anything is stored. */
-  readonly tasks?: ReadonlyMap<string, Task>
-  /** The name of the app whose beats `/healthz?beat=` tells of. Default: any app's. */
-  readonly app?: string | undefined
   /** The client of schedules, from `createSchedules`: without it there is no `/v1/schedules`. */
   readonly schedules?: Schedules | undefined
   /** The largest body. Default 1 MiB, and 10 MiB with `blobs`. */
   readonly maxBodyBytes?: number
   /** How many clients may watch jobs at once. Default 10,000. */
   readonly maxStreams?: number
-  /** Where inputs of more than 1 MiB go, and larger results come from. */
+  /** Where inputs of more than 1 MiB go, and larger results come from. Default: the app's. */
   readonly blobs?: Blobs | undefined
-  /** What other services send, from `tq-edge/webhooks`: each at its own path, and without a token. */
+  /** What other services send, each at its own path and without a token. Default none: an app's own need their secrets, `app.webhooks?.(process.env)`. */
   readonly webhooks?: readonly Webhook[] | undefined
   /** `brokerRoutes`, where other processes are to use this broker by `httpBroker`. Default none. */
   readonly brokerRoutes?: BrokerRoutes | undefined
@@ -91,7 +89,8 @@ const RESEND_DEADLINE_MS = 20_000
  * ```
  */
 export function createApi(options: ApiOptions): Api {
-  const { broker, tasks, schedules, blobs, clock = systemClock, random = Math.random, newId = v7 } = options
+  const { app, broker, schedules, blobs = app?.blobs, clock = systemClock, random = Math.random, newId = v7 } = options
+  const tasks = app?.tasks
   const { maxBodyBytes = blobs ? 10 * MEBIBYTE : MEBIBYTE } = options
   const { maxStreams = 10_000, linkSecrets = [] } = options
   const onEvent = withoutThrowing(options.onEvent)
@@ -109,7 +108,7 @@ export function createApi(options: ApiOptions): Api {
   const context: ApiContext = {
     broker,
     client,
-    app: options.app,
+    app: app?.name,
     tasks,
     schedules,
     linkSecrets: linkSecrets.map((secret) => checkSecret('linkSecrets', secret)),

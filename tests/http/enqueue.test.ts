@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { BrokerUnavailable } from 'tq-edge'
 import { VIRTUAL_START_MS } from '../support/clock.ts'
-import { setUp, tasks } from './support.ts'
+import { app, setUp } from './support.ts'
 
 const json = (response: Response) => response.json() as Promise<Record<string, unknown>>
 
@@ -161,7 +161,7 @@ test('where none of many is taken, the answer is the first refusal', async () =>
 })
 
 test('one wrong job among many and none is stored; the problem says which', async () => {
-  const { broker, post } = setUp({ tasks })
+  const { broker, post } = setUp({ app })
   const good = { task: 'email.send', input: { to: 'ada@example.com' }, id: 'good' }
   const wrongInput = await post('/v1/jobs', { jobs: [good, { task: 'email.send', input: { to: 'ada' } }] })
   expect(wrongInput.status).toBe(422)
@@ -173,7 +173,7 @@ test('one wrong job among many and none is stored; the problem says which', asyn
 })
 
 test('a schema that takes its time is waited for', async () => {
-  const { post } = setUp({ tasks })
+  const { post } = setUp({ app })
   expect((await post('/v1/tasks/checked.late', '"right"')).status).toBe(202)
   expect((await post('/v1/tasks/checked.late', '"wrong"')).status).toBe(422)
 })

@@ -2,7 +2,7 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { createSchedules } from 'tq-edge/scheduler'
-import { aJob, failed, settle, setUp, tasks } from './support.ts'
+import { aJob, app, failed, settle, setUp } from './support.ts'
 
 const ROUTES: readonly [method: string, path: string][] = [
   ['GET', '/healthz'],
@@ -85,7 +85,7 @@ const request = fc.record({
 
 test('no request to any route is the server’s fault, or waits for ever', async () => {
   const { api, broker, events } = setUp({
-    tasks,
+    app,
     linkSecrets: ['a-long-random-secret'],
     schedules: (given) => createSchedules({ ...given, appName: 'shop' }),
   })

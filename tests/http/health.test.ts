@@ -1,6 +1,6 @@
 /** Whether the server is up, and whether a beat is: with one address, for a monitor without a token. */
 import { expect, test } from 'bun:test'
-import { BrokerUnavailable } from 'tq-edge'
+import { BrokerUnavailable, defineApp } from 'tq-edge'
 import type { Broker } from '../../src/broker.ts'
 import { setUp } from './support.ts'
 
@@ -55,7 +55,7 @@ test("an API that knows its app tells of that app's beats, any other of any", as
     ['other', 200],
     [undefined, 200],
   ] as const) {
-    const { get, broker } = setUp(app === undefined ? {} : { app })
+    const { get, broker } = setUp(app === undefined ? {} : { app: defineApp({ name: app, tasks: [] }) })
     await mark(broker, 'other')
     expect([app, (await get('/healthz?beat=300')).status]).toEqual([app, status])
   }

@@ -3,7 +3,7 @@ import { createLink, type LinkOptions } from 'tq-edge/client'
 import type { Broker } from '../../src/broker.ts'
 import { hmac, toBase64Url, toBytes, toHex } from '../../src/hmac.ts'
 import { signKick } from '../../src/kick.ts'
-import { aJob, settle, setUp, succeeded, tasks } from './support.ts'
+import { aJob, app, settle, setUp, succeeded } from './support.ts'
 
 const SECRET = 'a-long-random-secret'
 const MINUTE_MS = 60_000
@@ -13,7 +13,7 @@ async function withLinks(linkSecrets: readonly string[] = [SECRET]) {
   const calls: string[] = []
   const api = setUp({
     tokens: ['a-token'],
-    tasks,
+    app,
     linkSecrets,
     wrap: (broker) => counted(broker, (call) => calls.push(call)),
   })

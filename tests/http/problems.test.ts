@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { BrokerUnavailable, defineApp, defineTask, StorageFull } from 'tq-edge'
 import type { Broker } from '../../src/broker.ts'
 import { KINDS } from '../../src/http/problem.ts'
-import { SECRET, setUp, tasks } from './support.ts'
+import { app, SECRET, setUp } from './support.ts'
 
 interface Problem {
   readonly type: string
@@ -105,7 +105,7 @@ const BAD_REQUESTS: [
 ]
 
 test.each(BAD_REQUESTS)('%s is refused in its own words', async (_, path, body, [status, kind, places]) => {
-  const { post, events } = setUp({ tasks })
+  const { post, events } = setUp({ app })
   const problem = await problemOf(await post(path, body))
   expect([problem.status, kindOf(problem)]).toEqual([status, kind])
   expect(problem.errors?.map((issue) => issue.path)).toEqual(places)
@@ -130,7 +130,7 @@ test('a body that is not UTF-8 is refused', async () => {
 })
 
 test('an unknown task comes with the known one that looks most like it', async () => {
-  const { post } = setUp({ tasks })
+  const { post } = setUp({ app })
   const problem = await problemOf(await post('/v1/tasks/email.sned'))
   expect(problem).toMatchObject({
     suggestion: 'email.send',
@@ -144,7 +144,7 @@ test('without tasks a name that no task can have is refused', async () => {
 })
 
 test('whatever is wrong, a problem stays small', async () => {
-  const { post } = setUp({ tasks })
+  const { post } = setUp({ app })
   const long = 'x'.repeat(100_000)
   for (const response of [
     await post('/v1/jobs', { [long]: 1 }),
@@ -290,8 +290,8 @@ test('a schema that throws is a 500 too, whatever it throws', async () => {
     },
   })
   for (const thrown of [new TypeError(SECRET), SECRET]) {
-    const { tasks: broken } = defineApp({ tasks: [defineTask({ name: 't', input: throwing(thrown), run: () => {} })] })
-    const { post, events } = setUp({ tasks: broken })
+    const broken = defineApp({ tasks: [defineTask({ name: 't', input: throwing(thrown), run: () => {} })] })
+    const { post, events } = setUp({ app: broken })
     expect(kindOf(await problemOf(await post('/v1/jobs', [{ task: 't' }])))).toBe('internal')
     expect(events).toMatchObject([{ status: 500, reason: expect.stringMatching(/sesame|a string of/) }])
   }
@@ -307,7 +307,7 @@ test('the reference lists every problem with its status', async () => {
 })
 
 test('no text that is posted does worse than to be refused', async () => {
-  const { post } = setUp({ tasks })
+  const { post } = setUp({ app })
   const bodies = fc.oneof(
     fc.string(),
     fc.json(),

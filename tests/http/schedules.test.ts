@@ -4,12 +4,12 @@ import { hc } from 'hono/client'
 import { defineApp, defineTask, type Schedules } from 'tq-edge'
 import type { createApi } from 'tq-edge/http'
 import { createSchedules, custom, deploySchedules, every } from 'tq-edge/scheduler'
-import { SECRET, setUp as setUpApi, tasks } from './support.ts'
+import { SECRET, setUp as setUpApi, app as tasksOnly } from './support.ts'
 
 const anything = defineTask({ name: 'anything', run: () => {} })
 const app = defineApp({
   name: 'shop',
-  tasks: [...tasks.values()],
+  tasks: [...tasksOnly.tasks.values()],
   schedules: [every('declared', '1h', { task: anything })],
 })
 

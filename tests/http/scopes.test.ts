@@ -5,7 +5,7 @@ import { createSchedules } from 'tq-edge/scheduler'
 import { problemResponse, toRefusal } from '../../src/http/problem.ts'
 import { fits, requireScope, requireWork, setNeeds } from '../../src/http/scopes.ts'
 import { type TokenRecord, toRecordText } from '../../src/http/tokens.ts'
-import { aJob, setUp, tasks } from './support.ts'
+import { aJob, app, setUp } from './support.ts'
 
 const SCOPES = ['read', 'operate', 'enqueue:anything', 'work:default', 'admin'] as const
 const JOB = { task: 'anything', input: 1 }
@@ -50,7 +50,7 @@ const NEEDS: readonly [scope: string, method: string, path: string, body?: unkno
 async function withScopes(scopes: readonly string[], more: Partial<TokenRecord> = {}) {
   const { token, record } = await createToken({ scopes, name: 'ci' })
   const api = setUp({
-    tasks,
+    app,
     tokens: [{ ...record, ...more }, 'an-admin-token'],
     schedules: (given) => createSchedules({ ...given, appName: 'shop' }),
   })
@@ -134,7 +134,7 @@ test('who operates runs a schedule as it is, and with an input of their own only
 
 test('a broker is lent to nobody who is not an admin', async () => {
   const { token, record } = await createToken({ scopes: ['read', 'operate', 'enqueue:*', 'work:*'], name: 'ci' })
-  const { api } = setUp({ tasks, tokens: [record, 'an-admin-token'], brokerRoutes })
+  const { api } = setUp({ app, tokens: [record, 'an-admin-token'], brokerRoutes })
   const stats = async (bearer: string) => {
     const headers = { Authorization: `Bearer ${bearer}`, 'Content-Type': 'application/json' }
     const answer = await api.request('/v1/broker/stats', { method: 'POST', headers, body: '{"arguments":[]}' })

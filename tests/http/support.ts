@@ -1,4 +1,4 @@
-import { type Blobs, defineApp, defineTask, type Job, type OnEvent, type Task, type TqEvent } from 'tq-edge'
+import { type App, type Blobs, defineApp, defineTask, type Job, type OnEvent, type TqEvent } from 'tq-edge'
 import { sqliteBroker } from 'tq-edge/brokers/sqlite'
 import { type BrokerRoutes, createApi } from 'tq-edge/http'
 import * as v from 'valibot'
@@ -12,7 +12,7 @@ import { createVirtualClock } from '../support/clock.ts'
 /** Stands for what nobody but the task may see: no answer but the job itself repeats it. */
 export const SECRET = 'sesame-4711'
 
-export const tasks: ReadonlyMap<string, Task> = defineApp({
+export const app: App = defineApp({
   tasks: [
     defineTask({
       name: 'email.send',
@@ -29,16 +29,15 @@ export const tasks: ReadonlyMap<string, Task> = defineApp({
     }),
     defineTask({ name: 'anything', run: () => {} }),
   ],
-}).tasks
+})
 
 interface Setup {
   readonly tokens?: Tokens | (() => Tokens)
   readonly addressOf?: AddressOf
   readonly linkSecrets?: readonly string[]
-  readonly tasks?: ReadonlyMap<string, Task>
+  readonly app?: App
   readonly maxBodyBytes?: number
   readonly maxStreams?: number
-  readonly app?: string
   readonly blobs?: Blobs
   readonly brokerRoutes?: BrokerRoutes
   /** What makes its schedules, on its broker and clock. */

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { defineApp, defineTask } from 'tq-edge'
 import * as v from 'valibot'
-import { setUp, tasks } from './support.ts'
+import { app, setUp } from './support.ts'
 
 const json = (response: Response) => response.json() as Promise<Record<string, unknown>>
 
@@ -24,7 +24,7 @@ function described(input: () => Record<string, unknown>) {
 }
 
 const toTasks = (...list: Parameters<typeof defineApp>[0]['tasks'][number][]) => ({
-  tasks: defineApp({ tasks: list }).tasks,
+  app: defineApp({ tasks: list }),
 })
 
 test('tasks are told of by name, with the schema of their input where it can tell', async () => {
@@ -62,6 +62,6 @@ test('an API without an app knows of no tasks, and says that it takes any', asyn
 })
 
 test('a task that is not there comes with the one that looks most like it', async () => {
-  const { get } = setUp({ tasks })
+  const { get } = setUp({ app })
   expect(await json(await get('/v1/tasks/email.sned'))).toMatchObject({ status: 404, suggestion: 'email.send' })
 })

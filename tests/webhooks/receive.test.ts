@@ -44,7 +44,7 @@ async function push({ id = 'delivery-1', kind = 'push', type = JSON_TYPE, body =
 const hook = (handler: string | WebhookHandler<unknown>, options?: WebhookOptions): Webhook =>
   webhook('/hooks/github', github<unknown>({ secret: SECRET }), handler, options)
 
-const { tasks } = defineApp({
+const app = defineApp({
   tasks: [
     defineTask({ name: 'push.received', input: v.looseObject({ ref: v.string() }), run: () => {} }),
     defineTask({ name: 'anything', run: () => {} }),
@@ -53,7 +53,7 @@ const { tasks } = defineApp({
 
 describe('by name', () => {
   test('the body is the input of a job, whose id says where it came from', async () => {
-    const { deliver, jobs, events } = setUp([hook('push.received')], { tasks })
+    const { deliver, jobs, events } = setUp([hook('push.received')], { app })
     const response = await deliver(await push())
     const id = 'hooks:github:delivery-1:push.received'
     expect([response.status, await response.json()]).toEqual([202, { id: 'delivery-1', jobs: [{ id }] }])
@@ -62,7 +62,7 @@ describe('by name', () => {
   })
 
   test('an input that its task does not take is refused, and says where', async () => {
-    const { deliver, jobs } = setUp([hook('push.received')], { tasks })
+    const { deliver, jobs } = setUp([hook('push.received')], { app })
     const response = await deliver(await push({ body: `{"ref":["${SECRET}"]}` }))
     expect(response.status).toBe(422)
     const text = await response.text()
@@ -72,7 +72,7 @@ describe('by name', () => {
   })
 
   test('a task that the app lacks is named when the API is made', () => {
-    expect(() => setUp([hook('push.recieved')], { tasks })).toThrow(
+    expect(() => setUp([hook('push.recieved')], { app })).toThrow(
       'expected the task of the webhook "/hooks/github" to be one of the app, got "push.recieved": did you mean "push.received"?',
     )
     expect(() => hook('no name')).toThrow(/^expected the name of a task/)
@@ -167,7 +167,7 @@ describe('by function', () => {
           ]),
         ),
       ],
-      { tasks },
+      { app },
     )
     expect((await deliver(await push())).status).toBe(500)
     expect(await jobs()).toEqual([])
@@ -203,7 +203,7 @@ describe('errors of the handler', () => {
     ],
     ['that is none', 'NonError: expected', () => Promise.reject(SECRET)],
   ])('one %s is a 500 without details, and the event has the reason', async (_, reason, handler) => {
-    const { deliver, events } = setUp([hook(handler)], { tasks })
+    const { deliver, events } = setUp([hook(handler)], { app })
     const response = await deliver(await push())
     const text = await response.text()
     expect(JSON.parse(text)).toMatchObject({

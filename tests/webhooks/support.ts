@@ -1,4 +1,4 @@
-import type { Task, TqEvent } from 'tq-edge'
+import type { App, TqEvent } from 'tq-edge'
 import { sqliteBroker } from 'tq-edge/brokers/sqlite'
 import { createApi } from 'tq-edge/http'
 import type { Webhook } from 'tq-edge/webhooks'
@@ -8,7 +8,7 @@ import type { Sent } from './senders.ts'
 
 interface Setup {
   readonly atMs?: number
-  readonly tasks?: ReadonlyMap<string, Task>
+  readonly app?: App
   readonly maxBodyBytes?: number
   readonly wrap?: (broker: Broker) => Partial<Broker>
 }

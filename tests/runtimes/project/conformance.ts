@@ -36,7 +36,7 @@ const cases: Record<string, (ground: Ground) => Promise<void>> = {
   },
 
   async 'a job of the REST API runs in a worker, and its result is read there'({ broker }) {
-    const api = createApi({ broker, tokens: [TOKEN], tasks: app.tasks })
+    const api = createApi({ app, broker, tokens: [TOKEN] })
     const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' }
     const body = JSON.stringify({ text: 'abc' })
     const accepted = await api.request('/v1/tasks/fingerprint', { method: 'POST', headers, body })
@@ -53,7 +53,7 @@ const cases: Record<string, (ground: Ground) => Promise<void>> = {
     const texts = webhook('/hooks/github', github<string>({ secret }), ({ body }, tq) =>
       tq.enqueue('fingerprint', { text: body }),
     )
-    const api = createApi({ broker, tokens: [TOKEN], tasks: app.tasks, webhooks: [texts] })
+    const api = createApi({ app, broker, tokens: [TOKEN], webhooks: [texts] })
     const headers = {
       'Content-Type': 'text/plain',
       'X-GitHub-Delivery': 'on-every-runtime',
