@@ -193,6 +193,8 @@ export interface ClaimedJob extends LeaseRef {
   readonly lost: number
   readonly createdAtMs: number
   readonly tick: JobTick | null
+  /** Left out where there are none. */
+  readonly tags?: readonly string[]
 }
 
 export interface ExchangeReply {
@@ -291,6 +293,8 @@ export interface JobFilter {
   readonly states?: readonly JobState[]
   readonly queue?: string
   readonly task?: string
+  /** One of its tags. */
+  readonly tag?: string
   /** By the producer's clock, from this moment on. */
   readonly createdFromMs?: number
   /** Before this one. */

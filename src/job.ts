@@ -49,6 +49,8 @@ export interface Job {
   /** The moment it is due, by the broker's clock; not together with `delayMs`. */
   readonly dueAtMs?: number | undefined
   readonly tick?: JobTick | undefined
+  /** Names to find it by, at most `MAX_TAGS`. */
+  readonly tags?: readonly string[] | undefined
 }
 
 /** What is kept of an error that ended an attempt. */
@@ -83,6 +85,7 @@ export interface JobRecord {
   /** JSON text of the last progress the handler told; null when it told none. */
   readonly progress: string | null
   readonly tick: JobTick | null
+  readonly tags: readonly string[]
 }
 
 /**

@@ -16,6 +16,8 @@ export interface JobContext {
   readonly enqueuedAtMs: number
   /** The tick it was enqueued for, when a schedule did. */
   readonly tick: JobTick | null
+  /** What it was tagged with when it was enqueued. */
+  readonly tags: readonly string[]
   /** Aborts on timeout, cancellation, a lost lease and shutdown. */
   readonly signal: AbortSignal
   /** Stores how far the job has come (any JSON up to 4 KiB); the last one counts. */

@@ -3,6 +3,7 @@
  *
  * - task: a named unit of work: input schema, handler, policy. Defined once with `defineTask`
  * - job: one enqueued call of a task: id, input, state, attempts, result
+ * - tag: a short name that a job carries so that it can be found by it
  * - queue: a named line of jobs that workers pull from
  * - broker: where jobs live; the contract, and an implementation of it
  * - producer: whoever enqueues jobs: the client library, the REST API, the beat
@@ -50,6 +51,12 @@ export function isFinished(state: JobState): state is FinishedState {
 /** What a queue or a job may be called: no control characters and no halves of characters, which stores do not keep as they are. */
 export const NAME = /^[^\p{Cc}\p{Cs}]{1,200}$/u
 export const NAME_FORM = '1 to 200 characters, none of them a control character'
+
+/** What a tag may be. Without commas, which stand between tags. */
+export const TAG = /^[^\p{Cc}\p{Cs},]{1,50}$/u
+export const TAG_FORM = '1 to 50 characters, none of them a comma or a control character'
+/** The most tags of one job. */
+export const MAX_TAGS = 8
 
 /** The queue of a job that names none. */
 export const DEFAULT_QUEUE = 'default'

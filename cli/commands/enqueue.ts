@@ -1,5 +1,5 @@
 import { createClient, type EnqueueOptions } from '../../src/client/client.ts'
-import { appArg, commonArgs, given, secondsAsMs, wholeNumber } from '../args.ts'
+import { appArg, commonArgs, given, names, secondsAsMs, wholeNumber } from '../args.ts'
 import { withBroker } from '../broker.ts'
 import { command } from '../command.ts'
 import { findAppIfAny, loadApp } from '../config.ts'
@@ -14,7 +14,7 @@ export default command({
   examples: [
     `tq enqueue greet '{"name":"Ada"}'`,
     `tq enqueue greet '{"name":"Ada"}' --wait 10      print the result`,
-    'tq enqueue report --delay-ms 60000 --priority 5 --queue slow',
+    'tq enqueue report --delay-ms 60000 --priority 5 --queue slow --tag eu,monthly',
     'tq enqueue push.received - < push.json',
   ],
   args: {
@@ -24,16 +24,18 @@ export default command({
     priority: { type: 'string', description: 'Higher is claimed first (default 0)', valueHint: 'n' },
     queue: { type: 'string', description: 'Default default', valueHint: 'name' },
     id: { type: 'string', description: 'The same id again creates nothing', valueHint: 'id' },
+    tag: { type: 'string', description: 'Names to find it by, at most 8', valueHint: 'a,b' },
     wait: { type: 'string', description: 'Wait so long for the result, and print it', valueHint: 's' },
     ...appArg,
     ...commonArgs,
   },
-  async run({ task, input, app, db, json = false, queue, id, priority, wait, ...args }) {
+  async run({ task, input, app, db, json = false, queue, id, priority, tag, wait, ...args }) {
     const options = given<EnqueueOptions>({
       delayMs: wholeNumber('delay-ms', args['delay-ms'], { min: 0 }),
       priority: wholeNumber('priority', priority, { min: -1_000_000, max: 1_000_000 }),
       queue,
       id,
+      tags: names('tag', tag),
     })
     const waitMs = secondsAsMs('wait', wait)
     const value = await readInput(input)

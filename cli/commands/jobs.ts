@@ -29,17 +29,19 @@ const list = command({
     state: { type: 'string', description: `Only these: ${JOB_STATES.join(', ')}`, valueHint: 'a,b' },
     queue: { type: 'string', description: 'Only of this queue', valueHint: 'name' },
     task: { type: 'string', description: 'Only of this task', valueHint: 'name' },
+    tag: { type: 'string', description: 'Only with this tag', valueHint: 'name' },
     'older-than': { type: 'string', description: 'Only created longer ago than this', valueHint: '7d' },
     limit: { type: 'string', description: 'At most so many (default 50)', valueHint: 'n' },
     cursor: { type: 'string', description: 'Where the last page ended', valueHint: 'cursor' },
     ...commonArgs,
   },
-  async run({ state, queue, task, 'older-than': age, limit, cursor, db, json }) {
+  async run({ state, queue, task, tag, 'older-than': age, limit, cursor, db, json }) {
     const states = names('state', state)?.map(toState)
     const filter = given({
       states,
       queue,
       task,
+      tag,
       createdToMs: age === undefined ? undefined : systemClock.now() - toAgeMs(age),
       cursor,
       limit: wholeNumber('limit', limit, { min: 1, max: MAX_LIMIT }),

@@ -9,7 +9,7 @@ const ENVELOPE_BYTES = 300
 
 /** Sends jobs in as few calls as the contract allows, and answers their outcomes in order. */
 export async function sendAll(jobs: readonly Job[], send: SendJobs): Promise<readonly EnqueueOutcome[]> {
-  const batches = toBatches(jobs, ({ input }) => ENVELOPE_BYTES + utf8Bytes(input))
+  const batches = toBatches(jobs, ({ input, tags = [] }) => ENVELOPE_BYTES + utf8Bytes(input) + utf8Bytes(tags.join()))
   if (batches.length === 1) return send(batches[0] as readonly Job[])
   return (await Promise.all(batches.map(send))).flat()
 }

@@ -3,12 +3,12 @@ import { type App, type TasksOf, unknownTask } from '../app.ts'
 import { type BlobStore, type Blobs, createBlobStore, fromCarried, toCarried } from '../blobs.ts'
 import type { Broker, CancelOutcome, EnqueueOutcome } from '../broker.ts'
 import { type Clock, systemClock } from '../clock.ts'
-import { InvalidOption, JobConflict, JobFailed, JobNotFound, QueueFull, ResultTimeout } from '../errors.ts'
+import { describe, InvalidOption, JobConflict, JobFailed, JobNotFound, QueueFull, ResultTimeout } from '../errors.ts'
 import { type OnEvent, withoutThrowing } from '../events.ts'
 import { BLOB_ENVELOPE_VERSION, fromJson, type Job, type JobRecord, toJson } from '../job.ts'
 import { resend } from '../resend.ts'
 import { checkTaskName, type Task, validateInput } from '../task.ts'
-import { DEFAULT_QUEUE, NAME, NAME_FORM } from '../words.ts'
+import { DEFAULT_QUEUE, MAX_TAGS, NAME, NAME_FORM, TAG, TAG_FORM } from '../words.ts'
 import { createBatch, sendAll } from './batch.ts'
 import { createResults } from './results.ts'
 
@@ -37,6 +37,8 @@ export interface EnqueueOptions {
   readonly delayMs?: number | undefined
   /** The moment it is due, milliseconds since the epoch; not together with `delayMs`. */
   readonly dueAtMs?: number | undefined
+  /** Names to find it by among others: at most 8, each of 1 to 50 characters without commas. */
+  readonly tags?: readonly string[] | undefined
   /**
    * Your own open transaction on the broker's database (SQLite): the job is there if it commits. `enqueue` has then
    * written by the time it returns its promise.
@@ -138,9 +140,10 @@ export function createClient<A extends App = App>(options: ClientOptions): Clien
 
   function toJob(task: string, input: unknown, given: Omit<EnqueueOptions, 'within'>): Job {
     checkOptions(task, given)
-    const { id = newId(), queue = DEFAULT_QUEUE, priority = 0, delayMs, dueAtMs } = given
+    const { id = newId(), queue = DEFAULT_QUEUE, priority = 0, delayMs, dueAtMs, tags = [] } = given
     const text = toJson(`the input of "${task}"`, input)
-    return { id, task, queue, input: text, priority, createdAtMs: clock.now(), delayMs, dueAtMs }
+    const job = { id, task, queue, input: text, priority, createdAtMs: clock.now(), delayMs, dueAtMs }
+    return tags.length === 0 ? job : { ...job, tags: [...new Set(tags)] }
   }
 
   const carry = (store: BlobStore | undefined, { id, task, input: text }: Job) =>
@@ -228,12 +231,13 @@ function asynchronousSchema(task: string, checked: Promise<unknown>): InvalidOpt
   )
 }
 
-function checkOptions(task: string, { id, queue, priority, delayMs, dueAtMs }: EnqueueOptions): void {
+function checkOptions(task: string, { id, queue, priority, delayMs, dueAtMs, tags }: EnqueueOptions): void {
   checkTaskName(task)
   if (id !== undefined) checkName('id', id)
   if (queue !== undefined) checkName('queue', queue)
   if (priority !== undefined && !(Number.isSafeInteger(priority) && Math.abs(priority) <= 1_000_000))
     throw new InvalidOption('priority', 'a whole number from -1000000 to 1000000', String(priority))
+  if (tags !== undefined) checkTags(tags)
   checkMs('delayMs', delayMs)
   checkMs('dueAtMs', dueAtMs)
   if (delayMs !== undefined && dueAtMs !== undefined)
@@ -243,6 +247,13 @@ function checkOptions(task: string, { id, queue, priority, delayMs, dueAtMs }: E
 function checkName(option: string, value: string): void {
   if (typeof value !== 'string' || !NAME.test(value))
     throw new InvalidOption(option, NAME_FORM, typeof value === 'string' ? `${value.length} characters` : typeof value)
+}
+
+function checkTags(tags: readonly string[]): void {
+  const isTag = (tag: unknown) => typeof tag === 'string' && TAG.test(tag)
+  const got = !Array.isArray(tags) ? describe(tags) : tags.length > MAX_TAGS ? `${tags.length} of them` : 'another'
+  if (!Array.isArray(tags) || tags.length > MAX_TAGS || !tags.every(isTag))
+    throw new InvalidOption('tags', `a list of at most ${MAX_TAGS}, each ${TAG_FORM}`, got)
 }
 
 function checkMs(option: string, value: number | undefined): void {

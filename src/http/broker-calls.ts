@@ -18,9 +18,9 @@ import {
 } from '../broker.ts'
 import type { Job, JobTick } from '../job.ts'
 import { OVERLAPS } from '../schedule.ts'
-import { JOB_STATES } from '../words.ts'
+import { JOB_STATES, MAX_TAGS } from '../words.ts'
 import { jsonText, list, MAX_ID_CHARS, queueName, text, whole } from './fields.ts'
-import { form, MAX_MS } from './request.ts'
+import { form, MAX_MS, tag } from './request.ts'
 
 /** The calls of the contract that are answered with what they take as JSON. A worker's own, the exchange, has a route of its own. */
 export type BrokerCall = Exclude<
@@ -63,6 +63,7 @@ const job: v.GenericSchema<Job> = fields({
   delayMs: v.exactOptional(number),
   dueAtMs: v.exactOptional(number),
   tick: v.exactOptional(jobTick),
+  tags: v.exactOptional(list(tag, MAX_TAGS)),
 })
 const tick: v.GenericSchema<Tick> = fields({
   schedule: word,
@@ -77,6 +78,7 @@ const filter: v.GenericSchema<JobFilter> = fields({
   states: v.exactOptional(many(v.picklist(JOB_STATES, 'expected a state'))),
   queue: v.exactOptional(queueName),
   task: v.exactOptional(word),
+  tag: v.exactOptional(tag),
   createdFromMs: v.exactOptional(number),
   createdToMs: v.exactOptional(number),
   finishedFromMs: v.exactOptional(number),

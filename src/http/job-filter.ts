@@ -6,7 +6,7 @@
 import * as v from 'valibot'
 import { type JobFilter, MAX_BATCH_JOBS } from '../broker.ts'
 import { JOB_STATES, type JobState } from '../words.ts'
-import { type Checked, checkBody, checkQuery, form, fromText, id, ms, name } from './request.ts'
+import { type Checked, checkBody, checkQuery, form, fromText, id, ms, name, tag } from './request.ts'
 
 /** What a list is asked for, as text. */
 export interface FilterQuery {
@@ -14,6 +14,7 @@ export interface FilterQuery {
   readonly state?: string | undefined
   readonly queue?: string | undefined
   readonly task?: string | undefined
+  readonly tag?: string | undefined
   /** Milliseconds since the epoch, by the producer's clock: from this moment on. */
   readonly createdFromMs?: string | undefined
   /** Before this one. */
@@ -31,6 +32,7 @@ export interface FilterBody {
   readonly states?: readonly JobState[] | undefined
   readonly queue?: string | undefined
   readonly task?: string | undefined
+  readonly tag?: string | undefined
   readonly createdFromMs?: number | undefined
   readonly createdToMs?: number | undefined
   readonly finishedFromMs?: number | undefined
@@ -79,6 +81,7 @@ const filterQuery: v.GenericSchema<FilterQuery, JobFilter> = v.pipe(
       state: v.optional(states),
       queue: v.optional(name),
       task: v.optional(name),
+      tag: v.optional(tag),
       createdFromMs: time,
       createdToMs: time,
       finishedFromMs: time,
@@ -86,7 +89,7 @@ const filterQuery: v.GenericSchema<FilterQuery, JobFilter> = v.pipe(
       limit: v.optional(fromText(limit, LIMIT)),
       cursor: v.optional(cursor),
     },
-    form('state, queue, task, createdFromMs, createdToMs, finishedFromMs, finishedToMs, limit, cursor'),
+    form('state, queue, task, tag, createdFromMs, createdToMs, finishedFromMs, finishedToMs, limit, cursor'),
   ),
   v.transform(({ state: given, ...filter }) => present({ states: given, ...filter })),
 )
@@ -102,12 +105,13 @@ const filterBody = v.strictObject(
     states: v.optional(v.pipe(v.array(state, STATE), v.minLength(1, STATE), v.maxLength(JOB_STATES.length, STATE))),
     queue: v.optional(name),
     task: v.optional(name),
+    tag: v.optional(tag),
     createdFromMs: v.optional(ms),
     createdToMs: v.optional(ms),
     finishedFromMs: v.optional(ms),
     finishedToMs: v.optional(ms),
   },
-  form('states, queue, task, createdFromMs, createdToMs, finishedFromMs, finishedToMs'),
+  form('states, queue, task, tag, createdFromMs, createdToMs, finishedFromMs, finishedToMs'),
 )
 
 const jobsChange = v.pipe(

@@ -26,6 +26,7 @@ export interface JobView {
   readonly result: unknown
   readonly error: ErrorView | null
   readonly tick: JobTick | null
+  readonly tags: readonly string[]
 }
 
 /** An error without its stack, which is the worker's own affair. */
@@ -42,7 +43,7 @@ export interface ResultView {
 }
 
 export function toJobView(record: JobRecord): JobView {
-  const { id, task, queue, state, priority, createdAtMs, atMs, finishedAtMs, attempts, lost, tick } = record
+  const { id, task, queue, state, priority, createdAtMs, atMs, finishedAtMs, attempts, lost, tick, tags } = record
   return {
     id,
     task,
@@ -60,6 +61,7 @@ export function toJobView(record: JobRecord): JobView {
     result: toValue(record.result),
     error: toErrorView(record.error),
     tick,
+    tags,
   }
 }
 

@@ -7,11 +7,15 @@ import type { Context, Input, MiddlewareHandler } from 'hono'
 import * as v from 'valibot'
 import { MAX_BATCH_JOBS } from '../broker.ts'
 import { describe, type InputIssue } from '../errors.ts'
+import { MAX_TAGS, TAG, TAG_FORM } from '../words.ts'
 import { readJson } from './body.ts'
+import { list } from './fields.ts'
 import { refusal } from './problem.ts'
 
 const NAME = 'expected a text of 1 to 200 printable characters'
 const ID = `${NAME} other than . and ..`
+const TAG_EXPECTED = `expected a tag of ${TAG_FORM}`
+const TAGS = `expected at most ${MAX_TAGS} tags`
 const PRIORITY = 'expected a whole number from -1000000 to 1000000'
 const MS = 'expected milliseconds, 0 or more'
 /** The last moment of a `Date`. */
@@ -22,6 +26,8 @@ const MAX_WAIT_S = 60
 export const name: v.GenericSchema<string> = v.pipe(v.string(NAME), v.maxLength(200, NAME), v.regex(/^\P{C}+$/u, NAME))
 // A path cannot end in a dot segment, so a job of such an id could not be read.
 export const id: v.GenericSchema<string> = v.pipe(name, v.regex(/^(?!\.{1,2}$)/, ID))
+export const tag: v.GenericSchema<string> = v.pipe(v.string(TAG_EXPECTED), v.regex(TAG, TAG_EXPECTED))
+const tags = list(tag, MAX_TAGS, TAGS)
 const priority = v.pipe(
   v.number(PRIORITY),
   v.integer(PRIORITY),
@@ -46,6 +52,8 @@ export interface TaskQuery {
   readonly queue?: string | undefined
   readonly priority?: string | undefined
   readonly delayMs?: string | undefined
+  /** May be repeated. */
+  readonly tag?: string | readonly string[] | undefined
 }
 
 /** One job as the API takes it. */
@@ -57,6 +65,7 @@ export interface JobRequest {
   readonly priority?: number | undefined
   readonly delayMs?: number | undefined
   readonly dueAtMs?: number | undefined
+  readonly tags?: readonly string[] | undefined
 }
 
 export interface WaitQuery {
@@ -66,14 +75,25 @@ export interface WaitQuery {
 
 type JobOptions = Omit<JobRequest, 'task' | 'input'>
 
-const taskQuery: v.GenericSchema<TaskQuery, JobOptions> = v.strictObject(
-  {
-    id: v.optional(id),
-    queue: v.optional(name),
-    priority: v.optional(fromText(priority, PRIORITY)),
-    delayMs: v.optional(fromText(ms, MS)),
-  },
-  form('id, queue, priority, delayMs'),
+/** One parameter, or several of the same name. */
+const repeated = v.pipe(
+  v.custom<string | readonly string[]>(() => true),
+  v.transform((given) => [given].flat()),
+  tags,
+)
+
+const taskQuery: v.GenericSchema<TaskQuery, JobOptions> = v.pipe(
+  v.strictObject(
+    {
+      id: v.optional(id),
+      queue: v.optional(name),
+      priority: v.optional(fromText(priority, PRIORITY)),
+      delayMs: v.optional(fromText(ms, MS)),
+      tag: v.optional(repeated),
+    },
+    form('id, queue, priority, delayMs, tag'),
+  ),
+  v.transform(({ tag: given, ...options }) => ({ ...options, tags: given })),
 )
 
 const jobRequest: v.GenericSchema<JobRequest> = v.strictObject(
@@ -85,8 +105,9 @@ const jobRequest: v.GenericSchema<JobRequest> = v.strictObject(
     priority: v.optional(priority),
     delayMs: v.optional(ms),
     dueAtMs: v.optional(ms),
+    tags: v.optional(tags),
   },
-  form('task, input, id, queue, priority, delayMs, dueAtMs'),
+  form('task, input, id, queue, priority, delayMs, dueAtMs, tags'),
 )
 
 const SECONDS = 'expected seconds'

@@ -71,12 +71,15 @@ export class Run implements JobContext {
   get tick(): JobTick | null {
     return this.job.tick
   }
+  get tags(): readonly string[] {
+    return this.job.tags ?? []
+  }
 
   /** What a broker reads to settle or extend it, at most as far as can be known here. */
   get recordBytes(): number {
-    const { id, queue, input, attempt, lost } = this.job
+    const { id, queue, input, attempt, lost, tags = [] } = this.job
     const errorBytes = attempt > 1 || lost > 0 ? MAX_ERROR_BYTES : 0
-    return RECORD_BYTES + 3 * (id.length + queue.length) + utf8Bytes(input) + errorBytes
+    return RECORD_BYTES + 3 * (id.length + queue.length) + utf8Bytes(tags.join()) + utf8Bytes(input) + errorBytes
   }
 
   /** Made when a handler asks for it: most never do, and a controller costs more than an empty job. */

@@ -52,7 +52,7 @@ test('a job that fails is exit code 1, a line with the reason, and the whole job
 
 test('without an app anything may be enqueued, and jobs are listed, shown, cancelled, replayed, promoted and removed', async () => {
   await using folder = await createFolder(SOURCES, tmpdir())
-  const options = ['--queue', 'mail', '--priority=-3', '--delay-ms', '60000', '--id', 'a']
+  const options = ['--queue', 'mail', '--priority=-3', '--delay-ms', '60000', '--id', 'a', '--tag', 'eu,us']
   expect((await folder.tq(['enqueue', 'anything', '[1]', ...options])).stdout).toBe('a\n')
   expect(JSON.parse((await folder.tq(['enqueue', 'anything', '[1]', ...options, '--json'])).stdout)).toEqual({
     id: 'a',
@@ -62,7 +62,10 @@ test('without an app anything may be enqueued, and jobs are listed, shown, cance
   await folder.tq(['enqueue', 'other', '--id', 'b'])
 
   const { jobs } = JSON.parse((await folder.tq(['jobs', '--state', 'scheduled,failed', '--json'])).stdout)
-  expect(jobs).toMatchObject([{ id: 'a', task: 'anything', queue: 'mail', input: [1], priority: -3 }])
+  expect(jobs).toMatchObject([
+    { id: 'a', task: 'anything', queue: 'mail', input: [1], priority: -3, tags: ['eu', 'us'] },
+  ])
+  expect(JSON.parse((await folder.tq(['jobs', '--tag', 'us', '--json'])).stdout).jobs).toMatchObject([{ id: 'a' }])
   expect(JSON.parse((await folder.tq(['jobs', '--older-than', '1h', '--json'])).stdout).jobs).toEqual([])
   expect(JSON.parse((await folder.tq(['jobs', '--older-than', '0s', '--json'])).stdout).jobs).toHaveLength(2)
   expect((await folder.tq(['jobs', '--older-than', 'long'])).stderr).toContain('--older-than to be a duration')
@@ -71,7 +74,7 @@ test('without an app anything may be enqueued, and jobs are listed, shown, cance
   const rest = await folder.tq(['jobs', '--cursor', page.cursor])
   expect(rest.stdout).toMatch(/^ID +TASK +QUEUE .*\na +anything +mail +scheduled/)
 
-  expect((await folder.tq(['jobs', 'show', 'a'])).stdout).toMatch(/^state +scheduled$/m)
+  expect((await folder.tq(['jobs', 'show', 'a'])).stdout).toMatch(/^state +scheduled$[\s\S]*^tags +\["eu","us"\]$/m)
   expect(await folder.tq(['jobs', 'cancel', 'a', 'b'])).toMatchObject({
     stdout: 'a  cancelled\nb  cancelled\n',
     exitCode: 0,

@@ -98,6 +98,16 @@ test('one job with all its options', async () => {
   expect(await broker.get(['a'])).toMatchObject([{ task: 't', input: '[1]', queue: 'q', priority: 3, atMs: dueAtMs }])
 })
 
+test('a job is tagged in the query or in the body, and so read back', async () => {
+  const { post, get } = setUp()
+  await post('/v1/tasks/anything?id=a&tag=eu&tag=monthly')
+  await post('/v1/tasks/anything?id=b&tag=eu')
+  await post('/v1/jobs', { task: 't', id: 'c', tags: ['eu', 'eu'] })
+  await post('/v1/jobs', [{ task: 't', id: 'd' }])
+  const tagsOf = async (id: string) => (await json(await get(`/v1/jobs/${id}`))).tags
+  expect(await Promise.all(['a', 'b', 'c', 'd'].map(tagsOf))).toEqual([['eu', 'monthly'], ['eu'], ['eu'], []])
+})
+
 test('a due time in the past is now', async () => {
   const { post } = setUp()
   expect(await json(await post('/v1/jobs', { task: 't', dueAtMs: 1 }))).toEqual({ id: 'id-1', state: 'queued' })

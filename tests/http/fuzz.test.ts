@@ -67,6 +67,8 @@ const field = fc.constantFrom(
     'extend',
     'texts',
     'link',
+    'tag',
+    'tags',
   ],
   ...['priority', 'delayMs', 'dueAtMs', 'createdToMs', 'finishedFromMs', '__proto__', 'constructor'],
 )

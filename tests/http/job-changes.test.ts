@@ -51,9 +51,9 @@ test.each(CHANGES)('to %s jobs by id foresees what it then does, also of those i
 
 test('a filter narrows a change, and a cursor goes on with what is left', async () => {
   const { broker, post } = setUp()
-  await broker.enqueue(['a', 'b', 'c', 'd', 'e'].map((id) => aJob(id, { queue: 'mail', task: 't' })))
-  await broker.enqueue([aJob('other', { task: 't' })])
-  const filter = { queue: 'mail', task: 't', states: ['queued'] }
+  await broker.enqueue(['a', 'b', 'c', 'd', 'e'].map((id) => aJob(id, { queue: 'mail', task: 't', tags: ['eu'] })))
+  await broker.enqueue([aJob('other', { task: 't', tags: ['eu'] }), aJob('untagged', { queue: 'mail', task: 't' })])
+  const filter = { queue: 'mail', task: 't', tag: 'eu', states: ['queued'] }
   const cancelled: string[] = []
   for (let cursor: unknown; cursor !== null; ) {
     const page = await json(await post('/v1/jobs/cancel', { filter, limit: 2, ...(cursor ? { cursor } : {}) }))
@@ -61,7 +61,7 @@ test('a filter narrows a change, and a cursor goes on with what is left', async 
     cursor = page.cursor
   }
   expect(cancelled.sort()).toEqual(['a', 'b', 'c', 'd', 'e'])
-  expect(await statesOf(broker, { states: ['queued'] })).toEqual({ other: 'queued' })
+  expect(await statesOf(broker, { states: ['queued'] })).toEqual({ other: 'queued', untagged: 'queued' })
 })
 
 test('to change many is one call of the broker where nothing has to be read first, else two', async () => {
@@ -103,6 +103,7 @@ const BAD: [what: string, body: unknown, path: string][] = [
   ['no states', { filter: { states: [] } }, 'filter.states'],
   ['a misspelt filter', { filter: { state: ['queued'] } }, 'filter.state'],
   ['a queue that is none', { filter: { queue: '' } }, 'filter.queue'],
+  ['tags in place of one', { filter: { tag: ['eu'] } }, 'filter.tag'],
   ['a time in words', { filter: { createdToMs: 'now' } }, 'filter.createdToMs'],
   ['a limit too high', { filter: {}, limit: 1_001 }, 'limit'],
   ['no limit at all', { filter: {}, limit: 0 }, 'limit'],
@@ -132,7 +133,9 @@ test('no body of a change does worse than to be refused', async () => {
   const bodies = fc.oneof(
     value,
     fc.record({ ids: value, dryRun: value }, { requiredKeys: [] }),
-    fc.record({ filter: fc.record({ states: value, queue: value, createdToMs: value }, { requiredKeys: [] }) }),
+    fc.record({
+      filter: fc.record({ states: value, queue: value, tag: value, createdToMs: value }, { requiredKeys: [] }),
+    }),
   )
   await fc.assert(
     fc.asyncProperty(fc.constantFrom(...CHANGES), bodies, async (call, body) => {

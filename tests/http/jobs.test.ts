@@ -15,15 +15,18 @@ test('jobs are listed page by page, newest first, each as it is told of alone', 
   expect(rest).toMatchObject({ jobs: [{ id: 'a' }], cursor: null })
 })
 
-test('a list is narrowed by state, queue and task', async () => {
+test('a list is narrowed by state, queue, task and tag', async () => {
   const { broker, get } = setUp()
   await broker.enqueue([aJob('failed')])
   await settle(broker, failed('failed', 'no route'))
   await broker.enqueue([aJob('later', { delayMs: 1_000 }), aJob('mail', { queue: 'mail' }), aJob('t', { task: 't' })])
+  await broker.enqueue([aJob('tagged', { tags: ['us', 'eu'] })])
   expect(await idsOf(await get('/v1/jobs?state=failed'))).toEqual(['failed'])
   expect(await idsOf(await get('/v1/jobs?state=failed,scheduled'))).toEqual(['later', 'failed'])
   expect(await idsOf(await get('/v1/jobs?queue=mail'))).toEqual(['mail'])
   expect(await idsOf(await get('/v1/jobs?task=t&queue=mail'))).toEqual([])
+  expect(await idsOf(await get('/v1/jobs?tag=eu'))).toEqual(['tagged'])
+  expect(await idsOf(await get('/v1/jobs?tag=eu&state=failed'))).toEqual([])
   expect(await idsOf(await get(`/v1/jobs?finishedFromMs=${VIRTUAL_START_MS}`))).toEqual(['failed'])
   expect(await idsOf(await get(`/v1/jobs?finishedToMs=${VIRTUAL_START_MS}`))).toEqual([])
   expect(await idsOf(await get('/v1/jobs?createdFromMs=1&createdToMs=5'))).toEqual([])
@@ -36,6 +39,9 @@ test.each([
   'states=failed',
   'queue=',
   'queue=a&queue=b',
+  'tag=',
+  'tag=a&tag=b',
+  'tag=a,b',
   `task=${'x'.repeat(201)}`,
   'limit=0',
   'createdFromMs=yesterday',

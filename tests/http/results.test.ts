@@ -34,6 +34,7 @@ test('a job is told of in JSON, with nothing of its envelope', async () => {
     result: null,
     error: null,
     tick: null,
+    tags: [],
   })
 })
 

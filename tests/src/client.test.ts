@@ -84,6 +84,15 @@ test('every option of a job arrives', async () => {
   })
 })
 
+test('a job carries its tags, each once, and one without carries no such field', async () => {
+  const { tq, batches } = clientOn()
+  await tq.enqueue('tidy', undefined, { tags: ['eu', 'monthly', 'eu'] })
+  await tq.enqueue('tidy', undefined, { tags: [] })
+  const [[tagged], [plain]] = batches as unknown as [[Job], [Job]]
+  expect(tagged.tags).toEqual(['eu', 'monthly'])
+  expect(plain).not.toHaveProperty('tags')
+})
+
 test.each([
   [{ id: '' }, 'id'],
   [{ queue: 'q'.repeat(201) }, 'queue'],
@@ -92,6 +101,13 @@ test.each([
   [{ delayMs: Number.NaN }, 'delayMs'],
   [{ dueAtMs: Number.POSITIVE_INFINITY }, 'dueAtMs'],
   [{ delayMs: 1, dueAtMs: 1 }, 'a job'],
+  [{ tags: Array(9).fill('a') }, 'tags'],
+  [{ tags: [''] }, 'tags'],
+  [{ tags: ['a,b'] }, 'tags'],
+  [{ tags: ['x'.repeat(51)] }, 'tags'],
+  [{ tags: ['a\n'] }, 'tags'],
+  [{ tags: 'eu' as never }, 'tags'],
+  [{ tags: [1] as never }, 'tags'],
 ])('options that cannot be are refused: %p', async (options, option) => {
   const { tq, batches } = clientOn()
   await expect(tq.enqueue('tidy', undefined, options)).rejects.toMatchObject({ name: 'InvalidOption', option })

@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import { defineTask, NonRetryable, RetryAfter, type Task } from 'tq-edge'
 import * as v from 'valibot'
+import { job } from '../contract/verbs.ts'
 import { createBench } from '../support/worker-bench.ts'
 
 const thrower = (thrown: unknown) =>
@@ -25,6 +26,14 @@ test('a job that succeeds keeps what its handler returned', async () => {
   )
   expect([record.state, record.result, record.attempts]).toEqual(['succeeded', '{"sum":42}', 1])
   expect(totals.succeeded).toBe(1)
+})
+
+test('a handler is told of the tags of its job, none for one without', async () => {
+  const told: (readonly string[])[] = []
+  const bench = createBench()
+  await bench.broker.enqueue([job('tagged', { task: 'tell', tags: ['eu'] }), job('plain', { task: 'tell' })])
+  await bench.start([defineTask({ name: 'tell', run: (_, { tags }) => void told.push(tags) })], { burst: true }).done
+  expect(told).toEqual([['eu'], []])
 })
 
 test('a handler that returns nothing leaves an empty result', async () => {

@@ -123,11 +123,12 @@ const isNarrow = ({ limit: _, cursor: __, ...filter }: JobFilter) =>
   Object.values(filter).some((value) => value !== undefined)
 
 function matches(record: JobRecord, filter: JobFilter): boolean {
-  const { states, queue, task, createdFromMs, createdToMs, finishedFromMs, finishedToMs } = filter
+  const { states, queue, task, tag, createdFromMs, createdToMs, finishedFromMs, finishedToMs } = filter
   return (
     (!states || states.includes(record.state)) &&
     (queue === undefined || record.queue === queue) &&
     (task === undefined || record.task === task) &&
+    (tag === undefined || record.tags.includes(tag)) &&
     isWithin(record.createdAtMs, createdFromMs, createdToMs) &&
     isWithin(record.finishedAtMs, finishedFromMs, finishedToMs)
   )

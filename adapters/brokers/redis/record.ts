@@ -67,17 +67,19 @@ export interface Meta {
   readonly createdAtMs: number
   readonly v: number
   readonly tick: JobTick | null
+  readonly tags?: readonly string[]
 }
 
 export function fromMeta(meta: string): Meta {
   const [task = '', createdAtMs = '', v = ''] = meta.split('|', 3)
-  const tick = meta.slice(task.length + createdAtMs.length + v.length + 3)
-  return {
-    task,
-    createdAtMs: Number(createdAtMs),
-    v: v === '' ? 1 : Number(v),
-    tick: tick === '' ? null : (JSON.parse(tick) as JobTick),
-  }
+  const more = meta.slice(task.length + createdAtMs.length + v.length + 3)
+  return { task, createdAtMs: Number(createdAtMs), v: v === '' ? 1 : Number(v), ...fromMore(more) }
+}
+
+function fromMore(more: string): Pick<Meta, 'tick' | 'tags'> {
+  if (more === '') return { tick: null }
+  const { tags, ...tick } = JSON.parse(more) as JobTick & { readonly tags?: readonly string[] }
+  return { tick: tick.schedule === undefined ? null : tick, ...(tags ? { tags } : {}) }
 }
 
 /** Null for a stub of a removed job. */
@@ -85,7 +87,7 @@ export function toRecord(id: string, text: string): JobRecord | null {
   const { state: letter, meta, error, progress, body, ...parsed } = parseRecord(text)
   const state = STATES[letter]
   if (state === undefined) return null
-  const { task, createdAtMs, tick } = fromMeta(meta)
+  const { task, createdAtMs, tick, tags = [] } = fromMeta(meta)
   return {
     id,
     task,
@@ -103,6 +105,7 @@ export function toRecord(id: string, text: string): JobRecord | null {
     error: error === '' ? null : (JSON.parse(error) as JobError),
     progress: progress === '' ? null : progress,
     tick,
+    tags,
   }
 }
 

@@ -94,9 +94,21 @@ function toJobs(flat: readonly string[]): ClaimedJob[] {
     const head = text.slice(0, start)
     const shared = heads.get(head) ?? toShared(head)
     heads.set(head, shared)
-    const { epoch, attempt, lost, queue, task, createdAtMs, v, tick } = shared
+    const { epoch, attempt, lost, queue, task, createdAtMs, v, tick, tags } = shared
     const input = text.slice(start)
-    jobs.push({ id: flat[at] as string, epoch, attempt, lost, queue, input, task, createdAtMs, v, tick })
+    jobs.push({
+      id: flat[at] as string,
+      epoch,
+      attempt,
+      lost,
+      queue,
+      input,
+      task,
+      createdAtMs,
+      v,
+      tick,
+      ...(tags ? { tags } : {}),
+    })
   }
   return jobs
 }

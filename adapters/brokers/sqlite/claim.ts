@@ -2,7 +2,7 @@ import { type ClaimedJob, type ExchangeRequest, MAX_BATCH_BYTES, MAX_LOST_LEASES
 import type { JobTick } from '../../../src/job.ts'
 import type { Driver, Row } from './driver.ts'
 
-const JOB_COLUMNS = 'seq, id, epoch, v, task, queue, input, attempts, lost, createdAtMs, tick'
+const JOB_COLUMNS = 'seq, id, epoch, v, task, queue, input, attempts, lost, createdAtMs, tick, tags'
 /** How many due or expired jobs one exchange moves: a step stays short, the next one goes on. */
 const MOVED_AT_ONCE = 500
 const FAILED_KEEP_MS = 7 * 86_400_000
@@ -139,6 +139,7 @@ function toClaimedJob(row: Row): ClaimedJob {
     lost: row.lost as number,
     createdAtMs: row.createdAtMs as number,
     tick: row.tick === null ? null : (JSON.parse(row.tick as string) as JobTick),
+    ...(row.tags === null ? {} : { tags: JSON.parse(row.tags as string) as string[] }),
   }
 }
 

@@ -6,8 +6,8 @@ import type { Driver, SqlValue } from './driver.ts'
 import { afterFinished } from './finished.ts'
 import { nameWaiting, queueTopic } from './waiting.ts'
 
-const COLUMNS = 'id, task, queue, state, priority, createdAtMs, atMs, v, tick, input'
-const PLACES = '(?,?,?,?,?,?,?,?,?,?)'
+const COLUMNS = 'id, task, queue, state, priority, createdAtMs, atMs, v, tick, tags, input'
+const PLACES = '(?,?,?,?,?,?,?,?,?,?,?)'
 /** Rows per statement: long enough to save calls, short enough to keep the statement small. */
 const CHUNK = 50
 
@@ -83,7 +83,8 @@ function valuesOf(job: Job, nowMs: number, blocked: boolean): SqlValue[] {
   const atMs = blocked ? null : dueAtMs(job, nowMs)
   const state = blocked ? 'blocked' : atMs === null ? 'queued' : 'scheduled'
   const tick = job.tick ? JSON.stringify(job.tick) : null
-  return [job.id, job.task, job.queue, state, job.priority, job.createdAtMs, atMs, job.v ?? 1, tick, job.input]
+  const tags = job.tags?.length ? JSON.stringify(job.tags) : null
+  return [job.id, job.task, job.queue, state, job.priority, job.createdAtMs, atMs, job.v ?? 1, tick, tags, job.input]
 }
 
 /** Null when the job is due by now. */

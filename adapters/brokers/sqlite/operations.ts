@@ -21,7 +21,7 @@ import { leaveTurn } from './overlap.ts'
 import { countChange, nameWaiting, queueTopic } from './waiting.ts'
 
 const RECORD_COLUMNS =
-  'id, task, queue, state, priority, input, createdAtMs, atMs, finishedAtMs, attempts, lost, epoch, result, error, progress, tick'
+  'id, task, queue, state, priority, input, createdAtMs, atMs, finishedAtMs, attempts, lost, epoch, result, error, progress, tick, tags'
 
 /* Reads ------------------------------------------------------------------------------------------------------------ */
 
@@ -55,6 +55,7 @@ function toRecord(row: Row): JobRecord {
     error: fromColumn<JobError>(row.error),
     progress: row.progress as string | null,
     tick: fromColumn<JobTick>(row.tick),
+    tags: fromColumn<string[]>(row.tags) ?? [],
   }
 }
 
@@ -76,13 +77,14 @@ select seq, ${RECORD_COLUMNS} from tq_job where seq in (
     and (?3 is null or queue = ?3) and (?4 is null or task = ?4)
     and (?5 is null or createdAtMs >= ?5) and (?6 is null or createdAtMs < ?6)
     and (?7 is null or finishedAtMs >= ?7) and (?8 is null or finishedAtMs < ?8)
-  order by seq desc limit ?9
+    and (?9 is null or exists (select 1 from json_each(tags) where value = ?9))
+  order by seq desc limit ?10
 ) order by seq desc`
 
 const LAST_LOOKED_AT = `select min(seq) as seq, count(*) as jobs from (${LOOKED_AT})`
 
 export function listStep(driver: Driver, filter: JobFilter): JobPage {
-  const { states, queue = null, task = null, limit = DEFAULT_PAGE, cursor } = filter
+  const { states, queue = null, task = null, tag = null, limit = DEFAULT_PAGE, cursor } = filter
   if (!(Number.isInteger(limit) && limit >= 1 && limit <= MAX_PAGE))
     throw new InvalidOption('limit', `a whole number from 1 to ${MAX_PAGE}`, String(limit))
   if (cursor !== undefined && !/^\d{1,15}$/.test(cursor))
@@ -90,7 +92,7 @@ export function listStep(driver: Driver, filter: JobFilter): JobPage {
   const { createdFromMs = null, createdToMs = null, finishedFromMs = null, finishedToMs = null } = filter
   const times = [createdFromMs, createdToMs, finishedFromMs, finishedToMs]
   const before = cursor ? Number(cursor) : null
-  const rows = driver.all(LIST, before, states ? JSON.stringify(states) : null, queue, task, ...times, limit + 1)
+  const rows = driver.all(LIST, before, states ? JSON.stringify(states) : null, queue, task, ...times, tag, limit + 1)
   const page = rows.slice(0, limit)
   const ended = rows.length > limit ? page[page.length - 1]?.seq : lastLookedAt(driver, before)
   return { jobs: page.map(toRecord), cursor: ended === null ? null : String(ended) }
@@ -219,7 +221,7 @@ export function nameForReady(driver: Driver, refs: readonly LeaseRef[], nowMs: n
 
 /** What is removed leaves its id, so that a late copy of its enqueue creates nothing. */
 const TO_STUB = `
-update tq_job set state = 'removed', atMs = ?, input = '', result = null, error = null, progress = null, tick = null`
+update tq_job set state = 'removed', atMs = ?, input = '', result = null, error = null, progress = null, tick = null, tags = null`
 const REMOVE = `${TO_STUB} where id = ?`
 
 export function removeStep(driver: Driver, ids: readonly string[], nowMs: number): RemoveOutcome[] {
@@ -281,7 +283,7 @@ select seq from tq_job where state in ('succeeded', 'failed', 'cancelled', 'expi
 
 /** What is kept for less than a stub's time leaves its stub: a late copy of its enqueue is to find it. */
 const LEAVE_STUB = `
-update tq_job set state = 'removed', atMs = finishedAtMs + ${STUB_MS}, input = '', result = null, error = null, progress = null, tick = null
+update tq_job set state = 'removed', atMs = finishedAtMs + ${STUB_MS}, input = '', result = null, error = null, progress = null, tick = null, tags = null
 where seq in (${EXPIRED}) and state <> 'removed' and finishedAtMs + ${STUB_MS} > ?1`
 
 const PRUNE = `delete from tq_job where seq in (${EXPIRED})`

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import type { Broker, JobFilter, JobPage } from '../../../src/broker.ts'
+import type { Broker, JobFilter, JobPage, LeaseRef } from '../../../src/broker.ts'
 import type { JobRecord } from '../../../src/job.ts'
 import type { Case } from '../subject.ts'
-import { active, fail, idsOf, job, jobs, lane, retryIn, succeed } from '../verbs.ts'
+import { active, fail, idsOf, job, jobs, lane, read, retryIn, succeed } from '../verbs.ts'
 
 /** All that a filter fits, page by page. */
 async function listAll(broker: Broker, filter: JobFilter): Promise<readonly JobRecord[]> {
@@ -81,6 +81,78 @@ export const readCases: readonly Case[] = [
       assert.deepEqual(await listed({ queue: 'mail' }), ['other queue'])
       assert.deepEqual(await listed({ task: 'mail' }), ['other task'])
       assert.deepEqual(await listed({ task: 'mail', queue: 'mail' }), [])
+    },
+  },
+  {
+    name: 'a job keeps its tags in every state, beside its tick, and its worker is told of them',
+    async run({ broker, clock }) {
+      const worker = lane(broker)
+      const tags = ['eu', 'a|b "c" \\ ü', 'x'.repeat(50)]
+      const tick = { schedule: 'nightly', dueAtMs: 1, lateMs: 2, catchUp: false }
+      await broker.enqueue([
+        job('both', { tags, tick }),
+        job('tagged', { tags }),
+        job('ticked', { tick }),
+        job('plain'),
+      ])
+      const told = await worker.claim(4)
+      const idTagsTick = told.map((claimed) => [claimed.id, claimed.tags, claimed.tick])
+      assert.deepEqual(idTagsTick, [
+        ['both', tags, tick],
+        ['tagged', tags, null],
+        ['ticked', undefined, tick],
+        ['plain', undefined, null],
+      ])
+      assert.deepEqual((await worker.again()).jobs, told)
+      const known = async () => (await broker.get(['both', 'tagged', 'plain'])).map((record) => record?.tags)
+      assert.deepEqual(await known(), [tags, tags, []])
+      const leaseOf = (id: string) => told.find((claimed) => claimed.id === id) as LeaseRef
+      const tagged = leaseOf('tagged')
+      await worker.settle(retryIn(leaseOf('both'), 1_000), fail(tagged), succeed(leaseOf('plain')))
+      assert.deepEqual(await known(), [tags, tags, []])
+      await clock.advance(1_000)
+      await broker.retry([tagged])
+      const again = await worker.claim(2)
+      assert.deepEqual(
+        again.map((claimed) => claimed.tags),
+        [tags, tags],
+      )
+      await worker.settle(...again.map((claimed) => succeed(claimed)))
+      assert.deepEqual(await known(), [tags, tags, []])
+      assert.deepEqual((await read(broker, 'both')).tick, tick)
+    },
+  },
+  {
+    name: 'other tags make no other job: the same id with the same task and input is there already',
+    async run({ broker }) {
+      await broker.enqueue([job('a', { tags: ['first'] })])
+      assert.deepEqual(await broker.enqueue([job('a', { tags: ['second'] }), job('a')]), ['existing', 'existing'])
+      assert.deepEqual((await read(broker, 'a')).tags, ['first'])
+    },
+  },
+  {
+    name: 'list filters by one of the tags, in whatever state a job is, and together with other filters',
+    async run({ broker }) {
+      const worker = lane(broker)
+      const of = (id: string, ...tags: string[]) => job(id, { tags })
+      await broker.enqueue([of('failed', 'eu')])
+      await worker.settle(fail(await worker.claimOne()))
+      await broker.enqueue([of('active', 'us', 'eu')])
+      await worker.claimOne()
+      await broker.enqueue([
+        ...[of('queued', 'eu'), of('other', 'us'), of('longer', 'euro'), job('none')],
+        job('later', { tags: ['eu'], delayMs: 1_000 }),
+        job('mail', { tags: ['eu'], queue: 'mail' }),
+      ])
+      const listed = async (filter: JobFilter) => idsOf(await listAll(broker, filter)).sort()
+      assert.deepEqual(await listed({ tag: 'eu' }), ['active', 'failed', 'later', 'mail', 'queued'])
+      assert.deepEqual(await listed({ tag: 'eu', limit: 1 }), ['active', 'failed', 'later', 'mail', 'queued'])
+      assert.deepEqual(await listed({ tag: 'us' }), ['active', 'other'])
+      assert.deepEqual(await listed({ tag: 'eu', queue: 'mail' }), ['mail'])
+      assert.deepEqual(await listed({ tag: 'eu', states: ['failed', 'scheduled'] }), ['failed', 'later'])
+      assert.deepEqual(await listed({ tag: 'nobody' }), [])
+      await broker.remove(['failed'])
+      assert.deepEqual(await listed({ tag: 'eu', states: ['failed'] }), [])
     },
   },
   {
