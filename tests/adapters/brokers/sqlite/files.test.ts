@@ -104,6 +104,7 @@ test('a database of the first format is brought up to date with the jobs it hold
   driver.exec('create index tq_schedule_due on tq_schedule (dueAtMs)')
   driver.exec('drop table tq_beat')
   driver.exec('drop table tq_run')
+  driver.exec('drop table tq_rate')
   driver.run(`update tq_meta set value = 1 where key = 'format'`)
   await broker.close()
   const updated = countedBroker(path)
@@ -112,7 +113,7 @@ test('a database of the first format is brought up to date with the jobs it hold
   await updated.broker.enqueue([job('tagged', { tags: ['eu'] })])
   expect((await updated.broker.list({ tag: 'eu' })).jobs).toMatchObject([{ id: 'tagged', tags: ['eu'] }])
   expect(updated.driver.all('select * from tq_ahead')).toEqual([])
-  for (const table of ['tq_turn', 'tq_run']) expect(updated.driver.all(`select * from ${table}`)).toEqual([])
+  for (const table of ['tq_turn', 'tq_run', 'tq_rate']) expect(updated.driver.all(`select * from ${table}`)).toEqual([])
   expect(updated.driver.all(`select name from sqlite_schema where name like 'tq_schedule_due%'`)).toEqual([
     { name: 'tq_schedule_due_of' },
   ])
