@@ -2,13 +2,14 @@
  * The broker contract: where jobs live.
  *
  * Each method is one atomic step and takes batches (at most `MAX_BATCH_JOBS` jobs and `MAX_BATCH_BYTES` a call). Every
- * mutation may be sent again, at once or late, and changes nothing the second time: over HTTP a call may have been
+ * mutation but `countCall` may be sent again, at once or late, and changes nothing the second time: over HTTP a call may have been
  * executed although its reply was lost. All times in replies are the broker's; callers compare them with the reply's
  * `nowMs`, never with a clock of their own.
  *
  * @module
  */
 import type { Job, JobError, JobRecord, JobTick } from './job.ts'
+import type { RateLeft, RateLimit } from './rate.ts'
 import type { Overlap } from './schedule.ts'
 import type { Spent } from './spent.ts'
 import type { JobState } from './words.ts'
@@ -109,6 +110,11 @@ export interface Broker {
   beats(): Promise<readonly SeenBeat[]>
   /** The last ticks of a schedule that were fired, newest first; none of one that is not known. */
   runs(schedule: string): Promise<readonly ScheduleRun[]>
+  /**
+   * Counts a call against rate limits, each with a key of its own: against all of them, or, where one does not allow it, against none.
+   * Answers how each of them stands, in order. Not to be sent again: each copy counts as a call.
+   */
+  countCall(limits: readonly RateLimit[]): Promise<readonly RateLeft[]>
   /** Deletes records whose time is over, up to `limit`, and says how many. */
   prune(limit?: number): Promise<number>
   /** Hints that something has changed; absent where the store has no means. Never relied on: a missed hint costs latency, not jobs. */

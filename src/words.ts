@@ -15,6 +15,7 @@
  * - blob: an input or a result that is too large for the broker, kept elsewhere; the job carries a reference to it
  * - webhook: a path at which a sender's signed deliveries are verified and become jobs
  * - scope: what a caller with a token may do over REST
+ * - rate limit: how many calls a token or an address may make in a window of time
  * - link: a signed address that enqueues jobs of one task, or reads one job, until it expires
  * - app: the set of tasks, schedules and webhooks that a project defines with `defineApp`
  *

@@ -17,6 +17,7 @@ import {
   type Tick,
 } from '../broker.ts'
 import type { Job, JobTick } from '../job.ts'
+import { MAX_RATE_CALLS, MAX_RATE_KEY_CHARS, MAX_RATE_WINDOW_MS, MIN_RATE_WINDOW_MS, type RateLimit } from '../rate.ts'
 import { OVERLAPS } from '../schedule.ts'
 import { JOB_STATES } from '../words.ts'
 import { jsonText, list, MAX_ID_CHARS, queueName, text, whole } from './fields.ts'
@@ -119,6 +120,15 @@ const change: v.GenericSchema<ScheduleChange> = v.variant(
   'expected a kind of set or remove',
 )
 const mark: v.GenericSchema<DeployMark> = fields({ stampMs: number, digest: word })
+const rateLimit: v.GenericSchema<RateLimit> = fields({
+  key: text(MAX_RATE_KEY_CHARS, 1),
+  calls: whole(`expected a whole number from 1 to ${MAX_RATE_CALLS}`, 1, MAX_RATE_CALLS),
+  windowMs: whole(
+    `expected milliseconds from ${MIN_RATE_WINDOW_MS} to ${MAX_RATE_WINDOW_MS}`,
+    MIN_RATE_WINDOW_MS,
+    MAX_RATE_WINDOW_MS,
+  ),
+})
 const limit = v.optional(count)
 
 type ArgumentsOf<Schemas extends v.TupleItems> = { -readonly [At in keyof Schemas]: v.InferOutput<Schemas[At]> }
@@ -161,5 +171,6 @@ export const BROKER_CALLS: Readonly<Record<BrokerCall, v.GenericSchema<unknown, 
   setDeployed: of([word, mark, v.nullable(mark)], (broker, ...args) => broker.setDeployed(...args)),
   beats: of([], (broker) => broker.beats()),
   runs: of([word], (broker, schedule) => broker.runs(schedule)),
+  countCall: of([list(rateLimit, 10)], (broker, limits) => broker.countCall(limits)),
   prune: of([limit], (broker, most) => broker.prune(most)),
 }

@@ -32,6 +32,8 @@ const BUDGET: Record<keyof typeof STEP_COMMANDS, number> = {
   tick: 16,
   tickMany: 20,
   lookAhead: 6,
+  countCall: 4,
+  furtherLimit: 1,
   idleCron: 11,
   firstCron: 10,
 }
@@ -100,6 +102,20 @@ for (const size of [100, 1_000])
     await warm(bench)
     expectAtMost(STEP_COMMANDS.enqueueMany, await redis.count(() => bench.broker.enqueue(jobs(size))))
   })
+
+const RATE = { calls: 2, windowMs: 60_000 }
+
+counts('counting a call against one rate limit, against two, and refusing it', async (redis) => {
+  const bench = redis.open()
+  await warm(bench)
+  const count = (...keys: string[]) => redis.count(() => bench.broker.countCall(keys.map((key) => ({ key, ...RATE }))))
+  await count('warm')
+  expectAtMost(STEP_COMMANDS.countCall, await count('a'))
+  expectAtMost(STEP_COMMANDS.countCall + STEP_COMMANDS.furtherLimit, await count('a', 'b'))
+  const refused = await count('a', 'b')
+  expect(refused.by.set).toBeUndefined()
+  expectAtMost(STEP_COMMANDS.countCall - 1, refused)
+})
 
 /** TIME, LRANGE, MGET, ZMSCORE, MSET, LTRIM, and RPUSH and ZADD for when the records end. */
 const DROP_COMMANDS = 8

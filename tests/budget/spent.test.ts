@@ -56,6 +56,7 @@ async function everyCall(broker: Broker): Promise<void> {
   await broker.schedules()
   await broker.schedules({ due: true, app: 'app' })
   await broker.peek?.({ queues: ['default'] })
+  for (const calls of [1, 1]) await broker.countCall([{ key: 'somebody', calls, windowMs: 60_000 }])
   await broker.prune()
 }
 

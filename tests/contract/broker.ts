@@ -22,6 +22,7 @@ import { nextCases } from './broker/next.ts'
 import { operationCases } from './broker/operations.ts'
 import { overlapCases } from './broker/overlap.ts'
 import { overlapHistoryCases } from './broker/overlap-history.ts'
+import { rateCases } from './broker/rates.ts'
 import { readCases } from './broker/reads.ts'
 import { runCases } from './broker/runs.ts'
 import { scheduleReadCases } from './broker/schedule-reads.ts'
@@ -54,6 +55,7 @@ export const brokerCases: readonly Case[] = [
   ...overlapHistoryCases,
   ...runCases,
   ...manualCases,
+  ...rateCases,
   ...wakeCases,
   ...faultCases,
 ]

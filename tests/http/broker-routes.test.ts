@@ -40,6 +40,7 @@ test.each<[string, string, unknown[], string]>([
   ['another state', 'list', [{ states: ['done'] }], 'arguments.0.states.0'],
   ['a limit beyond a page', 'list', [{ limit: -1 }], ''],
   ['no epoch', 'retry', [[{ id: 'a' }]], 'arguments.0.0.epoch'],
+  ['a rate limit of no calls', 'countCall', [[{ key: 'a', calls: 0, windowMs: 1_000 }]], 'arguments.0.0.calls'],
   ['a kind of change that is none', 'setSchedules', [[{ kind: 'swap' }]], 'arguments.0.0.kind'],
   ['an argument too many', 'workers', [1], 'arguments.0'],
   ['an argument too few', 'setPaused', ['default', true], 'arguments.2'],
@@ -70,7 +71,7 @@ const METHODS = [
     'setPaused',
     'purge',
   ],
-  ...['schedules', 'setSchedules', 'deployed', 'setDeployed', 'beats', 'runs', 'prune'],
+  ...['schedules', 'setSchedules', 'deployed', 'setDeployed', 'beats', 'runs', 'countCall', 'prune'],
 ]
 const word = fc.constantFrom('a', 'default', 'digest', '', '__proto__', '{}', 'x'.repeat(300))
 const number = fc.oneof(fc.constantFrom(0, 1, 5, -1, 0.5, 1e15, 1e300), fc.integer())
@@ -79,6 +80,7 @@ const fields = {
   ...{ incarnation: word, digest: word, cursor: word, kind: fc.constantFrom('set', 'remove') },
   ...{ priority: number, createdAtMs: number, delayMs: number, epoch: number, revision: number, limit: number },
   ...{ nextDueAtMs: fc.option(number), dueAtMs: fc.option(number), stampMs: number, aheadMs: number },
+  ...{ key: word, calls: number, windowMs: fc.oneof(number, fc.constantFrom(60_000)) },
   ...{ job: fc.option(fc.constant(aJob('b'))), due: fc.boolean(), states: fc.constant(['queued']) },
 }
 const KINDS: readonly (readonly (keyof typeof fields)[])[] = [
@@ -90,6 +92,7 @@ const KINDS: readonly (readonly (keyof typeof fields)[])[] = [
   ['kind', 'name', 'app', 'stampMs'],
   ['stampMs', 'digest'],
   ['states', 'queue', 'limit'],
+  ['key', 'calls', 'windowMs'],
   ['due', 'aheadMs', 'limit', 'cursor'],
 ]
 const item = fc

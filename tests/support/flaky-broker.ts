@@ -33,7 +33,7 @@ const MUTATIONS = [
   'setDeployed',
   'prune',
 ] as const
-const READS = ['get', 'list', 'stats', 'workers', 'schedules', 'deployed', 'beats', 'runs'] as const
+const READS = ['countCall', 'get', 'list', 'stats', 'workers', 'schedules', 'deployed', 'beats', 'runs'] as const
 
 /**
  * A broker behind a network that loses requests and replies, and repeats requests, at once and late.

@@ -31,6 +31,7 @@ import { listJobs } from './list.ts'
 import { WORKER_SEEN_MS } from './lua.ts'
 import { CANCEL, GET_AND_WAIT, PROMOTE, PRUNE, PURGE, REMOVE, RETRY, SET_PAUSED, STATS } from './operations.ts'
 import { lookAtQueues } from './peek.ts'
+import { COUNT_CALL, rateArguments, toRatesLeft } from './rates.ts'
 import { readTexts, type Texts } from './read.ts'
 import { toActive, toRecord } from './record.ts'
 import { createRest, notOurs } from './rest.ts'
@@ -354,6 +355,11 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     },
 
     runs: reads.runs,
+
+    async countCall(limits) {
+      if (limits.length === 0) return []
+      return toRatesLeft(limits, await rest.rows(COUNT_CALL, [nowArgument(), ...limits.flatMap(rateArguments)]))
+    },
 
     async prune(limit = 1_000) {
       const pruned = Number(await rest.run(PRUNE, [nowArgument(), String(limit)]))

@@ -34,6 +34,9 @@ export const STEP_COMMANDS = {
   tickMany: 18,
   /** More for a pass that looks ahead, for each 1,000 due times. */
   lookAhead: 6,
+  /** A call that is counted against one rate limit, and more for each further one. */
+  countCall: 4,
+  furtherLimit: 1,
   /** A cron trigger that finds nothing: the beat's look and a drain. Every third one of a minute leaves a mark: one more. */
   idleCron: 11,
   /** More for the first trigger of an instance, which deploys the app's schedules and leaves a mark. */

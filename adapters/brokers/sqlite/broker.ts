@@ -24,6 +24,7 @@ import {
   statsStep,
   workersStep,
 } from './operations.ts'
+import { countCallStep } from './rates.ts'
 import { deployedStep, schedulesStep, setDeployedStep } from './read-schedules.ts'
 import { runsStep } from './runs.ts'
 import { fireStep, setSchedulesStep } from './schedules.ts'
@@ -212,6 +213,10 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
 
     async runs(schedule) {
       return runsStep(driver, schedule)
+    },
+
+    async countCall(limits) {
+      return (await step((nowMs) => quiet(countCallStep(driver, limits, nowMs)))).value
     },
 
     async prune(limit = 1_000) {

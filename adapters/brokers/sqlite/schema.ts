@@ -41,6 +41,12 @@ const RUNS = `
 create table tq_run (schedule text primary key, runs text not null) strict, without rowid;
 `
 
+/** The rate limits that are not at rest: until when their calls are paid for. Whoever counts one forgets others that are. */
+const RATES = `
+create table tq_rate (key text primary key, untilUs integer not null) strict, without rowid;
+create index tq_rate_until on tq_rate (untilUs);
+`
+
 /**
  * The tables. A job is one row; its state says in which place it is, and every place is a partial index: ready, lost, due,
  * blocked, lease, expiry. Times are milliseconds since the epoch.
@@ -91,7 +97,7 @@ create table tq_schedule (
   lastDueAtMs integer,
   stampMs integer not null
 ) strict, without rowid;
-${DUE}${REMOVED}${AHEAD}${TURNS}${BEATS}${RUNS}create table tq_meta (key text primary key, value integer not null) strict, without rowid;
+${DUE}${REMOVED}${AHEAD}${TURNS}${BEATS}${RUNS}${RATES}create table tq_meta (key text primary key, value integer not null) strict, without rowid;
 `
 
 /** What makes a database of an earlier format one of this: by the format that it has. */
@@ -100,9 +106,10 @@ export const MIGRATIONS: ReadonlyMap<number, string> = new Map([
   [2, AHEAD],
   [3, `${TURNS}${BEATS}${RUNS}drop index if exists tq_schedule_due; ${DUE}`],
   [4, REMOVED],
+  [5, RATES],
 ])
 
 /** Rises with every change of the tables. */
-export const FORMAT = 5
+export const FORMAT = 6
 /** The oldest format whose readers and writers this one still works beside. Rises only for a breaking change. */
 export const COMPATIBLE_FORMAT = 1

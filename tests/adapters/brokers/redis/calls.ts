@@ -50,6 +50,7 @@ export const CALLS: Readonly<Record<string, (broker: Broker) => Promise<unknown>
   deployed: (broker) => broker.deployed('app'),
   setDeployed: (broker) => broker.setDeployed('app', { stampMs: 1, digest: 'a' }, null),
   setSchedules: (broker) => broker.setSchedules([CHANGE]),
+  countCall: (broker) => broker.countCall([{ key: 'somebody', calls: 1, windowMs: 1_000 }]),
   prune: (broker) => broker.prune(),
 }
 

@@ -86,7 +86,7 @@ test('a database of a newer breaking format is refused with both formats', async
   driver.run(`update tq_meta set value = 9 where key in ('format', 'compatibleFormat')`)
   await broker.close()
   expect(() => sqliteBroker({ path })).toThrow(
-    unusable({ expected: expect.stringContaining('format 5'), got: expect.stringContaining('9') }),
+    unusable({ expected: expect.stringContaining('format 6'), got: expect.stringContaining('9') }),
   )
 })
 
@@ -103,18 +103,19 @@ test('a database of the first format is brought up to date with the jobs it hold
   driver.exec('create index tq_schedule_due on tq_schedule (dueAtMs)')
   driver.exec('drop table tq_beat')
   driver.exec('drop table tq_run')
+  driver.exec('drop table tq_rate')
   driver.run(`update tq_meta set value = 1 where key = 'format'`)
   await broker.close()
   const updated = countedBroker(path)
   const [held] = await lane(updated.broker).claim(1, { ahead: 1 })
   expect(held?.id).toBe('a')
   expect(updated.driver.all('select * from tq_ahead')).toEqual([])
-  for (const table of ['tq_turn', 'tq_run']) expect(updated.driver.all(`select * from ${table}`)).toEqual([])
+  for (const table of ['tq_turn', 'tq_run', 'tq_rate']) expect(updated.driver.all(`select * from ${table}`)).toEqual([])
   expect(updated.driver.all(`select name from sqlite_schema where name like 'tq_schedule_due%'`)).toEqual([
     { name: 'tq_schedule_due_of' },
   ])
   expect(await updated.broker.beats()).toEqual([])
-  expect(updated.driver.all(`select value from tq_meta where key = 'format'`)).toEqual([{ value: 5 }])
+  expect(updated.driver.all(`select value from tq_meta where key = 'format'`)).toEqual([{ value: 6 }])
   await updated.broker.close()
 })
 
