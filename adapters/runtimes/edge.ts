@@ -3,7 +3,7 @@ import type { App } from '../../src/app.ts'
 import type { Broker } from '../../src/broker.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import type { OnEvent } from '../../src/events.ts'
-import { type AddressOf, createApi, type Tokens } from '../../src/http/index.ts'
+import { type AddressOf, createApi, type RateLimits, type Tokens } from '../../src/http/index.ts'
 import { withProblems } from '../../src/http/problem.ts'
 import { JOBS_HEADER } from '../../src/http/webhooks.ts'
 import { type DrainOptions, type DrainReport, drain } from '../../src/worker/drain.ts'
@@ -20,6 +20,8 @@ export interface EdgeOptions {
   readonly tokens?: (variables: Variables) => Tokens
   /** Where a request comes from, such as `({ headers }) => headers.get('CF-Connecting-IP')`: too many failed checks of one are slowed down. */
   readonly addressOf?: AddressOf
+  /** `rateLimits` of `tq-edge/http`, for how many calls each token and each address may make. Each is a call of the broker more. Default any. */
+  readonly rateLimits?: RateLimits
   /**
    * `createSchedules` of `tq-edge/scheduler`, where schedules are to be made and changed over REST (`/v1/schedules`) by those whose token
    * allows it. Default: they are not, and the bundle is 5 kB smaller.
@@ -102,6 +104,7 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
       broker: ownBroker,
       tokens: (options.tokens ?? tokensOf)(variables),
       addressOf: options.addressOf,
+      rateLimits: options.rateLimits,
       linkSecrets: secretsOf(variables, 'TQ_LINK_SECRET'),
       schedules: options.schedules?.({ broker: ownBroker, app, ...told }),
       webhooks: app.webhooks?.(textsOf(variables)),

@@ -2,7 +2,7 @@ import { listen } from '../../adapters/runtimes/listen.ts'
 import { secretsOf } from '../../adapters/runtimes/variables.ts'
 import { createSchedules } from '../../scheduler/index.ts'
 import { systemClock } from '../../src/clock.ts'
-import { type ApiOptions, brokerRoutes, createApi, type Tokens } from '../../src/http/index.ts'
+import { type ApiOptions, brokerRoutes, createApi, rateLimits, type Tokens } from '../../src/http/index.ts'
 import { appPositional, commonArgs, hostArg, tokensOfEnvironment, wholeNumber } from '../args.ts'
 import { withBroker } from '../broker.ts'
 import { command } from '../command.ts'
@@ -14,6 +14,7 @@ import { createLog } from '../log.ts'
 import { byOwnName, isLoopback } from '../loopback.ts'
 import { DEFAULT_PORT } from '../port.ts'
 import { printJson, printLine, printNote } from '../print.ts'
+import { rateLimitArgs, toRateLimits } from '../rate-limits.ts'
 import { untilSignal } from '../signals.ts'
 import { followTokens } from '../token-file.ts'
 
@@ -39,6 +40,7 @@ const args = {
     description: 'Ask callers for a token',
     negativeDescription: 'Ask for no token, and serve this machine alone',
   },
+  ...rateLimitArgs,
   'broker-routes': {
     type: 'boolean',
     description: 'Let other processes use this broker as theirs: whoever has a token may then do everything',
@@ -53,6 +55,7 @@ export default command({
     'TQ_TOKENS="$TOKEN" tq serve --host 0.0.0.0 --port 8080',
     'tq serve --tokens tokens.json          with tokens of tq token create',
     'tq serve --no-auth                     on this machine alone',
+    'tq serve --rate-limit 100/10s          each token, over all servers',
     `curl -X POST localhost:8787/v1/tasks/greet -H "Authorization: Bearer $TOKEN" --json '{"name":"Ada"}'`,
   ],
   args,
@@ -60,6 +63,9 @@ export default command({
     const options = { port: wholeNumber('port', port, { min: 0, max: 65_535 }) ?? DEFAULT_PORT, hostname: host }
     const fixed = [...valuesOf('token', rawArgs, args), ...tokensOfEnvironment('TQ_TOKENS')]
     const tokens = tokensOf(auth, fixed, file, host)
+    const limits = toRateLimits(flags)
+    if (tokens === 'none' && limits?.perToken)
+      throw new UsageError('expected --rate-limit with tokens, got --no-auth, which asks for none')
     const appFile = findAppIfAny(app ?? path)
     const loaded = appFile ? (await loadApp(appFile)).app : undefined
     if (!loaded) printNote('no tq.config.ts here: names of tasks and inputs are not checked')
@@ -69,6 +75,7 @@ export default command({
         app: loaded,
         broker,
         tokens,
+        rateLimits: limits && rateLimits(limits),
         linkSecrets: secretsOf(process.env, 'TQ_LINK_SECRET'),
         onEvent,
         brokerRoutes: flags['broker-routes'] ? brokerRoutes : undefined,

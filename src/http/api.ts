@@ -26,6 +26,7 @@ import { jobRoutes } from './jobs.ts'
 import { linkRoutes } from './links.ts'
 import { problemResponse, refusal, toRefusal } from './problem.ts'
 import { queueRoutes } from './queues.ts'
+import type { RateCounter, RateLimits } from './rate-limits.ts'
 import { readyRoutes } from './ready.ts'
 import type { Api } from './routes.ts'
 import { scheduleRoutes } from './schedules.ts'
@@ -43,6 +44,8 @@ export interface ApiOptions {
   readonly tokens: Tokens | (() => Tokens)
   /** Where a request comes from: an address with too many failed checks is slowed down. Default: not known, and nobody is. */
   readonly addressOf?: AddressOf | undefined
+  /** `rateLimits`, for how many calls each token and each address may make. Each is a call of the broker more. Default any. */
+  readonly rateLimits?: RateLimits | undefined
   /** What signed links are verified with, the newest and those before it: without one there is no `/v1/links`. */
   readonly linkSecrets?: readonly string[] | undefined
   /** The client of schedules, from `createSchedules`: without it there is no `/v1/schedules`. */
@@ -105,10 +108,12 @@ export function createApi(options: ApiOptions): Api {
   }
   const client = createClient(clientOptions)
   const resending = { clock, random, deadlineMs: RESEND_DEADLINE_MS, onEvent }
+  const counter = options.rateLimits?.({ ...options, clock, onEvent })
   const context: ApiContext = {
     broker,
     client,
     app: app?.name,
+    countCall: counter?.countCall ?? (async () => {}),
     tasks,
     schedules,
     linkSecrets: linkSecrets.map((secret) => checkSecret('linkSecrets', secret)),
@@ -120,33 +125,49 @@ export function createApi(options: ApiOptions): Api {
     send: (call, send) => resend(send, { call, ...resending }),
   }
 
-  const base = createBase(options, clock, onEvent)
+  const base = createBase(options, counter, clock, onEvent)
   const checking = tasks ? createClient({ ...clientOptions, tasks }) : client
   const limit = limitBody(maxBodyBytes)
-  mountWebhooks(base, options.webhooks ?? [], { client: checking, tasks, limit, clock, onEvent })
+  mountWebhooks(base, options.webhooks ?? [], {
+    client: checking,
+    tasks,
+    limit,
+    clock,
+    onEvent,
+    countCall: context.countCall,
+  })
   if (options.brokerRoutes) base.route('/', options.brokerRoutes(context))
-
-  return base
+  const uncounted = base
     .route('/', healthRoutes(context))
     .route('/', readyRoutes(context))
+    .route('/', exchangeRoutes(context))
+  // What comes before is not counted: workers and brokers elsewhere would lose their leases.
+  if (counter) base.use('/v1/*', counter.count)
+
+  return uncounted
     .route('/', taskRoutes(context))
     .route('/', jobRoutes(context))
     .route('/', jobEventRoutes(context))
     .route('/', jobChangeRoutes(context))
     .route('/', queueRoutes(context))
     .route('/', workerRoutes(context))
-    .route('/', exchangeRoutes(context))
     .route('/', scheduleRoutes(context))
     .route('/', linkRoutes(context))
 }
 
 /** What holds for every route: problems for errors, an event and headers for every answer, and who may call what. */
-function createBase({ tokens, addressOf }: ApiOptions, clock: Clock, onEvent: OnEvent | undefined): Hono {
+function createBase(
+  { tokens, addressOf }: ApiOptions,
+  counter: RateCounter | undefined,
+  clock: Clock,
+  onEvent: OnEvent | undefined,
+): Hono {
   const app = new Hono()
   app.onError((error) => problemResponse(toRefusal(error)))
   app.notFound(({ req }) => problemResponse(refusal('unknown-route', `expected a path of this API, got ${req.path}`)))
   app.use(observe(clock, onEvent))
   app.use(methodNotAllowed({ app, onMethodNotAllowed: refuseMethod }))
+  if (counter) app.use(counter.tell)
   if (addressOf) app.use('/v1/*', slowDown(addressOf, clock))
   setNeeds(app)
   app.use('/v1/*', guard(tokens, clock))

@@ -14,12 +14,21 @@ export function guard(tokens: Tokens | (() => Tokens), clock: Clock): Middleware
     throw new InvalidOption('tokens', "one token or more, or 'none'", 'an array of 0')
   const identify = createIdentify(typeof tokens === 'function' ? tokens : () => tokens)
   return async (c, next) => {
-    if (!needsLink(c)) requireScope(c, await identify(c, clock.now()))
+    if (needsLink(c)) return next()
+    const { caller, digest } = await identify(c, clock.now())
+    c.set('digest', digest)
+    requireScope(c, caller)
     return next()
   }
 }
 
-type Identify = (c: Context, nowMs: number) => Promise<Caller>
+/** Who calls: by what they may do, and of their token its SHA-256; none where nobody is asked for one. */
+interface Identity {
+  readonly caller: Caller
+  readonly digest?: Uint8Array
+}
+
+type Identify = (c: Context, nowMs: number) => Promise<Identity>
 
 /** By the tokens as they are by then, which may be none any more: what is made of them is made anew only when they are others. */
 function createIdentify(tokensNow: () => Tokens): Identify {
@@ -37,13 +46,13 @@ function identifyBy(tokens: Tokens): Identify {
   if (tokens === 'none')
     return async (c) => {
       requireSameSite(c)
-      return ADMIN
+      return { caller: ADMIN }
     }
   const check = createTokenCheck(tokens)
   return (c, nowMs) => check(c.req.header('Authorization'), nowMs)
 }
 
-export type TokenCheck = (header: string | null | undefined, nowMs: number) => Promise<Caller>
+export type TokenCheck = (header: string | null | undefined, nowMs: number) => Promise<Identity>
 
 /** Says who has sent an `Authorization` header. Throws `RefusedRequest` for one that carries none of the tokens. */
 export function createTokenCheck(tokens: Exclude<Tokens, 'none'>): TokenCheck {
@@ -54,10 +63,11 @@ export function createTokenCheck(tokens: Exclude<Tokens, 'none'>): TokenCheck {
     const token = CREDENTIALS.exec(header ?? '')?.[1]
     if (token === undefined) throw unauthorized('none', '')
     digests ??= await Promise.all(known.map(({ digest }) => digest()))
-    const found = known[placeAmong(await sha256(toBytes(token)), digests)]
+    const digest = await sha256(toBytes(token))
+    const found = known[placeAmong(digest, digests)]
     // An expired one is answered as one that never was.
     if (!found || nowMs >= found.expiresAtMs) throw unauthorized('one that is not known', ', error="invalid_token"')
-    return found.caller
+    return { caller: found.caller, digest }
   }
 }
 

@@ -5,11 +5,14 @@ import type { Clock } from '../clock.ts'
 import type { Schedules } from '../schedules.ts'
 import type { Task } from '../task.ts'
 import type { Enqueue } from './enqueue.ts'
+import type { CountCall } from './rate-limits.ts'
 
 /** What the groups of routes share: each takes of it what it needs. */
 export interface ApiContext {
   readonly broker: Broker
   readonly client: Client
+  /** For calls that a route verifies itself. */
+  readonly countCall: CountCall
   /** Whose beats are told of; any app's when left out. */
   readonly app: string | undefined
   readonly tasks: ReadonlyMap<string, Task> | undefined

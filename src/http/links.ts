@@ -1,4 +1,4 @@
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import * as v from 'valibot'
 import { JobNotFound } from '../errors.ts'
 import { type Link, readLink } from '../links.ts'
@@ -56,22 +56,25 @@ export function linkRoutes({
   broker,
   client,
   clock,
+  countCall,
   enqueue: { check, enqueue },
   linkSecrets,
   maxBodyBytes,
 }: ApiContext): Routed<LinkRoutes> {
-  /** Throws the same `RefusedRequest` whatever it is that is wrong with it. */
-  async function open<L extends Link>(schema: v.GenericSchema<unknown, L>, text: string): Promise<L> {
+  /** Throws the same `RefusedRequest` whatever it is that is wrong with it. One that is good is a call that counts. */
+  async function open<L extends Link>(c: Context, schema: v.GenericSchema<unknown, L>, text: string): Promise<L> {
     if (linkSecrets.length === 0)
       throw refusal('unknown-route', 'expected an API that was given secrets of links, got one without')
     const { success, output } = v.safeParse(schema, await readLink(linkSecrets, text))
-    if (success && clock.now() < output.expiresAtMs) return output
-    throw refusal('unsigned', 'expected a link that is signed for this and has not expired, got another')
+    if (!success || clock.now() >= output.expiresAtMs)
+      throw refusal('unsigned', 'expected a link that is signed for this and has not expired, got another')
+    await countCall(c)
+    return output
   }
 
   return new Hono()
     .post('/v1/links', checkQuery(linkQuery), async (c) => {
-      const link = await open(enqueueLink, c.req.valid('query').link)
+      const link = await open(c, enqueueLink, c.req.valid('query').link)
       await limitBody(Math.min(maxBodyBytes, link.maxBytes ?? maxBodyBytes))(c, async () => {})
       const body = await readJson(c)
       if ('input' in link && body !== undefined)
@@ -83,14 +86,14 @@ export function linkRoutes({
       return c.json(job, 202, { Location: locationOf(job.id) })
     })
     .get('/v1/links', checkQuery(linkQuery), async (c) => {
-      const { job } = await open(readLinkSchema, c.req.valid('query').link)
+      const { job } = await open(c, readLinkSchema, c.req.valid('query').link)
       const [record] = await broker.get([job])
       if (!record) throw new JobNotFound(job)
       return c.json(toJobView(record), 200)
     })
     .get('/v1/links/result', checkQuery(linkWaitQuery), async (c) => {
       const { link, wait } = c.req.valid('query')
-      const { job } = await open(readLinkSchema, link)
+      const { job } = await open(c, readLinkSchema, link)
       const outcome = await resultOf(client.job(job), wait, c.req.raw.signal)
       return isFinished(outcome.state) ? c.json(outcome, 200) : c.json(outcome, 202, { 'Retry-After': '1' })
     })

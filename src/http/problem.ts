@@ -47,6 +47,7 @@ export const KINDS = {
   'unsupported-media-type': { status: 415, title: 'The content type is none that this path takes' },
   'invalid-input': { status: 422, title: "The input does not pass the task's schema" },
   'too-many-failures': { status: 429, title: 'Too many calls have failed the check' },
+  'rate-limited': { status: 429, title: 'The caller has sent too many calls' },
   internal: { status: 500, title: 'Something went wrong on the server', detail: "The server's log says what." },
   misconfigured: { status: 500, title: 'The deployment lacks a setting' },
   'not-ready': { status: 503, title: 'The broker does not answer' },

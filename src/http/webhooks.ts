@@ -10,6 +10,7 @@ import type { Clock } from '../clock.ts'
 import { InvalidOption } from '../errors.ts'
 import type { OnEvent } from '../events.ts'
 import type { Task } from '../task.ts'
+import type { CountCall } from './rate-limits.ts'
 
 /** A path at which one sender's webhooks become jobs: for `createApi` and `defineApp`. */
 export interface Webhook {
@@ -25,9 +26,12 @@ export interface WebhookContext {
   readonly client: Client
   readonly clock: Clock
   readonly onEvent: OnEvent | undefined
+  /** For a delivery that is verified. Throws `RefusedRequest` for one too many. */
+  countCall(): Promise<void>
 }
 
-export interface MountOptions extends WebhookContext {
+export interface MountOptions extends Omit<WebhookContext, 'countCall'> {
+  readonly countCall: CountCall
   readonly tasks: ReadonlyMap<string, Task> | undefined
   readonly limit: MiddlewareHandler
 }
@@ -39,10 +43,11 @@ export const JOBS_HEADER = 'TQ-Jobs'
 export function mountWebhooks(
   app: Hono,
   webhooks: readonly Webhook[],
-  { tasks, limit, ...context }: MountOptions,
+  { tasks, limit, countCall, ...context }: MountOptions,
 ): void {
   check(webhooks, tasks)
-  for (const { path, receive } of webhooks) app.post(path, limit, (c) => receive(c.req.raw, context))
+  for (const { path, receive } of webhooks)
+    app.post(path, limit, (c) => receive(c.req.raw, { ...context, countCall: () => countCall(c) }))
 }
 
 /** Throws `InvalidOption` for webhooks that cannot be together in one API, or that name a task which its app lacks. */

@@ -83,12 +83,14 @@ export function webhook<Body, A extends App = App>(
   return {
     path,
     task,
-    async receive(request, { client, clock, onEvent }) {
+    async receive(request, { client, clock, onEvent, countCall }) {
       const event = await read(request, clock.now())
       const replied = sender.reply(event)
       if (replied) return replied
       const { tq, enqueued } = createDeliveryClient(client, await deliveryId(path, event.id), onEvent)
-      const handled = handle(event, tq).then(enqueued)
+      const handled = countCall()
+        .then(() => handle(event, tq))
+        .then(enqueued)
       const jobs = await inTime(handled, clock, timeoutMs).catch((error) => {
         throw task === undefined ? withoutDetails(error) : error
       })
@@ -137,7 +139,7 @@ function inTime<T>(work: Promise<T>, clock: Clock, timeoutMs: number): Promise<T
 function withoutDetails(thrown: unknown): Error {
   const refused = toRefusal(thrown)
   const error = toError(thrown)
-  return refused.problem.status === 503
+  return [429, 503].includes(refused.problem.status)
     ? refused
     : toRefusal(new Error(`${error.name}: ${error.message}`, { cause: thrown }))
 }

@@ -5,7 +5,7 @@ import { createBeat, deploySchedules, every, type TickReport, tick } from 'tq-ed
 import { STEP_COMMANDS } from '../../adapters/brokers/redis/cost.ts'
 import { createEdge, type Edge } from '../../adapters/runtimes/edge.ts'
 import type { ClaimedJob, Tick } from '../../src/broker.ts'
-import { createApi } from '../../src/http/index.ts'
+import { createApi, rateLimits } from '../../src/http/index.ts'
 import type { Overlap } from '../../src/schedule.ts'
 import { overlapTick } from '../contract/broker/overlap.ts'
 import { set as setSchedule } from '../contract/broker/schedules.ts'
@@ -116,6 +116,30 @@ counts('counting a call against one rate limit, against two, and refusing it', a
   expect(refused.by.set).toBeUndefined()
   expectAtMost(STEP_COMMANDS.countCall - 1, refused)
 })
+
+counts(
+  'an API with rate limits pays for calls that may be made, once for those that are too many, and for no others',
+  async (redis) => {
+    const bench = redis.open()
+    await warm(bench)
+    const rate = { calls: 3, windowMs: 60_000 }
+    const addressOf = () => '192.0.2.1'
+    const api = createApi({
+      broker: bench.broker,
+      tokens: ['token'],
+      addressOf,
+      rateLimits: rateLimits({ perToken: rate, perAddress: rate }),
+    })
+    const call = (token: string) =>
+      redis.count(async () => api.request('/v1/jobs/none', { headers: { Authorization: `Bearer ${token}` } }))
+    await call('token')
+    const counted = STEP_COMMANDS.countCall + STEP_COMMANDS.furtherLimit
+    expectAtMost(counted + STEP_COMMANDS.get, await call('token'))
+    await call('token')
+    expectAtMost(STEP_COMMANDS.countCall - 1, await call('token'))
+    for (const token of ['token', 'wrong']) expectAtMost(0, await call(token))
+  },
+)
 
 /** TIME, LRANGE, MGET, ZMSCORE, MSET, LTRIM, and RPUSH and ZADD for when the records end. */
 const DROP_COMMANDS = 8

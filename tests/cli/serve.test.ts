@@ -43,11 +43,26 @@ test.each([
   ['no token', [], 'expected a token, got none'],
   ['no token, and a host that is not loopback', ['--no-auth', '--host', '0.0.0.0'], 'this machine alone'],
   ['a token and --no-auth', ['--no-auth', '--token', 'x'], 'got both'],
+  ['a rate limit and no tokens', ['--no-auth', '--rate-limit', '5/s'], 'expected --rate-limit with tokens'],
+  ['calls without a time', ['--token', 'x', '--rate-limit', '100'], 'such as 100/10s, got "100"'],
+  ['calls in less than a second', ['--token', 'x', '--rate-limit', '1/100ms'], 'from 1/31d to 1000000/1s'],
+  ['no calls at all', ['--token', 'x', '--address-rate-limit', '0/s'], 'expected --address-rate-limit to be calls'],
 ])('serve refuses to start with %s', async (_, flags, reason) => {
   await using folder = await createFolder()
   const { stderr, exitCode } = await folder.tq(['serve', '--port', '0', ...flags])
   expect(stderr).toContain(reason)
   expect(exitCode).toBe(2)
+})
+
+test('servers on one broker count the calls of a token together', async () => {
+  await using folder = await createFolder()
+  const serve = async () => {
+    const server = folder.start(['serve', '--port', '0', '--token', TOKEN, '--rate-limit', '2/1h'])
+    const [url] = /http:\S+/.exec(await server.line('listening on')) ?? []
+    return async () => (await fetch(`${url}/v1/jobs`, { headers: { authorization: `Bearer ${TOKEN}` } })).status
+  }
+  const [call, callOther] = [await serve(), await serve()]
+  expect([await call(), await callOther(), await call(), await callOther()]).toEqual([200, 200, 429, 429])
 })
 
 test('serve says which port is taken', async () => {

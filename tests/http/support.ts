@@ -1,6 +1,6 @@
 import { type App, type Blobs, defineApp, defineTask, type Job, type OnEvent, type TqEvent } from 'tq-edge'
 import { sqliteBroker } from 'tq-edge/brokers/sqlite'
-import { type BrokerRoutes, createApi } from 'tq-edge/http'
+import { type BrokerRoutes, createApi, type RateLimitOptions, rateLimits } from 'tq-edge/http'
 import * as v from 'valibot'
 import type { Broker, Settlement } from '../../src/broker.ts'
 import type { Clock } from '../../src/clock.ts'
@@ -34,6 +34,7 @@ export const app: App = defineApp({
 interface Setup {
   readonly tokens?: Tokens | (() => Tokens)
   readonly addressOf?: AddressOf
+  readonly limits?: RateLimitOptions
   readonly linkSecrets?: readonly string[]
   readonly app?: App
   readonly maxBodyBytes?: number
@@ -48,7 +49,7 @@ interface Setup {
 }
 
 /** An API on a broker of its own, in virtual time, with ids that count up. */
-export function setUp({ wrap, schedules, ...options }: Setup = {}) {
+export function setUp({ wrap, schedules, limits, ...options }: Setup = {}) {
   const clock = createVirtualClock()
   const broker = sqliteBroker({ path: ':memory:', clock, random: () => 0.5 })
   const events: TqEvent[] = []
@@ -57,6 +58,7 @@ export function setUp({ wrap, schedules, ...options }: Setup = {}) {
   const api = createApi({
     broker: used,
     schedules: schedules?.({ broker: used, clock }),
+    ...(limits && { rateLimits: rateLimits(limits) }),
     tokens: 'none',
     clock,
     random: () => 0.5,

@@ -3,7 +3,7 @@ import { createClient, defineApp, defineTask, type TqEvent } from 'tq-edge'
 import { sqliteBroker } from 'tq-edge/brokers/sqlite'
 import { createLink } from 'tq-edge/client'
 import { toWorker } from 'tq-edge/cloudflare'
-import { createToken } from 'tq-edge/http'
+import { createToken, rateLimits } from 'tq-edge/http'
 import { createSchedules, every } from 'tq-edge/scheduler'
 import { createEdge, type DrainLimits, type EdgeOptions } from '../../../adapters/runtimes/edge.ts'
 import { createVirtualClock } from '../../support/clock.ts'
@@ -76,6 +76,20 @@ test('an address with too many failed checks is slowed down, where the app says 
   const { post } = setUp({ addressOf: ({ url }) => new URL(url).host })
   for (let at = 0; at < 20; at++) expect((await post('note', 'hello', 'wrong')).status).toBe(401)
   expect((await post('note', 'hello')).status).toBe(429)
+})
+
+test('calls are limited by token and by address, where the app says so', async () => {
+  const { post, ran } = setUp({
+    addressOf: ({ url }) => new URL(url).host,
+    rateLimits: rateLimits({
+      perToken: { calls: 2, windowMs: 60_000 },
+      perAddress: { calls: 9, windowMs: 60_000 },
+    }),
+  })
+  const answers = [await post('note', 'one'), await post('note', 'two'), await post('note', 'three')]
+  expect(answers.map(({ status }) => status)).toEqual([202, 202, 429])
+  expect(answers[0]?.headers.get('RateLimit')).toBe('"token";r=1;t=30, "address";r=8;t=7')
+  expect(ran).not.toContain('three')
 })
 
 test('schedules are made over REST, checked by the app, and fired with the next cron trigger', async () => {
