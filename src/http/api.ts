@@ -1,5 +1,4 @@
-import { type Context, Hono, type MiddlewareHandler } from 'hono'
-import { methodNotAllowed } from 'hono/method-not-allowed'
+import { Hono, type MiddlewareHandler } from 'hono'
 import { v7 } from 'uuid'
 import type { App } from '../app.ts'
 import type { Blobs } from '../blobs.ts'
@@ -24,6 +23,7 @@ import { jobChangeRoutes } from './job-changes.ts'
 import { jobEventRoutes } from './job-events.ts'
 import { jobRoutes } from './jobs.ts'
 import { linkRoutes } from './links.ts'
+import { checkBasePath, mountedAt, refuseRest } from './mount.ts'
 import { problemResponse, refusal, toRefusal } from './problem.ts'
 import { queueRoutes } from './queues.ts'
 import { readyRoutes } from './ready.ts'
@@ -41,6 +41,8 @@ export interface ApiOptions {
   readonly broker: Broker
   /** Who may call. A function is asked at each request, for tokens that change while the API is there. */
   readonly tokens: Tokens | (() => Tokens)
+  /** What all its paths begin with, such as `/api/tq`, where requests come to it with their whole path. Default none. */
+  readonly basePath?: string | undefined
   /** Where a request comes from: an address with too many failed checks is slowed down. Default: not known, and nobody is. */
   readonly addressOf?: AddressOf | undefined
   /** What signed links are verified with, the newest and those before it: without one there is no `/v1/links`. */
@@ -67,9 +69,9 @@ const MEBIBYTE = 1_048_576
 const RESEND_DEADLINE_MS = 20_000
 
 /**
- * Creates the REST API: a Hono app whose `fetch` is the handler, on any runtime.
+ * Creates the REST API: a Hono app whose `fetch` is the handler, on any runtime, and that another Hono app mounts by `route`.
  *
- * Throws `InvalidOption` for tokens that are none, and for a secret that could be guessed.
+ * Throws `InvalidOption` for tokens that are none, for a secret that could be guessed, and for a base path that is none.
  *
  * @example
  * ```ts
@@ -92,7 +94,7 @@ export function createApi(options: ApiOptions): Api {
   const { app, broker, schedules, blobs = app?.blobs, clock = systemClock, random = Math.random, newId = v7 } = options
   const tasks = app?.tasks
   const { maxBodyBytes = blobs ? 10 * MEBIBYTE : MEBIBYTE } = options
-  const { maxStreams = 10_000, linkSecrets = [] } = options
+  const { basePath = '', maxStreams = 10_000, linkSecrets = [] } = options
   const onEvent = withoutThrowing(options.onEvent)
   const clientOptions: ClientOptions = {
     broker,
@@ -126,7 +128,7 @@ export function createApi(options: ApiOptions): Api {
   mountWebhooks(base, options.webhooks ?? [], { client: checking, tasks, limit, clock, onEvent })
   if (options.brokerRoutes) base.route('/', options.brokerRoutes(context))
 
-  return base
+  const api = base
     .route('/', healthRoutes(context))
     .route('/', readyRoutes(context))
     .route('/', taskRoutes(context))
@@ -138,15 +140,22 @@ export function createApi(options: ApiOptions): Api {
     .route('/', exchangeRoutes(context))
     .route('/', scheduleRoutes(context))
     .route('/', linkRoutes(context))
+  api.all('*', refuseRest(api, basePath))
+  return api
 }
 
 /** What holds for every route: problems for errors, an event and headers for every answer, and who may call what. */
-function createBase({ tokens, addressOf }: ApiOptions, clock: Clock, onEvent: OnEvent | undefined): Hono {
-  const app = new Hono()
+function createBase(
+  { tokens, addressOf, basePath = '' }: ApiOptions,
+  clock: Clock,
+  onEvent: OnEvent | undefined,
+): Hono {
+  const app = new Hono().basePath(checkBasePath(basePath))
   app.onError((error) => problemResponse(toRefusal(error)))
-  app.notFound(({ req }) => problemResponse(refusal('unknown-route', `expected a path of this API, got ${req.path}`)))
+  app.notFound(({ req: { path } }) =>
+    problemResponse(refusal('unknown-route', `expected a path below ${basePath}, got ${path}`)),
+  )
   app.use(observe(clock, onEvent))
-  app.use(methodNotAllowed({ app, onMethodNotAllowed: refuseMethod }))
   if (addressOf) app.use('/v1/*', slowDown(addressOf, clock))
   setNeeds(app)
   app.use('/v1/*', guard(tokens, clock))
@@ -157,19 +166,15 @@ function createBase({ tokens, addressOf }: ApiOptions, clock: Clock, onEvent: On
 function observe(clock: Clock, onEvent: OnEvent | undefined): MiddlewareHandler {
   return async (c, next) => {
     const startedMs = clock.monotonic()
+    const { routeIndex } = c.req
     await next()
     const { status, headers } = c.res
+    const location = headers.get('Location')
+    if (location?.startsWith('/v1/')) headers.set('Location', mountedAt(c, routeIndex) + location)
     headers.set('X-Content-Type-Options', 'nosniff')
     if (!headers.has('Cache-Control')) headers.set('Cache-Control', 'no-store')
     const durationMs = clock.monotonic() - startedMs
     const reason = status === 500 ? { reason: toError(c.error?.cause ?? c.error).message } : {}
     onEvent?.({ kind: 'http.request', method: c.req.method, path: c.req.path, status, durationMs, ...reason })
   }
-}
-
-function refuseMethod(c: Context, methods: readonly string[]): Response {
-  const allowed = methods.join(', ')
-  return problemResponse(
-    refusal('method-not-allowed', `expected ${allowed}, got ${c.req.method}`, { headers: { Allow: allowed } }),
-  )
 }
