@@ -18,6 +18,8 @@ export interface EdgeOptions {
   readonly broker?: (variables: Variables) => Broker
   /** Who may call. Default: the tokens in `TQ_TOKENS`, separated by commas. */
   readonly tokens?: (variables: Variables) => Tokens
+  /** What the paths of the API begin with, such as `/api/tq`, where requests come with their whole path. Default none. */
+  readonly basePath?: string
   /** Where a request comes from, such as `({ headers }) => headers.get('CF-Connecting-IP')`: too many failed checks of one are slowed down. */
   readonly addressOf?: AddressOf
   /** `rateLimits` of `tq-edge/http`, for how many calls each token and each address may make. Each is a call of the broker more. Default any. */
@@ -78,9 +80,9 @@ const LIMITS: PlatformLimits = { cron: { budgetMs: 50_000, stay: true }, kick: {
 
 /** One instance serves many invocations, one after another and at once: what it has made it keeps. */
 export function createEdge(app: App, options: EdgeOptions = {}, platform: PlatformLimits = LIMITS): Edge {
-  const { onEvent, kick = false, kickAgain, clock = systemClock } = options
+  const { onEvent, basePath = '', kick = false, kickAgain, clock = systemClock } = options
   const told = onEvent ? { onEvent, clock } : { clock }
-  const kicks = createKicks({ kickAgain, clock, onEvent })
+  const kicks = createKicks({ basePath, kickAgain, clock, onEvent })
   let broker: Broker | undefined
   let api: ReturnType<typeof createApi> | undefined
   let deployed = false
@@ -103,6 +105,7 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
       app,
       broker: ownBroker,
       tokens: (options.tokens ?? tokensOf)(variables),
+      basePath,
       addressOf: options.addressOf,
       rateLimits: options.rateLimits,
       linkSecrets: secretsOf(variables, 'TQ_LINK_SECRET'),
@@ -158,7 +161,7 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
           return Response.json({ state: 'draining' }, { status: 202 })
         }
         const response = await apiFor(variables).fetch(request)
-        if (kick !== false && bringsJobs(request, response)) waitUntil(drainSoon(variables))
+        if (kick !== false && bringsJobs(request, response, basePath)) waitUntil(drainSoon(variables))
         return response
       }),
 
@@ -194,9 +197,9 @@ const BRINGS_JOBS = /^\/v1\/(?:tasks\/[^/]+|links|jobs(?:\/.*(?:retry|promote))?
 /** By its status: its rule of overlap may have made none. */
 const RUNS_SCHEDULE = /^\/v1\/schedules\/[^/]+\/run$/
 
-function bringsJobs({ method, url }: Request, { ok, status, headers }: Response): boolean {
+function bringsJobs({ method, url }: Request, { ok, status, headers }: Response, basePath: string): boolean {
   if (method !== 'POST') return false
-  const { pathname } = new URL(url)
-  if (RUNS_SCHEDULE.test(pathname)) return status === 202
-  return headers.has(JOBS_HEADER) || (ok && BRINGS_JOBS.test(pathname))
+  const path = new URL(url).pathname.slice(basePath.length)
+  if (RUNS_SCHEDULE.test(path)) return status === 202
+  return headers.has(JOBS_HEADER) || (ok && BRINGS_JOBS.test(path))
 }

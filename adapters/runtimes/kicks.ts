@@ -6,7 +6,7 @@ import type { DrainReport } from '../../src/worker/drain.ts'
 import { requiredVariable, secretsOf, type Variables } from './variables.ts'
 
 export interface KickAgain {
-  /** Of this very worker's drain: `https://.../v1/drain`. */
+  /** Of this very worker's drain: `https://.../v1/drain`, with the base path where there is one. */
   readonly url: string
   /** So many in a row at most. Default 10. */
   readonly max?: number
@@ -15,6 +15,7 @@ export interface KickAgain {
 }
 
 export interface KicksOptions {
+  readonly basePath: string
   readonly kickAgain: KickAgain | undefined
   readonly clock: Clock
   readonly onEvent: OnEvent | undefined
@@ -30,7 +31,7 @@ export interface Kicks {
   again(report: DrainReport, variables: Variables, inARow: number): Promise<void>
 }
 
-export function createKicks({ kickAgain, clock, onEvent }: KicksOptions): Kicks {
+export function createKicks({ basePath, kickAgain, clock, onEvent }: KicksOptions): Kicks {
   function secretsFor(variables: Variables): readonly string[] {
     if (kickAgain) requiredVariable(variables, 'TQ_KICK_SECRET', 'the secret that signs kicks')
     return secretsOf(variables, 'TQ_KICK_SECRET')
@@ -41,7 +42,7 @@ export function createKicks({ kickAgain, clock, onEvent }: KicksOptions): Kicks 
 
     async read({ method, url, headers }, variables) {
       const secrets = secretsFor(variables)
-      if (secrets.length === 0 || method !== 'POST' || new URL(url).pathname !== '/v1/drain') return null
+      if (secrets.length === 0 || method !== 'POST' || new URL(url).pathname !== `${basePath}/v1/drain`) return null
       const inARow = await verifyKick(secrets, headers.get(KICK_HEADER), clock.now())
       if (inARow !== null) return inARow
       throw refusal(

@@ -1,9 +1,11 @@
 /** Node (`tq-edge/node`). */
 import type { App } from '../../src/app.ts'
-import type { Listening } from './listen.ts'
+import type { FetchHandler, Listening } from './listen.ts'
+import { type Listener, toListener } from './listener.ts'
 import { type ServeOptions, serveEdge } from './serve.ts'
 
-export type { Listening, ServeOptions }
+export type { FetchHandler, Listener, Listening, ServeOptions }
+export { toListener }
 
 /**
  * Serves an app's REST producer by `node:http`, with its settings from the environment.

@@ -1,5 +1,4 @@
-import { type Context, Hono, type MiddlewareHandler } from 'hono'
-import { methodNotAllowed } from 'hono/method-not-allowed'
+import { Hono, type MiddlewareHandler } from 'hono'
 import { v7 } from 'uuid'
 import type { App } from '../app.ts'
 import type { Blobs } from '../blobs.ts'
@@ -24,6 +23,7 @@ import { jobChangeRoutes } from './job-changes.ts'
 import { jobEventRoutes } from './job-events.ts'
 import { jobRoutes } from './jobs.ts'
 import { linkRoutes } from './links.ts'
+import { checkBasePath, mountedAt, refuseRest } from './mount.ts'
 import { problemResponse, refusal, toRefusal } from './problem.ts'
 import { queueRoutes } from './queues.ts'
 import type { RateCounter, RateLimits } from './rate-limits.ts'
@@ -42,6 +42,8 @@ export interface ApiOptions {
   readonly broker: Broker
   /** Who may call. A function is asked at each request, for tokens that change while the API is there. */
   readonly tokens: Tokens | (() => Tokens)
+  /** What all its paths begin with, such as `/api/tq`, where requests come to it with their whole path. Default none. */
+  readonly basePath?: string | undefined
   /** Where a request comes from: an address with too many failed checks is slowed down. Default: not known, and nobody is. */
   readonly addressOf?: AddressOf | undefined
   /** `rateLimits`, for how many calls each token and each address may make. Each is a call of the broker more. Default any. */
@@ -70,9 +72,9 @@ const MEBIBYTE = 1_048_576
 const RESEND_DEADLINE_MS = 20_000
 
 /**
- * Creates the REST API: a Hono app whose `fetch` is the handler, on any runtime.
+ * Creates the REST API: a Hono app whose `fetch` is the handler, on any runtime, and that another Hono app mounts by `route`.
  *
- * Throws `InvalidOption` for tokens that are none, and for a secret that could be guessed.
+ * Throws `InvalidOption` for tokens that are none, for a secret that could be guessed, and for a base path that is none.
  *
  * @example
  * ```ts
@@ -95,7 +97,7 @@ export function createApi(options: ApiOptions): Api {
   const { app, broker, schedules, blobs = app?.blobs, clock = systemClock, random = Math.random, newId = v7 } = options
   const tasks = app?.tasks
   const { maxBodyBytes = blobs ? 10 * MEBIBYTE : MEBIBYTE } = options
-  const { maxStreams = 10_000, linkSecrets = [] } = options
+  const { basePath = '', maxStreams = 10_000, linkSecrets = [] } = options
   const onEvent = withoutThrowing(options.onEvent)
   const clientOptions: ClientOptions = {
     broker,
@@ -144,7 +146,7 @@ export function createApi(options: ApiOptions): Api {
   // What comes before is not counted: workers and brokers elsewhere would lose their leases.
   if (counter) base.use('/v1/*', counter.count)
 
-  return uncounted
+  const api = uncounted
     .route('/', taskRoutes(context))
     .route('/', jobRoutes(context))
     .route('/', jobEventRoutes(context))
@@ -153,20 +155,23 @@ export function createApi(options: ApiOptions): Api {
     .route('/', workerRoutes(context))
     .route('/', scheduleRoutes(context))
     .route('/', linkRoutes(context))
+  api.all('*', refuseRest(api, basePath))
+  return api
 }
 
 /** What holds for every route: problems for errors, an event and headers for every answer, and who may call what. */
 function createBase(
-  { tokens, addressOf }: ApiOptions,
+  { tokens, addressOf, basePath = '' }: ApiOptions,
   counter: RateCounter | undefined,
   clock: Clock,
   onEvent: OnEvent | undefined,
 ): Hono {
-  const app = new Hono()
+  const app = new Hono().basePath(checkBasePath(basePath))
   app.onError((error) => problemResponse(toRefusal(error)))
-  app.notFound(({ req }) => problemResponse(refusal('unknown-route', `expected a path of this API, got ${req.path}`)))
+  app.notFound(({ req: { path } }) =>
+    problemResponse(refusal('unknown-route', `expected a path below ${basePath}, got ${path}`)),
+  )
   app.use(observe(clock, onEvent))
-  app.use(methodNotAllowed({ app, onMethodNotAllowed: refuseMethod }))
   if (counter) app.use(counter.tell)
   if (addressOf) app.use('/v1/*', slowDown(addressOf, clock))
   setNeeds(app)
@@ -178,19 +183,15 @@ function createBase(
 function observe(clock: Clock, onEvent: OnEvent | undefined): MiddlewareHandler {
   return async (c, next) => {
     const startedMs = clock.monotonic()
+    const { routeIndex } = c.req
     await next()
     const { status, headers } = c.res
+    const location = headers.get('Location')
+    if (location?.startsWith('/v1/')) headers.set('Location', mountedAt(c, routeIndex) + location)
     headers.set('X-Content-Type-Options', 'nosniff')
     if (!headers.has('Cache-Control')) headers.set('Cache-Control', 'no-store')
     const durationMs = clock.monotonic() - startedMs
     const reason = status === 500 ? { reason: toError(c.error?.cause ?? c.error).message } : {}
     onEvent?.({ kind: 'http.request', method: c.req.method, path: c.req.path, status, durationMs, ...reason })
   }
-}
-
-function refuseMethod(c: Context, methods: readonly string[]): Response {
-  const allowed = methods.join(', ')
-  return problemResponse(
-    refusal('method-not-allowed', `expected ${allowed}, got ${c.req.method}`, { headers: { Allow: allowed } }),
-  )
 }

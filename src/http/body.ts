@@ -10,17 +10,38 @@ const JSON_TYPE = /^application\/(?:[\w.!#$&^-]+\+)?json$/i
 export function limitBody(maxBodyBytes: number): MiddlewareHandler {
   if (!(Number.isSafeInteger(maxBodyBytes) && maxBodyBytes > 0))
     throw new InvalidOption('maxBodyBytes', 'a whole number above 0', String(maxBodyBytes))
-  return bodyLimit({
-    maxSize: maxBodyBytes,
-    onError: () => {
-      throw refusal('too-large', `expected a body of at most ${maxBodyBytes} bytes, got more`)
-    },
-  })
+  const tooLarge = () => {
+    throw refusal('too-large', `expected a body of at most ${maxBodyBytes} bytes, got more`)
+  }
+  const limit = bodyLimit({ maxSize: maxBodyBytes, onError: tooLarge })
+  return async (c, next) => {
+    if (!c.req.raw.bodyUsed) return limit(c, next)
+    if ((await readBody(c)).byteLength > maxBodyBytes) tooLarge()
+    return next()
+  }
+}
+
+/** What a Hono app keeps of a body that a middleware of its own has read, byte by byte; a form it would write anew. */
+const KEPT = ['arrayBuffer', 'text', 'blob']
+
+/** The body as it was sent. Throws `RefusedRequest` where that is not to be had: no caller is to be told that an empty one was taken. */
+export async function readBody(c: Context): Promise<ArrayBuffer> {
+  const { raw, bodyCache } = c.req
+  if (raw.bodyUsed && !KEPT.some((form) => form in bodyCache)) throw bodyRead()
+  const bytes = await c.req.arrayBuffer()
+  if (bytes.byteLength === 0 && Number(c.req.header('Content-Length')) > 0) throw bodyRead()
+  return bytes
+}
+
+/** For a body that some other part of the server has taken from the request. */
+export function bodyRead() {
+  const expected = 'expected the body as it was sent, got one that is read already'
+  return refusal('body-read', `${expected}: put the API before what parses bodies, such as express.json()`)
 }
 
 /** The body's value; `undefined` for an empty one. What content type an empty body claims does not matter. */
 export async function readJson(c: Context): Promise<unknown> {
-  const bytes = await c.req.arrayBuffer()
+  const bytes = await readBody(c)
   if (bytes.byteLength === 0) return undefined
   requireJsonType(c.req.header('Content-Type'))
   return parseJson(bytes)

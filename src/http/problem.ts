@@ -49,6 +49,7 @@ export const KINDS = {
   'too-many-failures': { status: 429, title: 'Too many calls have failed the check' },
   'rate-limited': { status: 429, title: 'The caller has sent too many calls' },
   internal: { status: 500, title: 'Something went wrong on the server', detail: "The server's log says what." },
+  'body-read': { status: 500, title: 'Something before the API has read the body' },
   misconfigured: { status: 500, title: 'The deployment lacks a setting' },
   'not-ready': { status: 503, title: 'The broker does not answer' },
   'no-beat': { status: 503, title: 'No beat has been there lately' },

@@ -65,24 +65,27 @@ const NEEDS: readonly (readonly [method: string, path: string, need: ScopeKind |
   ['POST', '/v1/links', 'link'],
 ]
 
+/** By names that an app which mounts the API has no values of its own under. */
+const NEED = 'tq.need'
+const CALLER = 'tq.caller'
+
 /** Has every call know what it needs; comes before `requireScope`. */
 export function setNeeds(app: Hono): void {
   for (const [method, path, need] of NEEDS)
     app.use(path, (c, next) => {
-      if (c.req.method === method || (method === 'GET' && c.req.method === 'HEAD'))
-        c.set('need' as never, need as never)
+      if (c.req.method === method || (method === 'GET' && c.req.method === 'HEAD')) c.set(NEED as never, need as never)
       return next()
     })
 }
 
 /** Whether a signed link stands for a token here. */
-export const needsLink = (c: Context): boolean => c.get('need') === 'link'
+export const needsLink = (c: Context): boolean => c.get(NEED) === 'link'
 
 /** Remembers the caller for the route. Throws `RefusedRequest` for one who has no scope of the kind that the call needs. */
 export function requireScope(c: Context, caller: Caller): void {
-  const kind: ScopeKind = c.get('need') ?? 'admin'
+  const kind: ScopeKind = c.get(NEED) ?? 'admin'
   if (!allows(caller, kind)) throw forbidden(kind)
-  c.set('caller', caller)
+  c.set(CALLER, caller)
 }
 
 /** Throws `RefusedRequest` for the first task of which the caller may enqueue no job. */
@@ -101,7 +104,7 @@ function requireEach(
   names: readonly string[],
   pathOf: (at: number) => string,
 ): void {
-  const caller: Caller = c.get('caller') ?? []
+  const caller: Caller = c.get(CALLER) ?? []
   const wrong = names.findIndex((name) => !allows(caller, kind, name))
   if (wrong >= 0) throw toRefusal(forbidden(`${kind}:${names[wrong]}`), pathOf(wrong))
 }

@@ -10,6 +10,7 @@ import type { Clock } from '../clock.ts'
 import { InvalidOption } from '../errors.ts'
 import type { OnEvent } from '../events.ts'
 import type { Task } from '../task.ts'
+import { readBody } from './body.ts'
 import type { CountCall } from './rate-limits.ts'
 
 /** A path at which one sender's webhooks become jobs: for `createApi` and `defineApp`. */
@@ -47,7 +48,13 @@ export function mountWebhooks(
 ): void {
   check(webhooks, tasks)
   for (const { path, receive } of webhooks)
-    app.post(path, limit, (c) => receive(c.req.raw, { ...context, countCall: () => countCall(c) }))
+    app.post(path, limit, async (c) => {
+      const { method, headers } = c.req.raw
+      return receive(new Request(c.req.url, { method, headers, body: await readBody(c) }), {
+        ...context,
+        countCall: () => countCall(c),
+      })
+    })
 }
 
 /** Throws `InvalidOption` for webhooks that cannot be together in one API, or that name a task which its app lacks. */

@@ -1,6 +1,7 @@
 import { type App, type Blobs, defineApp, defineTask, type Job, type OnEvent, type TqEvent } from 'tq-edge'
 import { sqliteBroker } from 'tq-edge/brokers/sqlite'
 import { type BrokerRoutes, createApi, type RateLimitOptions, rateLimits } from 'tq-edge/http'
+import type { Webhook } from 'tq-edge/webhooks'
 import * as v from 'valibot'
 import type { Broker, Settlement } from '../../src/broker.ts'
 import type { Clock } from '../../src/clock.ts'
@@ -37,6 +38,8 @@ interface Setup {
   readonly limits?: RateLimitOptions
   readonly linkSecrets?: readonly string[]
   readonly app?: App
+  readonly basePath?: string
+  readonly webhooks?: readonly Webhook[]
   readonly maxBodyBytes?: number
   readonly maxStreams?: number
   readonly blobs?: Blobs

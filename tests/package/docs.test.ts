@@ -12,15 +12,15 @@ const PATTERNS = ['*.md', 'docs/*.md', 'examples/*/README.md']
 const pages = PATTERNS.flatMap((pattern) => [...new Glob(pattern).scanSync(ROOT)]).sort()
 const textOf = (page: string) => Bun.file(join(ROOT, page)).text()
 
-/** Each block as a file that is named for its page and line; the README's first is the app that the others import. */
+/** Each block as the file that its first line says it is, or one that is named for its page and line; the README's first is the app. */
 async function writeBlocks(): Promise<number> {
   let count = 0
   for (const page of pages) {
     const text = await textOf(page)
     for (const { 1: code = '', index } of text.matchAll(/```ts\n([\s\S]*?)```/g)) {
       const line = text.slice(0, index).split('\n').length
-      const name = code.startsWith('// tq.config.ts') ? 'tq.config' : `${basename(page, '.md')}-${line}`
-      await Bun.write(join(FOLDER, `${name}.ts`), code)
+      const [, file = `${basename(page, '.md')}-${line}.ts`] = /^\/\/ ([^\s,:]+\.m?ts)\b/.exec(code) ?? []
+      await Bun.write(join(FOLDER, file), code)
       count++
     }
   }
@@ -30,7 +30,7 @@ async function writeBlocks(): Promise<number> {
 test('every TypeScript block of the README and the guide passes the compiler', async () => {
   expect(await writeBlocks()).toBeGreaterThanOrEqual(10)
   const compilerOptions = { noUnusedLocals: false, moduleDetection: 'force' }
-  const config = { extends: '../../tsconfig.json', compilerOptions, include: ['*.ts'] }
+  const config = { extends: '../../tsconfig.json', compilerOptions, include: ['**/*'] }
   await Bun.write(join(FOLDER, 'tsconfig.json'), JSON.stringify(config))
   const child = spawn([process.execPath, join(ROOT, 'node_modules/typescript/lib/tsc.js'), '-p', FOLDER], {
     cwd: FOLDER,

@@ -6,6 +6,7 @@ import { toWorker } from 'tq-edge/cloudflare'
 import { createToken, rateLimits } from 'tq-edge/http'
 import { createSchedules, every } from 'tq-edge/scheduler'
 import { createEdge, type DrainLimits, type EdgeOptions } from '../../../adapters/runtimes/edge.ts'
+import { KICK_HEADER, signKick } from '../../../src/kick.ts'
 import { createVirtualClock } from '../../support/clock.ts'
 import { createGate } from '../../support/worker-bench.ts'
 
@@ -172,6 +173,27 @@ test('a schedule that is run over REST has its job run right after the answer, o
   gate.open()
   await clock.advance(1_000)
   await Promise.all(background)
+})
+
+test('below a base path requests are answered, kicks taken and drains started as at the root', async () => {
+  const { edge, ran, background, clock } = setUp({ basePath: '/api/tq' })
+  const secret = 'a-long-random-secret'
+  const send = (path: string, headers: Record<string, string> = {}) =>
+    edge.fetch(
+      new Request(`http://edge.test${path}`, { method: 'POST', body: '"hi"', headers }),
+      { ...VARIABLES, TQ_KICK_SECRET: secret },
+      (work) => background.push(work),
+    )
+  const posted = await send('/api/tq/v1/tasks/note?id=a', { Authorization: `Bearer ${TOKEN}` })
+  expect([posted.status, posted.headers.get('Location')]).toEqual([202, '/api/tq/v1/jobs/a'])
+  await Promise.all(background)
+  expect(ran).toEqual(['hi'])
+  const kick = { [KICK_HEADER]: await signKick(secret, clock.now(), 0) }
+  expect((await send('/api/tq/v1/drain', kick)).status).toBe(202)
+  expect((await send('/v1/drain', kick)).status).toBe(404)
+  expect((await send('/v1/tasks/note', { Authorization: `Bearer ${TOKEN}` })).status).toBe(404)
+  await Promise.all(background)
+  expect(background.length).toBe(2)
 })
 
 test('requests that take no job start no drain', async () => {
