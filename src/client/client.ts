@@ -3,9 +3,17 @@ import { type App, type TasksOf, unknownTask } from '../app.ts'
 import { type BlobStore, type Blobs, createBlobStore, fromCarried, toCarried } from '../blobs.ts'
 import type { Broker, CancelOutcome, EnqueueOutcome } from '../broker.ts'
 import { type Clock, systemClock } from '../clock.ts'
-import { InvalidOption, JobConflict, JobFailed, JobNotFound, QueueFull, ResultTimeout } from '../errors.ts'
+import { describe, InvalidOption, JobConflict, JobFailed, JobNotFound, QueueFull, ResultTimeout } from '../errors.ts'
 import { type OnEvent, withoutThrowing } from '../events.ts'
-import { BLOB_ENVELOPE_VERSION, fromJson, type Job, type JobRecord, toJson } from '../job.ts'
+import {
+  BLOB_ENVELOPE_VERSION,
+  FINGERPRINT,
+  FINGERPRINT_FORM,
+  fromJson,
+  type Job,
+  type JobRecord,
+  toJson,
+} from '../job.ts'
 import { resend } from '../resend.ts'
 import { checkTaskName, type Task, validateInput } from '../task.ts'
 import { DEFAULT_QUEUE, NAME, NAME_FORM } from '../words.ts'
@@ -37,6 +45,11 @@ export interface EnqueueOptions {
   readonly delayMs?: number | undefined
   /** The moment it is due, milliseconds since the epoch; not together with `delayMs`. */
   readonly dueAtMs?: number | undefined
+  /**
+   * Of what you were asked for, where the id does not say it: under that id a job with another one is a conflict, and with the same one
+   * none, whatever its input and options. Jobs of one `enqueueMany` that share it are stored together or not at all.
+   */
+  readonly fingerprint?: string | undefined
   /**
    * Your own open transaction on the broker's database (SQLite): the job is there if it commits. `enqueue` has then
    * written by the time it returns its promise.
@@ -138,9 +151,10 @@ export function createClient<A extends App = App>(options: ClientOptions): Clien
 
   function toJob(task: string, input: unknown, given: Omit<EnqueueOptions, 'within'>): Job {
     checkOptions(task, given)
-    const { id = newId(), queue = DEFAULT_QUEUE, priority = 0, delayMs, dueAtMs } = given
+    const { id = newId(), queue = DEFAULT_QUEUE, priority = 0, delayMs, dueAtMs, fingerprint } = given
     const text = toJson(`the input of "${task}"`, input)
-    return { id, task, queue, input: text, priority, createdAtMs: clock.now(), delayMs, dueAtMs }
+    const job = { id, task, queue, input: text, priority, createdAtMs: clock.now(), delayMs, dueAtMs }
+    return fingerprint === undefined ? job : { ...job, fingerprint }
   }
 
   const carry = (store: BlobStore | undefined, { id, task, input: text }: Job) =>
@@ -228,12 +242,14 @@ function asynchronousSchema(task: string, checked: Promise<unknown>): InvalidOpt
   )
 }
 
-function checkOptions(task: string, { id, queue, priority, delayMs, dueAtMs }: EnqueueOptions): void {
+function checkOptions(task: string, { id, queue, priority, delayMs, dueAtMs, fingerprint }: EnqueueOptions): void {
   checkTaskName(task)
   if (id !== undefined) checkName('id', id)
   if (queue !== undefined) checkName('queue', queue)
   if (priority !== undefined && !(Number.isSafeInteger(priority) && Math.abs(priority) <= 1_000_000))
     throw new InvalidOption('priority', 'a whole number from -1000000 to 1000000', String(priority))
+  if (fingerprint !== undefined && !FINGERPRINT.test(fingerprint))
+    throw new InvalidOption('fingerprint', FINGERPRINT_FORM, describe(fingerprint))
   checkMs('delayMs', delayMs)
   checkMs('dueAtMs', dueAtMs)
   if (delayMs !== undefined && dueAtMs !== undefined)

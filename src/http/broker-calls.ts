@@ -16,7 +16,7 @@ import {
   type StatsQuery,
   type Tick,
 } from '../broker.ts'
-import type { Job, JobTick } from '../job.ts'
+import { FINGERPRINT, FINGERPRINT_FORM, type Job, type JobTick } from '../job.ts'
 import { OVERLAPS } from '../schedule.ts'
 import { JOB_STATES } from '../words.ts'
 import { jsonText, list, MAX_ID_CHARS, queueName, text, whole } from './fields.ts'
@@ -35,6 +35,7 @@ const MAX_TEXT_CHARS = 4_000_000
 const WHOLE = 'expected a whole number, 0 or more'
 const NUMBER = `expected a number from -${MAX_MS} to ${MAX_MS}`
 const FLAG = 'expected true or false'
+const FINGERPRINT_TEXT = `expected ${FINGERPRINT_FORM}`
 
 const count = whole(WHOLE)
 /** Of which the broker itself says what it may be. */
@@ -63,6 +64,7 @@ const job: v.GenericSchema<Job> = fields({
   delayMs: v.exactOptional(number),
   dueAtMs: v.exactOptional(number),
   tick: v.exactOptional(jobTick),
+  fingerprint: v.exactOptional(v.pipe(v.string(FINGERPRINT_TEXT), v.regex(FINGERPRINT, FINGERPRINT_TEXT))),
 })
 const tick: v.GenericSchema<Tick> = fields({
   schedule: word,

@@ -49,7 +49,8 @@ function isAlike(a: Job, b: Job): boolean {
     a.delayMs === b.delayMs &&
     a.dueAtMs === b.dueAtMs &&
     a.v === b.v &&
-    a.tick === b.tick
+    a.tick === b.tick &&
+    a.fingerprint === b.fingerprint
   )
 }
 
@@ -76,7 +77,8 @@ export function toEnqueueOutcomes(letters: unknown, count: number): readonly Enq
   })
 }
 
-/** `task|createdAtMs|v|tick`: a task's name has no `|`, and the tick stands last. */
-export function toMeta({ task, createdAtMs, v, tick }: Job): string {
-  return `${task}|${createdAtMs}|${v && v > 1 ? v : ''}|${tick ? JSON.stringify(tick) : ''}`
+/** `task|createdAtMs|v|more`: a task's name has no `|`, and what only some jobs have stands last: a tick's fields, and `fingerprint`. */
+export function toMeta({ task, createdAtMs, v, tick, fingerprint }: Job): string {
+  const more = fingerprint === undefined ? tick : { ...tick, fingerprint }
+  return `${task}|${createdAtMs}|${v && v > 1 ? v : ''}|${more ? JSON.stringify(more) : ''}`
 }

@@ -71,13 +71,14 @@ export interface Meta {
 
 export function fromMeta(meta: string): Meta {
   const [task = '', createdAtMs = '', v = ''] = meta.split('|', 3)
-  const tick = meta.slice(task.length + createdAtMs.length + v.length + 3)
-  return {
-    task,
-    createdAtMs: Number(createdAtMs),
-    v: v === '' ? 1 : Number(v),
-    tick: tick === '' ? null : (JSON.parse(tick) as JobTick),
-  }
+  const more = meta.slice(task.length + createdAtMs.length + v.length + 3)
+  return { task, createdAtMs: Number(createdAtMs), v: v === '' ? 1 : Number(v), ...fromMore(more) }
+}
+
+function fromMore(more: string): Pick<Meta, 'tick'> {
+  if (more === '') return { tick: null }
+  const { fingerprint: _, ...tick } = JSON.parse(more) as JobTick & { readonly fingerprint?: string }
+  return { tick: tick.schedule === undefined ? null : tick }
 }
 
 /** Null for a stub of a removed job. */

@@ -69,6 +69,7 @@ create table tq_job (
   progress text,
   error text,
   result text,
+  fingerprint text,
   input text not null
 ) strict;
 create index tq_ready on tq_job (queue, priority desc, seq) where state = 'queued' and lost = 0;
@@ -100,9 +101,10 @@ export const MIGRATIONS: ReadonlyMap<number, string> = new Map([
   [2, AHEAD],
   [3, `${TURNS}${BEATS}${RUNS}drop index if exists tq_schedule_due; ${DUE}`],
   [4, REMOVED],
+  [5, 'alter table tq_job add column fingerprint text;'],
 ])
 
 /** Rises with every change of the tables. */
-export const FORMAT = 5
+export const FORMAT = 6
 /** The oldest format whose readers and writers this one still works beside. Rises only for a breaking change. */
 export const COMPATIBLE_FORMAT = 1
