@@ -23,7 +23,7 @@ interface Manual extends RunOptions {
  */
 export async function toManualTick(stored: StoredSchedule, manual: Manual): Promise<Tick & { readonly job: Job }> {
   const { name, revision, dueAtMs } = stored
-  const { id, app, nowMs } = manual
+  const { id, app, nowMs, fingerprint } = manual
   const read = readDefinition(stored.definition)
   if (!read) throw new ScheduleUnreadable(name)
   const own = app && stored.app === app.name ? app : undefined
@@ -35,7 +35,16 @@ export async function toManualTick(stored: StoredSchedule, manual: Manual): Prom
     revision,
     dueAtMs: null,
     nextDueAtMs: dueAtMs,
-    job: { id, task, queue, input, priority, createdAtMs: nowMs, tick },
+    job: {
+      id,
+      task,
+      queue,
+      input,
+      priority,
+      createdAtMs: nowMs,
+      tick,
+      ...(fingerprint !== undefined && { fingerprint }),
+    },
     overlap,
   }
 }

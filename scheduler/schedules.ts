@@ -4,6 +4,7 @@ import { type Broker, MAX_PAGE_SCHEDULES, type StoredSchedule } from '../src/bro
 import { type Clock, systemClock } from '../src/clock.ts'
 import {
   InvalidOption,
+  JobConflict,
   QueueFull,
   ScheduleDeclared,
   ScheduleExists,
@@ -230,14 +231,15 @@ export function createSchedules(options: SchedulesOptions): Schedules {
       return dueAfter(requireNext(stored), fromMs ?? found.nowMs, Number.POSITIVE_INFINITY, count)
     },
 
-    async run(name, { id: given, input } = {}) {
+    async run(name, { id: given, input, fingerprint } = {}) {
       const id = given ?? newId()
       checkId(id)
       for (let tries = 0; tries < MAX_TRIES; tries++) {
         const found = await find(name)
-        const tick = await toManualTick(requireOwn(name, found), { id, input, app, nowMs: found.nowMs })
+        const tick = await toManualTick(requireOwn(name, found), { id, input, fingerprint, app, nowMs: found.nowMs })
         const [outcome] = await calls.fire([tick])
         if (outcome === 'full') throw new QueueFull(tick.job.queue)
+        if (outcome === 'conflict') throw new JobConflict(id)
         if (outcome === 'skipped') return { jobId: null, outcome }
         if (outcome === 'fired') return { jobId: id, outcome }
         if (outcome === 'existing') return given === undefined ? ownRun(id) : { jobId: id, outcome }

@@ -137,6 +137,9 @@ export interface EnqueueStepOptions {
 /**
  * `created`; `existing`: the same job was there already, or one of that id of which no more than a stub is left; `conflict`:
  * the id is taken by another task or input; `full`: the queue holds as many as it may.
+ *
+ * A job with a `fingerprint` is the same as another by that alone, also as a stub. Those that share one in a call are stored together or not
+ * at all: where one is a conflict all are, else where one is there already they all were, else where one finds its queue full all do.
  */
 export type EnqueueOutcome = 'created' | 'existing' | 'conflict' | 'full'
 
@@ -285,9 +288,10 @@ export interface Tick {
 /**
  * `fired`; `existing`: this tick or a later one has been fired already; `moved`: the schedule has changed, read it again;
  * `full`: its queue, or those that wait for the ones before them, are as many as may be, and the schedule stays due; `skipped`: by
- * its rule of overlap there is no job, and the schedule has moved on.
+ * its rule of overlap there is no job, and the schedule has moved on; `conflict`: the job of one by hand has a fingerprint, and the one
+ * that has its id another.
  */
-export type FireOutcome = 'fired' | 'skipped' | 'existing' | 'moved' | 'full'
+export type FireOutcome = 'fired' | 'skipped' | 'existing' | 'moved' | 'full' | 'conflict'
 
 export interface GetOptions {
   readonly waiter?: string

@@ -31,6 +31,10 @@ export function tickJobId(schedule: string, incarnation: string, dueAtMs: number
   return `${schedule}:${incarnation}:${dueAtMs}`
 }
 
+/** What tells the requests apart that jobs are of; a broker looks for it in JSON. */
+export const FINGERPRINT = /^[\w.-]{1,100}$/
+export const FINGERPRINT_FORM = '1 to 100 letters, digits, "_", "." and "-"'
+
 /** A job as a producer hands it to the broker. */
 export interface Job {
   /** The envelope's version; absent means 1. */
@@ -51,6 +55,8 @@ export interface Job {
   readonly tick?: JobTick | undefined
   /** Names to find it by, at most `MAX_TAGS`. */
   readonly tags?: readonly string[] | undefined
+  /** Of the request that it is of, where its id says nothing of what was asked for: another request's job under that id is a conflict. */
+  readonly fingerprint?: string | undefined
 }
 
 /** What is kept of an error that ended an attempt. */

@@ -30,7 +30,7 @@ export interface Schedules {
   next(name: string, options?: NextOptions): Promise<readonly number[]>
   /**
    * Runs it now, paused or not: a job beside those of its due times, which stay as they are. By its rule of overlap there may be none.
-   * Throws `ScheduleNotFound`, `ScheduleUnreadable`, `UnknownTask`, `InvalidInput` and `QueueFull`.
+   * Throws `ScheduleNotFound`, `ScheduleUnreadable`, `UnknownTask`, `InvalidInput`, `QueueFull` and `JobConflict`.
    */
   run(name: string, options?: RunOptions): Promise<RunOutcome>
   /** Its last ticks, newest first, 10 at most, and what their jobs have come to. Throws `ScheduleNotFound`. */
@@ -42,6 +42,8 @@ export interface RunOptions {
   readonly input?: unknown
   /** The job's id: asked for again under the same, it is run once. Default a UUIDv7. */
   readonly id?: string | undefined
+  /** Of what you were asked for: under an id that another one has the run is a conflict. */
+  readonly fingerprint?: string | undefined
 }
 
 export interface RunOutcome {

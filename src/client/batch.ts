@@ -1,5 +1,6 @@
 import { toBatches } from '../batches.ts'
-import type { EnqueueOutcome } from '../broker.ts'
+import { type EnqueueOutcome, MAX_BATCH_BYTES, MAX_BATCH_JOBS } from '../broker.ts'
+import { TooLarge } from '../errors.ts'
 import { type Job, utf8Bytes } from '../job.ts'
 
 type SendJobs = (jobs: readonly Job[]) => Promise<readonly EnqueueOutcome[]>
@@ -7,11 +8,24 @@ type SendJobs = (jobs: readonly Job[]) => Promise<readonly EnqueueOutcome[]>
 /** What a job weighs in a call besides its input: ids, names, numbers, punctuation. */
 const ENVELOPE_BYTES = 300
 
-/** Sends jobs in as few calls as the contract allows, and answers their outcomes in order. */
+const bytesOf = ({ input, tags = [] }: Job) => ENVELOPE_BYTES + utf8Bytes(input) + utf8Bytes(tags.join())
+
+/**
+ * Sends jobs in as few calls as the contract allows, and answers their outcomes in order. Throws `TooLarge` for those of one request that
+ * no call may carry together.
+ */
 export async function sendAll(jobs: readonly Job[], send: SendJobs): Promise<readonly EnqueueOutcome[]> {
-  const batches = toBatches(jobs, ({ input, tags = [] }) => ENVELOPE_BYTES + utf8Bytes(input) + utf8Bytes(tags.join()))
+  const batches = toBatches(jobs, bytesOf)
   if (batches.length === 1) return send(batches[0] as readonly Job[])
+  for (const [at, batch] of batches.entries()) requireApart(jobs, batch.at(-1), batches[at + 1]?.[0])
   return (await Promise.all(batches.map(send))).flat()
+}
+
+function requireApart(jobs: readonly Job[], last: Job | undefined, next: Job | undefined): void {
+  const { fingerprint } = last ?? {}
+  if (fingerprint === undefined || next?.fingerprint !== fingerprint) return
+  const bytes = jobs.reduce((sum, job) => sum + (job.fingerprint === fingerprint ? bytesOf(job) : 0), 0)
+  throw new TooLarge('the jobs of one request', MAX_BATCH_BYTES, bytes, `send fewer of them, at most ${MAX_BATCH_JOBS}`)
 }
 
 interface PendingJob {

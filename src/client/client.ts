@@ -5,7 +5,15 @@ import type { Broker, CancelOutcome, EnqueueOutcome } from '../broker.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { describe, InvalidOption, JobConflict, JobFailed, JobNotFound, QueueFull, ResultTimeout } from '../errors.ts'
 import { type OnEvent, withoutThrowing } from '../events.ts'
-import { BLOB_ENVELOPE_VERSION, fromJson, type Job, type JobRecord, toJson } from '../job.ts'
+import {
+  BLOB_ENVELOPE_VERSION,
+  FINGERPRINT,
+  FINGERPRINT_FORM,
+  fromJson,
+  type Job,
+  type JobRecord,
+  toJson,
+} from '../job.ts'
 import { resend } from '../resend.ts'
 import { checkTaskName, type Task, validateInput } from '../task.ts'
 import { DEFAULT_QUEUE, MAX_TAGS, NAME, NAME_FORM, TAG, TAG_FORM } from '../words.ts'
@@ -39,6 +47,11 @@ export interface EnqueueOptions {
   readonly dueAtMs?: number | undefined
   /** Names to find it by among others: at most 8, each of 1 to 50 characters without commas. */
   readonly tags?: readonly string[] | undefined
+  /**
+   * Of what you were asked for, where the id does not say it: under that id a job with another one is a conflict, and with the same one
+   * none, whatever its input and options. Jobs of one `enqueueMany` that share it are stored together or not at all.
+   */
+  readonly fingerprint?: string | undefined
   /**
    * Your own open transaction on the broker's database (SQLite): the job is there if it commits. `enqueue` has then
    * written by the time it returns its promise.
@@ -140,10 +153,14 @@ export function createClient<A extends App = App>(options: ClientOptions): Clien
 
   function toJob(task: string, input: unknown, given: Omit<EnqueueOptions, 'within'>): Job {
     checkOptions(task, given)
-    const { id = newId(), queue = DEFAULT_QUEUE, priority = 0, delayMs, dueAtMs, tags = [] } = given
+    const { id = newId(), queue = DEFAULT_QUEUE, priority = 0, delayMs, dueAtMs, tags = [], fingerprint } = given
     const text = toJson(`the input of "${task}"`, input)
     const job = { id, task, queue, input: text, priority, createdAtMs: clock.now(), delayMs, dueAtMs }
-    return tags.length === 0 ? job : { ...job, tags: [...new Set(tags)] }
+    return {
+      ...job,
+      ...(tags.length > 0 && { tags: [...new Set(tags)] }),
+      ...(fingerprint !== undefined && { fingerprint }),
+    }
   }
 
   const carry = (store: BlobStore | undefined, { id, task, input: text }: Job) =>
@@ -231,13 +248,16 @@ function asynchronousSchema(task: string, checked: Promise<unknown>): InvalidOpt
   )
 }
 
-function checkOptions(task: string, { id, queue, priority, delayMs, dueAtMs, tags }: EnqueueOptions): void {
+function checkOptions(task: string, options: EnqueueOptions): void {
+  const { id, queue, priority, delayMs, dueAtMs, tags, fingerprint } = options
   checkTaskName(task)
   if (id !== undefined) checkName('id', id)
   if (queue !== undefined) checkName('queue', queue)
   if (priority !== undefined && !(Number.isSafeInteger(priority) && Math.abs(priority) <= 1_000_000))
     throw new InvalidOption('priority', 'a whole number from -1000000 to 1000000', String(priority))
   if (tags !== undefined) checkTags(tags)
+  if (fingerprint !== undefined && !FINGERPRINT.test(fingerprint))
+    throw new InvalidOption('fingerprint', FINGERPRINT_FORM, describe(fingerprint))
   checkMs('delayMs', delayMs)
   checkMs('dueAtMs', dueAtMs)
   if (delayMs !== undefined && dueAtMs !== undefined)

@@ -19,6 +19,7 @@ import { createEnqueue } from './enqueue.ts'
 import { exchangeRoutes } from './exchange.ts'
 import { type AddressOf, slowDown } from './failures.ts'
 import { healthRoutes } from './health.ts'
+import { createOnce } from './idempotency.ts'
 import { jobChangeRoutes } from './job-changes.ts'
 import { jobEventRoutes } from './job-events.ts'
 import { jobRoutes } from './jobs.ts'
@@ -123,6 +124,7 @@ export function createApi(options: ApiOptions): Api {
     maxBodyBytes,
     maxStreams,
     enqueue: createEnqueue({ broker, client, tasks, clock, newId, onEvent }),
+    once: createOnce(),
     results: createResults(broker, () => `events.${newId()}`, resending),
     send: (call, send) => resend(send, { call, ...resending }),
   }

@@ -16,7 +16,7 @@ import {
   type StatsQuery,
   type Tick,
 } from '../broker.ts'
-import type { Job, JobTick } from '../job.ts'
+import { FINGERPRINT, FINGERPRINT_FORM, type Job, type JobTick } from '../job.ts'
 import { MAX_RATE_CALLS, MAX_RATE_KEY_CHARS, MAX_RATE_WINDOW_MS, MIN_RATE_WINDOW_MS, type RateLimit } from '../rate.ts'
 import { OVERLAPS } from '../schedule.ts'
 import { JOB_STATES, MAX_TAGS } from '../words.ts'
@@ -36,6 +36,7 @@ const MAX_TEXT_CHARS = 4_000_000
 const WHOLE = 'expected a whole number, 0 or more'
 const NUMBER = `expected a number from -${MAX_MS} to ${MAX_MS}`
 const FLAG = 'expected true or false'
+const FINGERPRINT_TEXT = `expected ${FINGERPRINT_FORM}`
 
 const count = whole(WHOLE)
 /** Of which the broker itself says what it may be. */
@@ -65,6 +66,7 @@ const job: v.GenericSchema<Job> = fields({
   dueAtMs: v.exactOptional(number),
   tick: v.exactOptional(jobTick),
   tags: v.exactOptional(list(tag, MAX_TAGS)),
+  fingerprint: v.exactOptional(v.pipe(v.string(FINGERPRINT_TEXT), v.regex(FINGERPRINT, FINGERPRINT_TEXT))),
 })
 const tick: v.GenericSchema<Tick> = fields({
   schedule: word,

@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { Schedules } from '../schedules.ts'
 import type { Task } from '../task.ts'
 import type { Enqueue } from './enqueue.ts'
+import type { Once } from './idempotency.ts'
 import type { CountCall } from './rate-limits.ts'
 
 /** What the groups of routes share: each takes of it what it needs. */
@@ -24,6 +25,7 @@ export interface ApiContext {
   /** The looks at jobs that somebody watches. */
   readonly results: Results
   readonly enqueue: Enqueue
+  readonly once: Once
   readonly maxBodyBytes: number
   readonly maxStreams: number
   /** Sends a change to the broker, and again where its reply is lost. What only reads is the caller's to ask again. */

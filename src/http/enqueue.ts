@@ -1,11 +1,12 @@
 import { unknownTask } from '../app.ts'
 import type { Broker } from '../broker.ts'
-import type { Client, JobHandle } from '../client/client.ts'
+import type { Client, EnqueueOptions, EnqueueRequest, JobHandle } from '../client/client.ts'
 import type { Clock } from '../clock.ts'
 import { InvalidInput } from '../errors.ts'
 import type { OnEvent } from '../events.ts'
 import { checkTaskName, type Task, validateInput } from '../task.ts'
 import { DEFAULT_QUEUE, type JobState } from '../words.ts'
+import { type Keyed, requireNoId } from './idempotency.ts'
 import { type Problem, type RefusedRequest, toRefusal } from './problem.ts'
 import type { JobRequest, PathOf } from './request.ts'
 
@@ -33,8 +34,11 @@ export interface EnqueueContext {
 export interface Enqueue {
   /** Throws for the first job whose task is not known or whose input does not pass, and says where in the body it is. */
   check(requests: readonly JobRequest[], pathOf: PathOf): Promise<void>
-  /** Enqueues jobs in one step and answers, in order, what became of each. */
-  enqueue(requests: readonly JobRequest[]): Promise<readonly Outcome[]>
+  /**
+   * Enqueues jobs in one step and answers, in order, what became of each. Under a key they are stored together or not at all: throws
+   * where they are not, and answers what the first one was answered where they were there.
+   */
+  enqueue(requests: readonly JobRequest[], keyed?: Keyed): Promise<readonly Outcome[]>
 }
 
 export type Outcome =
@@ -57,15 +61,52 @@ export function createEnqueue({ broker, client, tasks, clock, newId, onEvent }: 
     return new Map(records.flatMap((record) => (record ? [[record.id, record.state]] : [])))
   }
 
-  function newState({ delayMs = 0, dueAtMs = 0 }: JobRequest): JobState {
-    return delayMs > 0 || dueAtMs > clock.now() ? 'scheduled' : 'queued'
+  function newState({ delayMs = 0, dueAtMs = 0 }: JobRequest, nowMs = clock.now()): JobState {
+    return delayMs > 0 || dueAtMs > nowMs ? 'scheduled' : 'queued'
   }
 
   function answer(request: JobRequest, handle: JobHandle, states: ReadonlyMap<string, JobState>): EnqueuedJob {
     const { id } = handle
     if (!isNew(request, handle)) return { id, state: states.get(id) ?? null, deduplicated: true }
-    onEvent?.({ kind: 'job.enqueued', id, task: request.task, queue: request.queue ?? DEFAULT_QUEUE, by: 'api' })
+    tell(request, id)
     return { id, state: newState(request) }
+  }
+
+  function tell({ task, queue = DEFAULT_QUEUE }: JobRequest, id: string): void {
+    onEvent?.({ kind: 'job.enqueued', id, task, queue, by: 'api' })
+  }
+
+  async function enqueueKeyed(requests: readonly JobRequest[], keyed: Keyed): Promise<readonly Outcome[]> {
+    requireNoId(requests.map(({ id }) => id))
+    const nowMs = clock.now()
+    const { fingerprint } = keyed
+    const jobs = requests.map(({ task, input, ...options }, at) => {
+      const id = at === 0 ? keyed.id : `${keyed.id}.${at}`
+      return { task, input, options: { ...options, id, fingerprint } }
+    })
+    const handles = await sendTogether(jobs)
+    const isReplay = handles.length > 0 && !handles.some(({ created }) => created)
+    if (isReplay) keyed.replayed()
+    const passed = handles.filter((_, at) => (requests[at]?.dueAtMs ?? Number.POSITIVE_INFINITY) <= nowMs)
+    const firstMs = isReplay && passed.length > 0 ? await madeAtMs(passed) : nowMs
+    return requests.map((request, at) => {
+      const { id, created } = handles[at] as JobHandle
+      if (created) tell(request, id)
+      return { id, job: { id, state: newState(request, firstMs) } }
+    })
+  }
+
+  /** One job shares its call with those of other requests. */
+  async function sendTogether(jobs: readonly Named[]): Promise<readonly JobHandle[]> {
+    const [first] = jobs
+    if (!first || jobs.length > 1) return client.enqueueMany(jobs)
+    return [await client.enqueue(first.task, first.input, first.options)]
+  }
+
+  /** When they were made, which says what was due later by then; where no record tells any more, all that has a due time was. */
+  async function madeAtMs(handles: readonly JobHandle[]): Promise<number> {
+    const records = await broker.get(handles.map(({ id }) => id)).catch(() => [])
+    return records.find((record) => record !== null)?.createdAtMs ?? 0
   }
 
   return {
@@ -76,7 +117,8 @@ export function createEnqueue({ broker, client, tasks, clock, newId, onEvent }: 
         })
     },
 
-    async enqueue(requests) {
+    async enqueue(requests, keyed) {
+      if (keyed) return enqueueKeyed(requests, keyed)
       const named = requests.map((request) => ({ request, id: request.id ?? newId() }))
       const settled = await Promise.allSettled(
         named.map(({ request: { task, input, ...options }, id }) => client.enqueue(task, input, { ...options, id })),
@@ -94,6 +136,8 @@ export function createEnqueue({ broker, client, tasks, clock, newId, onEvent }: 
     },
   }
 }
+
+type Named = EnqueueRequest & { readonly options: EnqueueOptions }
 
 /** An id of the API's own making was there only because the first of two sends had got through. */
 function isNew(request: JobRequest, { created }: JobHandle): boolean {

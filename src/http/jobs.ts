@@ -50,6 +50,7 @@ export function jobRoutes({
   client,
   enqueue: { check, enqueue },
   maxBodyBytes,
+  once,
   send,
 }: ApiContext): Routed<JobRoutes> {
   async function read(id: string): Promise<JobRecord> {
@@ -92,7 +93,7 @@ export function jobRoutes({
         (at) => pathOf(at, 'task'),
       )
       await check(requests, pathOf)
-      const outcomes = await enqueue(requests)
+      const outcomes = await once(c, { request: { of: 'jobs', many, requests } }, (keyed) => enqueue(requests, keyed))
       if (many) return c.json({ jobs: outcomes.map(toAnswer) }, statusOf(outcomes))
       const job = only(outcomes)
       return c.json(job, 202, { Location: locationOf(job.id) })

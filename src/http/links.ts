@@ -60,6 +60,7 @@ export function linkRoutes({
   enqueue: { check, enqueue },
   linkSecrets,
   maxBodyBytes,
+  once,
 }: ApiContext): Routed<LinkRoutes> {
   /** Throws the same `RefusedRequest` whatever it is that is wrong with it. One that is good is a call that counts. */
   async function open<L extends Link>(c: Context, schema: v.GenericSchema<unknown, L>, text: string): Promise<L> {
@@ -74,7 +75,8 @@ export function linkRoutes({
 
   return new Hono()
     .post('/v1/links', checkQuery(linkQuery), async (c) => {
-      const link = await open(c, enqueueLink, c.req.valid('query').link)
+      const { link: who } = c.req.valid('query')
+      const link = await open(c, enqueueLink, who)
       await limitBody(Math.min(maxBodyBytes, link.maxBytes ?? maxBodyBytes))(c, async () => {})
       const body = await readJson(c)
       if ('input' in link && body !== undefined)
@@ -82,7 +84,11 @@ export function linkRoutes({
       const { task, input = body, ...options } = link
       const request = { task, input, id: options.id, queue: options.queue }
       await check([request], () => '')
-      const job = only(await enqueue([request]))
+      // A link that says the id makes one job, under whatever key.
+      const asked = { who, request: { of: 'link', ...request } }
+      const job = only(
+        link.id === undefined ? await once(c, asked, (keyed) => enqueue([request], keyed)) : await enqueue([request]),
+      )
       return c.json(job, 202, { Location: locationOf(job.id) })
     })
     .get('/v1/links', checkQuery(linkQuery), async (c) => {

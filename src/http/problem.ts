@@ -38,6 +38,7 @@ export const KINDS = {
   'job-state': { status: 409, title: 'The job is in a state in which this cannot be done' },
   'stale-exchange': { status: 409, title: 'The lane has gone on since' },
   'job-conflict': { status: 409, title: 'The id is taken by another job' },
+  'key-under-way': { status: 409, title: 'A request under this key is under way' },
   'schedule-exists': { status: 409, title: 'The name is taken by another schedule' },
   'schedule-declared': { status: 409, title: "The app's file declares the schedule" },
   'schedule-unreadable': { status: 409, title: 'When the schedule is due cannot be told here' },
@@ -46,6 +47,7 @@ export const KINDS = {
   'too-large': { status: 413, title: 'The body is too large' },
   'unsupported-media-type': { status: 415, title: 'The content type is none that this path takes' },
   'invalid-input': { status: 422, title: "The input does not pass the task's schema" },
+  'key-reused': { status: 422, title: 'The key was used for another request' },
   'too-many-failures': { status: 429, title: 'Too many calls have failed the check' },
   'rate-limited': { status: 429, title: 'The caller has sent too many calls' },
   internal: { status: 500, title: 'Something went wrong on the server', detail: "The server's log says what." },
@@ -59,7 +61,8 @@ export const KINDS = {
   'broker-unavailable': {
     status: 503,
     title: 'The broker does not answer',
-    detail: 'The call may have been carried out or not. Sending it again is safe; an enqueue, under an id of your own.',
+    detail:
+      'The call may have been carried out or not. Sending it again is safe; an enqueue, under an id or an Idempotency-Key.',
     retryAfterS: 5,
   },
   'blobs-unavailable': {
@@ -135,6 +138,8 @@ export interface RefusalOptions {
 export function refusal(kind: ProblemKind, detail: string, { errors, headers }: RefusalOptions = {}): RefusedRequest {
   return new RefusedRequest(problemOf(kind, detail, errors), headers)
 }
+
+export const isKind = ({ problem }: RefusedRequest, kind: ProblemKind): boolean => problem.type === TYPE_BASE + kind
 
 /** Any error as a refused request; `path` says where in the body the job is that caused it. */
 export function toRefusal(thrown: unknown, path = ''): RefusedRequest {

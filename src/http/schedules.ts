@@ -14,6 +14,7 @@ import type {
 import { limitBody } from './body.ts'
 import type { ApiContext } from './context.ts'
 import { locationOf } from './enqueue.ts'
+import { type Keyed, requireNoId } from './idempotency.ts'
 import { refusal, toRefusal } from './problem.ts'
 import { checkBody, checkInput, checkQuery, form, fromText, id, ms, name } from './request.ts'
 import type { Route, Routed } from './routes.ts'
@@ -77,7 +78,7 @@ const schedule = v.looseObject(
 )
 
 /** The routes of `/v1/schedules`. An API that was given none answers as if there were no such paths. */
-export function scheduleRoutes({ schedules: given, maxBodyBytes }: ApiContext): Routed<ScheduleRoutes> {
+export function scheduleRoutes({ broker, schedules: given, maxBodyBytes, once }: ApiContext): Routed<ScheduleRoutes> {
   const limit = limitBody(maxBodyBytes)
   const schedules = () => {
     if (given) return given
@@ -87,6 +88,21 @@ export function scheduleRoutes({ schedules: given, maxBodyBytes }: ApiContext): 
   /** Reads what is there only for a caller that says what is to be there. */
   async function seenBy(c: Context, name: string): Promise<ChangeOptions> {
     return isConditional(c) ? requireSeen(c, name, await schedules().get(name)) : {}
+  }
+
+  async function runKeyed(
+    name: string,
+    given: string | undefined,
+    input: unknown,
+    { id, fingerprint, replayed }: Keyed,
+  ): Promise<RunOutcome> {
+    requireNoId([given])
+    const outcome = await schedules().run(name, { id, input, fingerprint })
+    if (outcome.outcome !== 'existing') return outcome
+    replayed()
+    // What was skipped has left nothing but its id.
+    const [job] = await broker.get([id])
+    return job ? { jobId: id, outcome: 'fired' } : { jobId: null, outcome: 'skipped' }
   }
 
   return new Hono()
@@ -129,7 +145,9 @@ export function scheduleRoutes({ schedules: given, maxBodyBytes }: ApiContext): 
       const name = c.req.param('name')
       // Who gives an input of their own enqueues a job of their own, whoever has made the schedule.
       if (input !== undefined) requireEnqueue(c, [(await schedules().get(name))?.task ?? ''])
-      const outcome = await schedules().run(name, { id, input }).catch(refuse)
+      const outcome = await once(c, { request: { of: 'run', name, input } }, (keyed) =>
+        (keyed ? runKeyed(name, id, input, keyed) : schedules().run(name, { id, input })).catch(refuse),
+      )
       const { jobId } = outcome
       return jobId === null ? c.json(outcome, 200) : c.json(outcome, 202, { Location: locationOf(jobId) })
     })

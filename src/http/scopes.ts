@@ -16,11 +16,15 @@ export interface Scope {
   readonly glob: string
 }
 
-/** Whoever a request comes from, by what they may do. */
-export type Caller = readonly Scope[]
+/** Whoever a request comes from. */
+export interface Caller {
+  /** The hash of a token with scopes; empty for all who may do everything: what is derived from it tells nothing of a token that could be guessed. */
+  readonly who: string
+  readonly scopes: readonly Scope[]
+}
 
 /** Who may call where nobody is asked for a token, and whoever has a token without scopes. */
-export const ADMIN: Caller = [{ kind: 'admin', glob: '*' }]
+export const ADMIN: Caller = { who: '', scopes: [{ kind: 'admin', glob: '*' }] }
 
 /** Without what separates scopes and tokens where they are written as one text. */
 const SCOPE = /^(?:(read|operate|admin)|(enqueue|work):([!-*\--~]{1,200}))$/
@@ -84,9 +88,14 @@ export const needsLink = (c: Context): boolean => c.get(NEED) === 'link'
 /** Remembers the caller for the route. Throws `RefusedRequest` for one who has no scope of the kind that the call needs. */
 export function requireScope(c: Context, caller: Caller): void {
   const kind: ScopeKind = c.get(NEED) ?? 'admin'
-  if (!allows(caller, kind)) throw forbidden(kind)
+  if (!allows(caller.scopes, kind)) throw forbidden(kind)
   c.set(CALLER, caller)
 }
+
+const callerOf = (c: Context): Caller => c.get(CALLER) ?? { who: '', scopes: [] }
+
+/** Who a request comes from, among the tokens with scopes. */
+export const whoOf = (c: Context): string => callerOf(c).who
 
 /** Throws `RefusedRequest` for the first task of which the caller may enqueue no job. */
 export function requireEnqueue(c: Context, tasks: readonly string[], pathOf = (_at: number) => ''): void {
@@ -104,14 +113,14 @@ function requireEach(
   names: readonly string[],
   pathOf: (at: number) => string,
 ): void {
-  const caller: Caller = c.get(CALLER) ?? []
-  const wrong = names.findIndex((name) => !allows(caller, kind, name))
+  const { scopes } = callerOf(c)
+  const wrong = names.findIndex((name) => !allows(scopes, kind, name))
   if (wrong >= 0) throw toRefusal(forbidden(`${kind}:${names[wrong]}`), pathOf(wrong))
 }
 
 /** Without a name: whether there is any that the caller may. */
-function allows(caller: Caller, kind: ScopeKind, name?: string): boolean {
-  return caller.some((scope) => {
+function allows(scopes: readonly Scope[], kind: ScopeKind, name?: string): boolean {
+  return scopes.some((scope) => {
     if (scope.kind === 'admin') return true
     return scope.kind === kind && (name === undefined || fits(scope.glob, name))
   })

@@ -26,7 +26,7 @@ export type TaskRoutes = {
 }
 
 /** Tells of the app's tasks, and enqueues a job of one by the body that is its input. */
-export function taskRoutes({ tasks, enqueue: { check, enqueue }, maxBodyBytes }: ApiContext): Routed<TaskRoutes> {
+export function taskRoutes({ tasks, enqueue: { check, enqueue }, once, maxBodyBytes }: ApiContext): Routed<TaskRoutes> {
   const viewOf = createTaskViews()
   return new Hono()
     .get('/v1/tasks', checkNothing, (c) => c.json({ tasks: tasks ? [...tasks.values()].map(viewOf) : null }, 200))
@@ -40,7 +40,7 @@ export function taskRoutes({ tasks, enqueue: { check, enqueue }, maxBodyBytes }:
       const request = { task: c.req.param('task'), ...c.req.valid('query'), ...c.req.valid('json') }
       requireEnqueue(c, [request.task])
       await check([request], () => '')
-      const job = only(await enqueue([request]))
+      const job = only(await once(c, { request: { of: 'task', ...request } }, (keyed) => enqueue([request], keyed)))
       return c.json(job, 202, { Location: locationOf(job.id) })
     })
 }

@@ -114,7 +114,8 @@ function fromRecord(record: object, place: string): KnownToken {
   checkRecord(record, place)
   const { hash, scopes, expiresAtMs = Number.POSITIVE_INFINITY } = record
   const digest = Uint8Array.from({ length: 32 }, (_, at) => Number.parseInt(hash.slice(2 * at, 2 * at + 2), 16))
-  return { digest: () => digest, caller: scopes.flatMap((scope) => toScope(scope) ?? []), expiresAtMs }
+  const caller = { who: hash, scopes: scopes.flatMap((scope) => toScope(scope) ?? []) }
+  return { digest: () => digest, caller, expiresAtMs }
 }
 
 /** A field that is misspelt is refused: a token that should expire would not. */

@@ -34,6 +34,7 @@ test.skipIf(!canRun)('what the reference says to type does what it says', async 
   expect([stderr, await shell.exited]).toEqual(['', 0])
   expect(stdout).toContain('{"id":"greet-ada","state":"scheduled"}')
   expect(stdout).toContain('{"id":"greet-linked","state":"queued"}')
+  expect(stdout).toMatch(/{"id":"key-[0-9a-f]{32}","state":"queued"}/)
   expect(stdout).toContain('{"id":"greet-ada","state":"succeeded","result":"Hello, Ada"}')
   expect(stdout).toContain('{"id":"greet-edsger","outcome":"cancelled"}')
   expect(stdout).toContain('{"queue":"slow","paused":true,"revision":1}')

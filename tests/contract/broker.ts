@@ -24,6 +24,7 @@ import { overlapCases } from './broker/overlap.ts'
 import { overlapHistoryCases } from './broker/overlap-history.ts'
 import { rateCases } from './broker/rates.ts'
 import { readCases } from './broker/reads.ts'
+import { requestCases } from './broker/requests.ts'
 import { runCases } from './broker/runs.ts'
 import { scheduleReadCases } from './broker/schedule-reads.ts'
 import { scheduleCases } from './broker/schedules.ts'
@@ -34,6 +35,7 @@ import type { Case } from './subject.ts'
 
 export const brokerCases: readonly Case[] = [
   ...enqueueCases,
+  ...requestCases,
   ...fullCases,
   ...claimCases,
   ...settleCases,

@@ -242,7 +242,7 @@ test('whoever may work says which queues, and claims from no other', async () =>
   const app = new Hono()
   setNeeds(app)
   app.use('/v1/*', (c, next) => {
-    requireScope(c, [{ kind: 'work', glob: 'mail*' }])
+    requireScope(c, { who: '', scopes: [{ kind: 'work', glob: 'mail*' }] })
     return next()
   })
   app.post('/v1/exchange', async (c) => {

@@ -50,7 +50,8 @@ function isAlike(a: Job, b: Job): boolean {
     a.dueAtMs === b.dueAtMs &&
     a.v === b.v &&
     a.tick === b.tick &&
-    a.tags?.join() === b.tags?.join()
+    a.tags?.join() === b.tags?.join() &&
+    a.fingerprint === b.fingerprint
   )
 }
 
@@ -77,8 +78,8 @@ export function toEnqueueOutcomes(letters: unknown, count: number): readonly Enq
   })
 }
 
-/** `task|createdAtMs|v|more`: a task's name has no `|`, and what only some jobs have stands last: a tick's fields, and `tags`. */
-export function toMeta({ task, createdAtMs, v, tick, tags }: Job): string {
-  const more = tags?.length ? { ...tick, tags } : tick
+/** `task|createdAtMs|v|more`: a task's name has no `|`, and what only some jobs have stands last: a tick's fields, `tags` and `fingerprint`. */
+export function toMeta({ task, createdAtMs, v, tick, tags, fingerprint }: Job): string {
+  const more = tags?.length || fingerprint !== undefined ? { ...tick, tags, fingerprint } : tick
   return `${task}|${createdAtMs}|${v && v > 1 ? v : ''}|${more ? JSON.stringify(more) : ''}`
 }

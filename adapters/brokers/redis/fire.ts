@@ -14,7 +14,7 @@ import { STORE } from './store.ts'
  * ARGV: prefix, now, the bounds and flag of `ENQUEUE`, about now, the number of ticks, then name, revision, due ('' for one by hand),
  * next due ('' for none), the due time fired ('' for one without a job) and the rule of overlap ('' for none) of each, then their jobs
  * as `STORE` reads them.
- * Returns a word per tick: fired, skipped, existing, moved or full.
+ * Returns a word per tick: fired, skipped, existing, moved, full or conflict.
  * Commands, however many ticks: HMGET, HSET and ZADD for the schedules, HMGET and HSET for their runs, beside
  * those of `ENQUEUE`; HMGET, HSET and PEXPIRE where some are looked ahead; HMGET, MGET (two for more than eight) and HSET where some
  * have a rule of overlap, and those of `CANCEL` for what it cancels.
@@ -77,7 +77,10 @@ local function advance(oneByOne)
     local s, job = schedules[name], jobOf[i]
     local function fire()
       local manual = due == ''
-      if manual and (made[ids[job]] or isThere(ids[job])) then return 'existing' end
+      if manual and (made[ids[job]] or isThere(ids[job])) then
+        local request, there = requestOf(alikes[job].meta), known[ids[job]]
+        return request and not made[ids[job]] and requestOf(there.meta) ~= request and 'conflict' or 'existing'
+      end
       if not s or s.definition == '' or (manual and not job) then return 'moved' end
       if s.full then return 'full' end
       if s.revision ~= tonumber(ARGV[at + 1]) or not (manual or s.due == due) then

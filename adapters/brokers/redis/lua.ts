@@ -15,7 +15,7 @@ export const WORKER_SEEN_MS = 120_000
  * A record is a string of six lines, so that scripts read what they need without decoding the payload:
  *
  *   1. `state|epoch|attempts|lost|atMs|finishedAtMs|priority|queue`, empty for 0
- *   2. meta: `task|createdAtMs|v|more as JSON`: the tick's fields, and `tags` where there are any
+ *   2. meta: `task|createdAtMs|v|more as JSON`: the tick's fields, `tags` and `fingerprint` where there are any
  *   3. waiters to hint when it finishes, separated by spaces, and the marks of `TURNS`
  *   4. the last error as JSON    5. the last progress as JSON
  *   6. the input as JSON; of a succeeded job the input's fingerprint, a tab, and the result
@@ -132,6 +132,8 @@ local function leaseEpoch(s) return math.floor(tonumber(s) / 4) % 256 end
 local function isAhead(s) return math.floor(tonumber(s) / 2) % 2 == 1 end
 local function isFinished(state) return state == 's' or state == 'f' or state == 'c' or state == 'x' end
 local function task(meta) return string.match(meta, '^([^|]*)|') end
+${'' /* Of its request. Within a text of JSON no quote stands before a colon without a backslash. */}
+local function requestOf(meta) return string.match(meta, '"fingerprint":"([^"]*)"') end
 local function fingerprint(body) return string.sub(redis.sha1hex(body), 1, 16) end
 local hints = {}
 local function hint(name) hints[#hints + 1] = name end

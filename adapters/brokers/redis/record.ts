@@ -76,9 +76,14 @@ export function fromMeta(meta: string): Meta {
   return { task, createdAtMs: Number(createdAtMs), v: v === '' ? 1 : Number(v), ...fromMore(more) }
 }
 
+interface More extends JobTick {
+  readonly tags?: readonly string[]
+  readonly fingerprint?: string
+}
+
 function fromMore(more: string): Pick<Meta, 'tick' | 'tags'> {
   if (more === '') return { tick: null }
-  const { tags, ...tick } = JSON.parse(more) as JobTick & { readonly tags?: readonly string[] }
+  const { tags, fingerprint: _, ...tick } = JSON.parse(more) as More
   return { tick: tick.schedule === undefined ? null : tick, ...(tags ? { tags } : {}) }
 }
 

@@ -198,10 +198,23 @@ end
 
 ${'' /* Of a job of which one with its id is there already. */}
 local function outcomeOf(at, old)
+  local request = requestOf(alikes[at].meta)
+  if request then return requestOf(old.meta) == request and 'E' or 'X' end
   if old.state == 'x' then return 'E' end
   local same
   if old.state == 's' then same = string.match(old.body, '^(%x*)\\t') == fingerprint(bodies[at]) else same = old.body == bodies[at] end
   return same and task(old.meta) == task(alikes[at].meta) and 'E' or 'X'
+end
+${'' /* Jobs of one request are stored together or not at all: of what the outcomes of its jobs say, the highest counts. */}
+local SAYS = { C = 0, F = 1, E = 2, X = 3 }
+local function keepTogether(list, out)
+  local highest = {}
+  for n, at in ipairs(list) do
+    local request = requestOf(alikes[at].meta)
+    if request and SAYS[out[n]] > SAYS[highest[request] or 'C'] then highest[request] = out[n] end
+  end
+  if not next(highest) then return end
+  for n, at in ipairs(list) do out[n] = highest[requestOf(alikes[at].meta) or ''] or out[n] end
 end
 ${'' /* Stores those that are new, but for places that are full; with `whole` all or none. */}
 local function storeFresh(list, out, whole)
@@ -209,7 +222,11 @@ local function storeFresh(list, out, whole)
   repeat
     fresh = {}
     for n, at in ipairs(list) do
-      if out[n] == 'C' and full[alikes[at].key] then out[n] = 'F' elseif out[n] == 'C' then fresh[#fresh + 1] = at end
+      if out[n] == 'C' and full[alikes[at].key] then out[n] = 'F' end
+    end
+    keepTogether(list, out)
+    for n, at in ipairs(list) do
+      if out[n] == 'C' then fresh[#fresh + 1] = at end
     end
     stored, found = store(fresh)
     for key in pairs(found) do full[key] = true end

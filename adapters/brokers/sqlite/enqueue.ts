@@ -6,8 +6,8 @@ import type { Driver, SqlValue } from './driver.ts'
 import { afterFinished } from './finished.ts'
 import { nameWaiting, queueTopic } from './waiting.ts'
 
-const COLUMNS = 'id, task, queue, state, priority, createdAtMs, atMs, v, tick, tags, input'
-const PLACES = '(?,?,?,?,?,?,?,?,?,?,?)'
+const COLUMNS = 'id, task, queue, state, priority, createdAtMs, atMs, v, tick, tags, fingerprint, input'
+const PLACES = '(?,?,?,?,?,?,?,?,?,?,?,?)'
 /** Rows per statement: long enough to save calls, short enough to keep the statement small. */
 const CHUNK = 50
 
@@ -37,10 +37,12 @@ export function enqueueStep(
       ...(insertChunk(driver, chunk, nowMs, blocked) ?? chunk.map((job) => insertOne(driver, job, nowMs, blocked))),
     )
   }
+  keepTogether(driver, jobs, outcomes)
   const named = blocked ? [] : nameForJobs(driver, jobs, nowMs)
   if (!bounds) return { outcomes, named }
   const places = jobs.map((job) => (blocked ? 'timed' : placeOf(job, nowMs)))
   const dropped = keepBounds(driver, { jobs, places, outcomes }, bounds, nowMs)
+  keepTogether(driver, jobs, outcomes)
   return { outcomes, named: [...named, ...afterFinished(driver, dropped, nowMs)] }
 }
 
@@ -62,7 +64,8 @@ function insertChunk(driver: Driver, chunk: readonly Job[], nowMs: number, block
 function insertOne(driver: Driver, job: Job, nowMs: number, blocked: boolean): EnqueueOutcome {
   if (driver.run(INSERT_ONE, ...valuesOf(job, nowMs, blocked)) === 1) return 'created'
   const [same] = driver.all(
-    `select state = 'removed' or (task = ? and input = ?) as same from tq_job where id = ?`,
+    `select iif(?1 is null, state = 'removed' or (task = ?2 and input = ?3), fingerprint is ?1) as same from tq_job where id = ?4`,
+    job.fingerprint ?? null,
     job.task,
     job.input,
     job.id,
@@ -70,13 +73,32 @@ function insertOne(driver: Driver, job: Job, nowMs: number, blocked: boolean): E
   return same?.same === 1 ? 'existing' : 'conflict'
 }
 
+/** What an outcome says for those of the same request: the highest counts. */
+const SAYS: Readonly<Record<EnqueueOutcome, number>> = { created: 0, full: 1, existing: 2, conflict: 3 }
+
+/** Jobs of one request, by its fingerprint, are stored together or not at all: takes back those that others of theirs say are not. */
+function keepTogether(driver: Driver, jobs: readonly Job[], outcomes: EnqueueOutcome[]): void {
+  const requests = new Map<string, EnqueueOutcome>()
+  for (const [at, { fingerprint }] of jobs.entries()) {
+    const [outcome, highest] = [outcomes[at] as EnqueueOutcome, requests.get(fingerprint ?? '') ?? 'created']
+    if (fingerprint !== undefined && SAYS[outcome] > SAYS[highest]) requests.set(fingerprint, outcome)
+  }
+  if (requests.size === 0) return
+  const wrong = jobs.flatMap(({ id, fingerprint = '' }, at) =>
+    outcomes[at] === 'created' && requests.has(fingerprint) ? [id] : [],
+  )
+  driver.run('delete from tq_job where id in (select value from json_each(?))', JSON.stringify(wrong))
+  for (const [at, { fingerprint = '' }] of jobs.entries())
+    outcomes[at] = requests.get(fingerprint) ?? (outcomes[at] as EnqueueOutcome)
+}
+
 const LEAVE_STUB = `
-insert into tq_job (id, task, queue, state, priority, createdAtMs, atMs, input) values (?, ?, ?, 'removed', 0, ?, ?, '')
+insert into tq_job (id, task, queue, state, priority, createdAtMs, atMs, fingerprint, input) values (?, ?, ?, 'removed', 0, ?, ?, ?, '')
 on conflict (id) do nothing`
 
 /** Of a job that is not stored, so that a late copy of what would have stored it does not either. */
-export function leaveStub(driver: Driver, { id, task, queue, createdAtMs }: Job, nowMs: number): void {
-  driver.run(LEAVE_STUB, id, task, queue, createdAtMs, nowMs + STUB_MS)
+export function leaveStub(driver: Driver, { id, task, queue, createdAtMs, fingerprint }: Job, nowMs: number): void {
+  driver.run(LEAVE_STUB, id, task, queue, createdAtMs, nowMs + STUB_MS, fingerprint ?? null)
 }
 
 function valuesOf(job: Job, nowMs: number, blocked: boolean): SqlValue[] {
@@ -84,7 +106,8 @@ function valuesOf(job: Job, nowMs: number, blocked: boolean): SqlValue[] {
   const state = blocked ? 'blocked' : atMs === null ? 'queued' : 'scheduled'
   const tick = job.tick ? JSON.stringify(job.tick) : null
   const tags = job.tags?.length ? JSON.stringify(job.tags) : null
-  return [job.id, job.task, job.queue, state, job.priority, job.createdAtMs, atMs, job.v ?? 1, tick, tags, job.input]
+  const { id, task, queue, priority, createdAtMs, v = 1, fingerprint = null, input } = job
+  return [id, task, queue, state, priority, createdAtMs, atMs, v, tick, tags, fingerprint, input]
 }
 
 /** Null when the job is due by now. */

@@ -77,7 +77,8 @@ const isDue = (tick: Tick): tick is DueTick => tick.dueAtMs !== null
 
 /** Whoever runs a schedule moves nothing: that its job is there, or was, tells a copy. */
 function byHand(driver: Driver, { schedule, revision, job }: Tick): FireOutcome {
-  if (job && driver.all('select 1 from tq_job where id = ?', job.id).length > 0) return 'existing'
+  const [there] = job ? driver.all('select fingerprint from tq_job where id = ?', job.id) : []
+  if (there) return job?.fingerprint === undefined || there.fingerprint === job.fingerprint ? 'existing' : 'conflict'
   const [stored] = driver.all(
     `select revision from tq_schedule where name = ? and definition <> '${REMOVED}'`,
     schedule,

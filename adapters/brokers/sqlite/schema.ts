@@ -76,6 +76,7 @@ create table tq_job (
   error text,
   result text,
   tags text,
+  fingerprint text,
   input text not null
 ) strict;
 create index tq_ready on tq_job (queue, priority desc, seq) where state = 'queued' and lost = 0;
@@ -107,7 +108,7 @@ export const MIGRATIONS: ReadonlyMap<number, string> = new Map([
   [2, AHEAD],
   [3, `${TURNS}${BEATS}${RUNS}drop index if exists tq_schedule_due; ${DUE}`],
   [4, REMOVED],
-  [5, `alter table tq_job add column tags text;${RATES}`],
+  [5, `alter table tq_job add column tags text; alter table tq_job add column fingerprint text;${RATES}`],
 ])
 
 /** Rises with every change of the tables. */
