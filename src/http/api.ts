@@ -16,6 +16,7 @@ import { guard } from './auth.ts'
 import { limitBody } from './body.ts'
 import type { BrokerRoutes } from './broker-routes.ts'
 import type { ApiContext } from './context.ts'
+import type { Cors } from './cors.ts'
 import { createEnqueue } from './enqueue.ts'
 import { exchangeRoutes } from './exchange.ts'
 import { type AddressOf, slowDown } from './failures.ts'
@@ -28,6 +29,7 @@ import { problemResponse, refusal, toRefusal } from './problem.ts'
 import { queueRoutes } from './queues.ts'
 import { readyRoutes } from './ready.ts'
 import type { Api } from './routes.ts'
+import { setSafeHeaders } from './safe-headers.ts'
 import { scheduleRoutes } from './schedules.ts'
 import { setNeeds } from './scopes.ts'
 import { taskRoutes } from './tasks.ts'
@@ -41,6 +43,8 @@ export interface ApiOptions {
   readonly tokens: Tokens | (() => Tokens)
   /** Where a request comes from: an address with too many failed checks is slowed down. Default: not known, and nobody is. */
   readonly addressOf?: AddressOf | undefined
+  /** `cors`, where pages of other origins are to call from a browser. Default: none may. */
+  readonly cors?: Cors | undefined
   /** What signed links are verified with, the newest and those before it: without one there is no `/v1/links`. */
   readonly linkSecrets?: readonly string[] | undefined
   /** The app's tasks, where the API has them: names and inputs are then checked before anything is stored. */
@@ -142,11 +146,12 @@ export function createApi(options: ApiOptions): Api {
 }
 
 /** What holds for every route: problems for errors, an event and headers for every answer, and who may call what. */
-function createBase({ tokens, addressOf }: ApiOptions, clock: Clock, onEvent: OnEvent | undefined): Hono {
+function createBase({ tokens, addressOf, cors }: ApiOptions, clock: Clock, onEvent: OnEvent | undefined): Hono {
   const app = new Hono()
   app.onError((error) => problemResponse(toRefusal(error)))
   app.notFound(({ req }) => problemResponse(refusal('unknown-route', `expected a path of this API, got ${req.path}`)))
   app.use(observe(clock, onEvent))
+  if (cors) app.use('/v1/*', cors)
   app.use(methodNotAllowed({ app, onMethodNotAllowed: refuseMethod }))
   if (addressOf) app.use('/v1/*', slowDown(addressOf, clock))
   setNeeds(app)
@@ -160,8 +165,7 @@ function observe(clock: Clock, onEvent: OnEvent | undefined): MiddlewareHandler 
     const startedMs = clock.monotonic()
     await next()
     const { status, headers } = c.res
-    headers.set('X-Content-Type-Options', 'nosniff')
-    if (!headers.has('Cache-Control')) headers.set('Cache-Control', 'no-store')
+    setSafeHeaders(headers, c.req.url)
     const durationMs = clock.monotonic() - startedMs
     const reason = status === 500 ? { reason: toError(c.error?.cause ?? c.error).message } : {}
     onEvent?.({ kind: 'http.request', method: c.req.method, path: c.req.path, status, durationMs, ...reason })

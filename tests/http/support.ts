@@ -1,6 +1,6 @@
 import { type Blobs, defineApp, defineTask, type Job, type OnEvent, type Task, type TqEvent } from 'tq-edge'
 import { sqliteBroker } from 'tq-edge/brokers/sqlite'
-import { type BrokerRoutes, createApi } from 'tq-edge/http'
+import { type BrokerRoutes, type Cors, createApi } from 'tq-edge/http'
 import * as v from 'valibot'
 import type { Broker, Settlement } from '../../src/broker.ts'
 import type { Clock } from '../../src/clock.ts'
@@ -34,6 +34,7 @@ export const tasks: ReadonlyMap<string, Task> = defineApp({
 interface Setup {
   readonly tokens?: Tokens | (() => Tokens)
   readonly addressOf?: AddressOf
+  readonly cors?: Cors
   readonly linkSecrets?: readonly string[]
   readonly tasks?: ReadonlyMap<string, Task>
   readonly maxBodyBytes?: number
