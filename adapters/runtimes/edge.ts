@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../../src/clock.ts'
 import type { OnEvent } from '../../src/events.ts'
 import { type AddressOf, createApi, type RateLimits, type Tokens } from '../../src/http/index.ts'
 import { withProblems } from '../../src/http/problem.ts'
+import { SAFE_HEADERS } from '../../src/http/safe-headers.ts'
 import { JOBS_HEADER } from '../../src/http/webhooks.ts'
 import { type DrainOptions, type DrainReport, drain } from '../../src/worker/drain.ts'
 import { createKicks, type KickAgain } from './kicks.ts'
@@ -158,7 +159,7 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
         const inARow = await kicks.read(request, variables)
         if (inARow !== null) {
           waitUntil(drainSoon(variables, inARow))
-          return Response.json({ state: 'draining' }, { status: 202 })
+          return Response.json({ state: 'draining' }, { status: 202, headers: SAFE_HEADERS })
         }
         const response = await apiFor(variables).fetch(request)
         if (kick !== false && bringsJobs(request, response, basePath)) waitUntil(drainSoon(variables))

@@ -3,11 +3,29 @@ import { InvalidOption } from '../../src/errors.ts'
 
 export type FetchHandler = (request: Request) => Response | Promise<Response>
 
+/** The address at the other end of a request's connection; nothing where there is none any more. */
+export type PeerOf = () => string | undefined
+
+/** One that may want to know who calls. */
+export type PeerHandler = (request: Request, peerOf: PeerOf) => Response | Promise<Response>
+
 export interface ListenOptions {
   /** 0 takes any free one. */
   readonly port: number
   /** Default `127.0.0.1`: this machine alone. */
   readonly hostname?: string
+  /** To serve over TLS, 1.2 or newer. Default: in clear text. */
+  readonly tls?: TlsFiles | undefined
+  /** How long a client may take to send a request's headers, and all of it, on Node. Default 30,000 and 120,000. */
+  readonly headersMs?: number
+  readonly requestMs?: number
+}
+
+/** What TLS is served with, each as PEM. */
+export interface TlsFiles {
+  /** The server's certificate first, then those that lead to a known one. */
+  readonly cert: string
+  readonly key: string
 }
 
 export interface Listening {
@@ -25,57 +43,107 @@ interface Server {
   cut(): unknown
 }
 
+interface BunServer {
+  readonly port: number
+  requestIP(request: Request): { readonly address: string } | null
+  stop(closeActiveConnections?: boolean): Promise<void>
+}
+
 interface BunGlobal {
-  serve(options: object): { readonly port: number; stop(closeActiveConnections?: boolean): Promise<void> }
+  serve(options: {
+    readonly fetch: (request: Request, server: BunServer) => Response | Promise<Response>
+    readonly [option: string]: unknown
+  }): BunServer
 }
 
 interface DenoGlobal {
-  serve(options: object, handler: FetchHandler): { readonly addr: { readonly port: number }; shutdown(): Promise<void> }
+  serve(
+    options: object,
+    handler: (
+      request: Request,
+      info: { readonly remoteAddr: { readonly hostname?: string } },
+    ) => Response | Promise<Response>,
+  ): { readonly addr: { readonly port: number }; shutdown(): Promise<void> }
 }
 
 const CLOSE_GRACE_MS = 1_000
+const HEADERS_MS = 30_000
 /** Longer than any wait that the REST API grants; Bun's own default of 10 s would cut off `result?wait=10`. */
-const IDLE_SECONDS = 120
+const IDLE_MS = 120_000
 
 /**
- * Serves a fetch handler over HTTP on Bun, Deno and Node.
+ * Serves a fetch handler over HTTP, or HTTPS, on Bun, Deno and Node.
  *
  * Throws `InvalidOption` for a port that is taken.
  */
-export async function listen(fetch: FetchHandler, { port, hostname = '127.0.0.1' }: ListenOptions): Promise<Listening> {
-  const server = await start(fetch, port, hostname).catch((error: unknown) => {
+export async function listen(fetch: PeerHandler, options: ListenOptions): Promise<Listening> {
+  const { port, hostname = '127.0.0.1', tls } = options
+  const server = await start(fetch, { ...options, hostname }).catch((error: unknown) => {
     throw isTaken(error) ? new InvalidOption('port', 'a free one', `${port}, which is taken`) : error
   })
   const host = hostname.includes(':') ? `[${hostname}]` : hostname
-  return { url: `http://${host}:${server.port}`, port: server.port, close: () => close(server) }
+  const url = `${tls ? 'https' : 'http'}://${host}:${server.port}`
+  return { url, port: server.port, close: () => close(server) }
 }
 
-async function start(fetch: FetchHandler, port: number, hostname: string): Promise<Server> {
+async function start(fetch: PeerHandler, options: ListenOptions): Promise<Server> {
   const { Bun, Deno } = globalThis as { Bun?: BunGlobal; Deno?: DenoGlobal }
-  if (Bun) return onBun(Bun, fetch, port, hostname)
-  return Deno ? onDeno(Deno, fetch, port, hostname) : onNode(fetch, port, hostname)
+  if (Bun) return onBun(Bun, fetch, options)
+  return Deno ? onDeno(Deno, fetch, options) : onNode(fetch, options)
 }
 
-function onBun(bun: BunGlobal, fetch: FetchHandler, port: number, hostname: string): Server {
-  const server = bun.serve({ fetch, port, hostname, idleTimeout: IDLE_SECONDS })
+/** A connection on which nothing moves is closed, but for one that has not sent its headers: Bun has no limit for that. */
+function onBun(
+  bun: BunGlobal,
+  fetch: PeerHandler,
+  { port, hostname, tls, requestMs = IDLE_MS }: ListenOptions,
+): Server {
+  const server = bun.serve({
+    port,
+    hostname,
+    ...(tls && { tls }),
+    idleTimeout: Math.ceil(requestMs / 1_000),
+    // What a handler throws is for the log: Bun would answer with a page that shows the source.
+    development: false,
+    fetch: (request, server) => fetch(request, () => server.requestIP(request)?.address),
+  })
   return { port: server.port, drain: () => server.stop(), cut: () => server.stop(true) }
 }
 
-function onDeno(deno: DenoGlobal, fetch: FetchHandler, port: number, hostname: string): Server {
+/** Deno's server has limits for what is sent, and none for how long that takes. */
+function onDeno(deno: DenoGlobal, fetch: PeerHandler, { port, hostname, tls }: ListenOptions): Server {
   const cutting = new AbortController()
-  const server = deno.serve({ port, hostname, signal: cutting.signal, onListen: () => {} }, fetch)
+  const options = { port, hostname, ...tls, signal: cutting.signal, onListen: () => {} }
+  const server = deno.serve(options, (request, { remoteAddr }) => fetch(request, () => remoteAddr.hostname))
   return { port: server.addr.port, drain: () => server.shutdown(), cut: () => cutting.abort() }
 }
 
-async function onNode(fetch: FetchHandler, port: number, hostname: string): Promise<Server> {
+async function onNode(fetch: PeerHandler, options: ListenOptions): Promise<Server> {
+  const { port, hostname, tls, headersMs = HEADERS_MS, requestMs = IDLE_MS } = options
   const { serve } = await import('@hono/node-server')
+  const limits = {
+    headersTimeout: headersMs,
+    requestTimeout: requestMs,
+    connectionsCheckingInterval: Math.ceil(headersMs / 10),
+  }
+  const secure = tls && {
+    createServer: (await import('node:https')).createServer,
+    serverOptions: { ...limits, ...tls, minVersion: 'TLSv1.2' as const },
+  }
   return new Promise((resolve, reject) => {
-    const server = serve({ fetch, port, hostname }, (address) =>
-      resolve({
-        port: address.port,
-        drain: () => new Promise((drained) => server.close(drained)),
-        cut: () => 'closeAllConnections' in server && server.closeAllConnections(),
-      }),
+    const server = serve(
+      {
+        fetch: (request, { incoming }) => fetch(request, () => incoming.socket.remoteAddress),
+        port,
+        hostname,
+        ...(secure ?? { serverOptions: limits }),
+      } as Parameters<typeof serve>[0],
+      (address) =>
+        resolve({
+          port: address.port,
+          drain: () => new Promise((drained) => server.close(drained)),
+          cut: () => 'closeAllConnections' in server && server.closeAllConnections(),
+        }),
     )
     server.once('error', reject)
   })

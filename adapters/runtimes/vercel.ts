@@ -2,6 +2,7 @@
 import type { App } from '../../src/app.ts'
 import { createTokenCheck } from '../../src/http/auth.ts'
 import { withProblems } from '../../src/http/problem.ts'
+import { SAFE_HEADERS } from '../../src/http/safe-headers.ts'
 import { createEdge, type EdgeOptions, goOn, type PlatformLimits } from './edge.ts'
 import { environment, requiredVariable } from './variables.ts'
 
@@ -54,7 +55,7 @@ export function toVercel(app: App, options: EdgeOptions = {}): VercelHandlers {
       withProblems(async () => {
         const secret = requiredVariable(environment(), 'CRON_SECRET', 'the secret that the cron sends')
         await createTokenCheck([secret])(request.headers.get('Authorization'), 0)
-        return Response.json(await edge.cron(environment()))
+        return Response.json(await edge.cron(environment()), { headers: SAFE_HEADERS })
       }),
   }
 }

@@ -1,9 +1,19 @@
-import { listen } from '../../adapters/runtimes/listen.ts'
+import { type Callers, createCallers } from '../../adapters/runtimes/callers.ts'
+import { listen, type PeerHandler } from '../../adapters/runtimes/listen.ts'
 import { secretsOf } from '../../adapters/runtimes/variables.ts'
 import { createSchedules } from '../../scheduler/index.ts'
 import { systemClock } from '../../src/clock.ts'
-import { type ApiOptions, brokerRoutes, createApi, rateLimits, type Tokens } from '../../src/http/index.ts'
-import { appPositional, commonArgs, hostArg, tokensOfEnvironment, wholeNumber } from '../args.ts'
+import {
+  type Api,
+  type ApiOptions,
+  brokerRoutes,
+  type Cors,
+  cors,
+  createApi,
+  rateLimits,
+  type Tokens,
+} from '../../src/http/index.ts'
+import { appPositional, commonArgs, hostArg, names, tokensOfEnvironment, wholeNumber } from '../args.ts'
 import { withBroker } from '../broker.ts'
 import { command } from '../command.ts'
 import { findAppIfAny, loadApp } from '../config.ts'
@@ -16,6 +26,7 @@ import { DEFAULT_PORT } from '../port.ts'
 import { printJson, printLine, printNote } from '../print.ts'
 import { rateLimitArgs, toRateLimits } from '../rate-limits.ts'
 import { untilSignal } from '../signals.ts'
+import { readTls } from '../tls.ts'
 import { followTokens } from '../token-file.ts'
 
 const LOOPBACK = '127.0.0.1'
@@ -41,6 +52,18 @@ const args = {
     negativeDescription: 'Ask for no token, and serve this machine alone',
   },
   ...rateLimitArgs,
+  'trusted-proxies': {
+    type: 'string',
+    description: 'The proxies in front, whose X-Forwarded-* headers count: how many, or their addresses and networks',
+    valueHint: 'n|a,b/8',
+  },
+  'tls-cert': { type: 'string', description: 'Serve HTTPS with this certificate, as PEM', valueHint: 'path' },
+  'tls-key': { type: 'string', description: 'The private key of that certificate, as PEM', valueHint: 'path' },
+  'cors-origin': {
+    type: 'string',
+    description: 'Let pages of this origin call, each with a token of its own; repeatable',
+    valueHint: 'origin',
+  },
   'broker-routes': {
     type: 'boolean',
     description: 'Let other processes use this broker as theirs: whoever has a token may then do everything',
@@ -56,6 +79,8 @@ export default command({
     'tq serve --tokens tokens.json          with tokens of tq token create',
     'tq serve --no-auth                     on this machine alone',
     'tq serve --rate-limit 100/10s          each token, over all servers',
+    'tq serve --trusted-proxies 1           behind one proxy',
+    'tq serve --host 0.0.0.0 --port 443 --tls-cert cert.pem --tls-key key.pem',
     `curl -X POST localhost:8787/v1/tasks/greet -H "Authorization: Bearer $TOKEN" --json '{"name":"Ada"}'`,
   ],
   args,
@@ -66,6 +91,9 @@ export default command({
     const limits = toRateLimits(flags)
     if (tokens === 'none' && limits?.perToken)
       throw new UsageError('expected --rate-limit with tokens, got --no-auth, which asks for none')
+    const tls = readTls({ cert: flags['tls-cert'], key: flags['tls-key'] })
+    const callers = callersOf(flags['trusted-proxies'], tokens)
+    const pages = corsOf(valuesOf('cors-origin', rawArgs, args), tokens)
     const appFile = findAppIfAny(app ?? path)
     const loaded = appFile ? (await loadApp(appFile)).app : undefined
     if (!loaded) printNote('no tq.config.ts here: names of tasks and inputs are not checked')
@@ -76,14 +104,15 @@ export default command({
         broker,
         tokens,
         rateLimits: limits && rateLimits(limits),
+        addressOf: callers.addressOf,
+        cors: pages,
         linkSecrets: secretsOf(process.env, 'TQ_LINK_SECRET'),
         onEvent,
         brokerRoutes: flags['broker-routes'] ? brokerRoutes : undefined,
         schedules: createSchedules({ broker, app: loaded, onEvent }),
         webhooks: loaded?.webhooks?.(process.env),
       })
-      const fetch = (request: Request) => api.fetch(request)
-      const server = await listen(tokens === 'none' ? byOwnName(fetch) : fetch, options)
+      const server = await listen(handlerOf(api, tokens, callers), { ...options, tls })
       if (json) printJson({ kind: 'http.listening', url: server.url })
       else printLine(`listening on ${server.url}`)
       await untilSignal()
@@ -92,6 +121,30 @@ export default command({
     })
   },
 })
+
+function handlerOf(api: Api, tokens: ApiOptions['tokens'], callers: Callers): PeerHandler {
+  if (tokens === 'none') return byOwnName((request) => api.fetch(request))
+  return (request, peerOf) => api.fetch(callers.receive(request, peerOf))
+}
+
+function callersOf(text: string | undefined, tokens: ApiOptions['tokens']): Callers {
+  if (text !== undefined && tokens === 'none')
+    throw new UsageError('expected --trusted-proxies with tokens, got --no-auth, which serves this machine alone')
+  const named = /^\d+$/.test(text ?? '') ? Number(text) : names('trusted-proxies', text)
+  return createCallers({
+    trustedProxies: named,
+    onUnnamedProxy: (address) =>
+      printNote(
+        `a proxy at ${address} says for whom it calls, and --trusted-proxies does not name it: failed checks are not slowed down`,
+      ),
+  })
+}
+
+function corsOf(origins: readonly string[], tokens: ApiOptions['tokens']): Cors | undefined {
+  if (origins.length === 0) return undefined
+  if (tokens !== 'none') return cors({ origins })
+  throw new UsageError('expected --cors-origin with tokens, got --no-auth, which no page of another site may call')
+}
 
 /** Never open by accident: without a token only when told so, and then to this machine alone. */
 function tokensOf(

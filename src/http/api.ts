@@ -15,6 +15,7 @@ import { guard } from './auth.ts'
 import { limitBody } from './body.ts'
 import type { BrokerRoutes } from './broker-routes.ts'
 import type { ApiContext } from './context.ts'
+import type { Cors } from './cors.ts'
 import { createEnqueue } from './enqueue.ts'
 import { exchangeRoutes } from './exchange.ts'
 import { type AddressOf, slowDown } from './failures.ts'
@@ -30,6 +31,7 @@ import { queueRoutes } from './queues.ts'
 import type { RateCounter, RateLimits } from './rate-limits.ts'
 import { readyRoutes } from './ready.ts'
 import type { Api } from './routes.ts'
+import { setSafeHeaders } from './safe-headers.ts'
 import { scheduleRoutes } from './schedules.ts'
 import { setNeeds } from './scopes.ts'
 import { taskRoutes } from './tasks.ts'
@@ -49,6 +51,8 @@ export interface ApiOptions {
   readonly addressOf?: AddressOf | undefined
   /** `rateLimits`, for how many calls each token and each address may make. Each is a call of the broker more. Default any. */
   readonly rateLimits?: RateLimits | undefined
+  /** `cors`, where pages of other origins are to call from a browser. Default: none may. */
+  readonly cors?: Cors | undefined
   /** What signed links are verified with, the newest and those before it: without one there is no `/v1/links`. */
   readonly linkSecrets?: readonly string[] | undefined
   /** The client of schedules, from `createSchedules`: without it there is no `/v1/schedules`. */
@@ -163,7 +167,7 @@ export function createApi(options: ApiOptions): Api {
 
 /** What holds for every route: problems for errors, an event and headers for every answer, and who may call what. */
 function createBase(
-  { tokens, addressOf, basePath = '' }: ApiOptions,
+  { tokens, addressOf, cors, basePath = '' }: ApiOptions,
   counter: RateCounter | undefined,
   clock: Clock,
   onEvent: OnEvent | undefined,
@@ -174,6 +178,7 @@ function createBase(
     problemResponse(refusal('unknown-route', `expected a path below ${basePath}, got ${path}`)),
   )
   app.use(observe(clock, onEvent))
+  if (cors) app.use('/v1/*', cors)
   if (counter) app.use(counter.tell)
   if (addressOf) app.use('/v1/*', slowDown(addressOf, clock))
   setNeeds(app)
@@ -190,8 +195,7 @@ function observe(clock: Clock, onEvent: OnEvent | undefined): MiddlewareHandler 
     const { status, headers } = c.res
     const location = headers.get('Location')
     if (location?.startsWith('/v1/')) headers.set('Location', mountedAt(c, routeIndex) + location)
-    headers.set('X-Content-Type-Options', 'nosniff')
-    if (!headers.has('Cache-Control')) headers.set('Cache-Control', 'no-store')
+    setSafeHeaders(headers, c.req.url)
     const durationMs = clock.monotonic() - startedMs
     const reason = status === 500 ? { reason: toError(c.error?.cause ?? c.error).message } : {}
     onEvent?.({ kind: 'http.request', method: c.req.method, path: c.req.path, status, durationMs, ...reason })

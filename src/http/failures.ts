@@ -1,5 +1,6 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import type { Clock } from '../clock.ts'
+import { networkOf } from './addresses.ts'
 import { RefusedRequest, refusal } from './problem.ts'
 
 /** Where a request comes from, as its server knows it; nothing where that is not known. */
@@ -37,8 +38,9 @@ export function slowDown(addressOf: AddressOf, clock: Clock): MiddlewareHandler 
   }
 
   return async (c, next) => {
-    const address = addressOf(c.req.raw)
-    if (address === undefined || address === null) return next()
+    const given = addressOf(c.req.raw)
+    if (given === undefined || given === null) return next()
+    const address = networkOf(given)
     const failures = currentOf(address)
     if (failures && failures.count >= MAX_FAILURES) throw tooMany(failures.untilMs - clock.monotonic())
     await next()

@@ -1,6 +1,7 @@
 /** The REST API (`tq-edge/http`). */
 export { type ApiOptions, createApi } from './api.ts'
 export { type BrokerRoutes, brokerRoutes } from './broker-routes.ts'
+export { type Cors, type CorsOptions, cors } from './cors.ts'
 export type { EnqueuedJob, JobAnswer } from './enqueue.ts'
 export type { ClaimedView, ExchangeAnswer } from './exchange.ts'
 export type { ExchangeBody, SettlementBody } from './exchange-body.ts'

@@ -6,6 +6,7 @@
  * @module
  */
 import { type InputIssue, InvalidInput, isTqError, StaleExchange, TqError, toError, UnknownTask } from '../errors.ts'
+import { SAFE_HEADERS } from './safe-headers.ts'
 
 const TYPE_BASE = 'urn:tq:problem:'
 const MAX_ISSUES = 20
@@ -198,6 +199,6 @@ export async function withProblems(answer: () => Promise<Response>): Promise<Res
 export function problemResponse({ problem, headers }: RefusedRequest): Response {
   return new Response(JSON.stringify(problem), {
     status: problem.status,
-    headers: { ...headers, 'Content-Type': 'application/problem+json' },
+    headers: { ...SAFE_HEADERS, ...headers, 'Content-Type': 'application/problem+json' },
   })
 }

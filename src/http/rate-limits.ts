@@ -21,6 +21,7 @@ import {
   type RateLeft,
   type RateLimit,
 } from '../rate.ts'
+import { networkOf } from './addresses.ts'
 import type { AddressOf } from './failures.ts'
 import { refusal } from './problem.ts'
 import { needsLink } from './scopes.ts'
@@ -105,7 +106,7 @@ function createCountCall({ perToken, perAddress }: RateLimitOptions, context: Ra
     const address = perAddress && addressOf?.(c.req.raw)
     return [
       ...(perToken && digest ? [limit('token', toBase64Url(digest.subarray(0, TOKEN_BYTES)), perToken)] : []),
-      ...(perAddress && address ? [limit('address', address.slice(0, MAX_ADDRESS_CHARS), perAddress)] : []),
+      ...(perAddress && address ? [limit('address', networkOf(address).slice(0, MAX_ADDRESS_CHARS), perAddress)] : []),
     ]
   }
 

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { $ } from 'bun'
+import { createCertificate } from '../support/certificate.ts'
 import { otherRuntimes } from '../support/runtimes.ts'
 import { createFolder, type Folder, GREETER, ROOT } from './support.ts'
 
@@ -51,6 +52,31 @@ for (const { name, command } of runtimes) {
       expect((await folder.tq(['result', 'one'])).stdout).toBe('"Hello, Ada"\n')
       server.signal('SIGTERM')
       expect((await server.exit).exitCode).toBe(0)
+    },
+    TIMEOUT_MS,
+  )
+
+  test(
+    `${name}: serve answers over TLS, and tells callers apart behind a proxy`,
+    async () => {
+      await using folder = await folderFor(command)
+      const { certPath, keyPath } = await createCertificate(folder.path)
+      const tls = ['--tls-cert', certPath, '--tls-key', keyPath, '--trusted-proxies', '1']
+      const server = folder.start(['serve', '--port', '0', '--token', 'a-token-for-tests', ...tls])
+      const [url] = /https:\S+/.exec(await server.line('listening on')) ?? []
+      const ca = await Bun.file(certPath).text()
+      const statusFor = async (token: string, from: string) => {
+        const headers = { authorization: `Bearer ${token}`, 'x-forwarded-for': from }
+        return (await fetch(`${url}/v1/queues`, { headers, tls: { ca } })).status
+      }
+      for (let at = 0; at < 20; at++) expect(await statusFor('wrong', '203.0.113.1')).toBe(401)
+      expect(await statusFor('a-token-for-tests', '203.0.113.1')).toBe(429)
+      expect(await statusFor('a-token-for-tests', '203.0.113.2')).toBe(200)
+      const wrong = await folder.tq(['serve', '--token', 'x', '--tls-cert', keyPath, '--tls-key', keyPath])
+      expect([wrong.exitCode, wrong.stderr]).toEqual([
+        2,
+        expect.stringContaining('expected --tls-cert to be a certificate'),
+      ])
     },
     TIMEOUT_MS,
   )

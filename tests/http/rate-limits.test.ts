@@ -131,6 +131,15 @@ test('by address all tokens count together, and both limits are told of, in one 
   expect(told(await call(GRACE))[0]).toBe('"token";q=3;w=30')
 })
 
+test('all addresses of one IPv6 network count together', async () => {
+  const { statuses } = limited({ limits: { perAddress: { calls: 2, windowMs: 60_000 } } })
+  const ask = (from: string) => statuses(1, ADA, '/v1/jobs', { from })
+  expect(await ask('2001:db8:1:2::1')).toEqual([200])
+  expect(await ask('2001:db8:1:2:ffff::2')).toEqual([200])
+  expect(await ask('2001:db8:1:2::3')).toEqual([429])
+  expect(await ask('2001:db8:1:3::1')).toEqual([200])
+})
+
 test('nothing of a token is kept but a part of its hash, and of an address no more than its beginning', async () => {
   const { asked, call } = limited({ limits: { perToken: PER_TOKEN, perAddress: PER_ADDRESS } })
   const { token, record } = await createToken({ name: 'ci', scopes: ['read'] })

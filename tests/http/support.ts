@@ -1,6 +1,6 @@
 import { type App, type Blobs, defineApp, defineTask, type Job, type OnEvent, type TqEvent } from 'tq-edge'
 import { sqliteBroker } from 'tq-edge/brokers/sqlite'
-import { type BrokerRoutes, createApi, type RateLimitOptions, rateLimits } from 'tq-edge/http'
+import { type BrokerRoutes, type Cors, createApi, type RateLimitOptions, rateLimits } from 'tq-edge/http'
 import type { Webhook } from 'tq-edge/webhooks'
 import * as v from 'valibot'
 import type { Broker, Settlement } from '../../src/broker.ts'
@@ -36,6 +36,7 @@ interface Setup {
   readonly tokens?: Tokens | (() => Tokens)
   readonly addressOf?: AddressOf
   readonly limits?: RateLimitOptions
+  readonly cors?: Cors
   readonly linkSecrets?: readonly string[]
   readonly app?: App
   readonly basePath?: string
