@@ -3,6 +3,7 @@ import type { Client, JobHandle } from '../client/client.ts'
 import type { Clock } from '../clock.ts'
 import { describe, InvalidOption, toError } from '../errors.ts'
 import { type Bytes, sha256, toBytes, toHex } from '../hmac.ts'
+import { readBytes } from '../http/body.ts'
 import { refusal, toRefusal } from '../http/problem.ts'
 import { JOBS_HEADER, type Webhook } from '../http/webhooks.ts'
 import { checkTaskName } from '../task.ts'
@@ -66,7 +67,7 @@ export function webhook<Body, A extends App = App>(
   async function read(request: Request, nowMs: number): Promise<WebhookEvent<Body>> {
     const { url, headers } = request
     const readBody = readerOf(headers.get('Content-Type'))
-    const bytes: Bytes = new Uint8Array(await request.arrayBuffer())
+    const bytes: Bytes = new Uint8Array(await readBytes(request))
     const content = await sender.verify({ url, headers, body: bytes }, nowMs)
     if (!content) throw unverified(sender.name)
     const body = sender.toBody(readBody(bytes))
