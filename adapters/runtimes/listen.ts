@@ -66,6 +66,7 @@ interface DenoGlobal {
   ): { readonly addr: { readonly port: number }; shutdown(): Promise<void> }
 }
 
+const LOOPBACK = '127.0.0.1'
 const CLOSE_GRACE_MS = 1_000
 const HEADERS_MS = 30_000
 /** Longer than any wait that the REST API grants; Bun's own default of 10 s would cut off `result?wait=10`. */
@@ -77,7 +78,7 @@ const IDLE_MS = 120_000
  * Throws `InvalidOption` for a port that is taken.
  */
 export async function listen(fetch: PeerHandler, options: ListenOptions): Promise<Listening> {
-  const { port, hostname = '127.0.0.1', tls } = options
+  const { port, hostname = LOOPBACK, tls } = options
   const server = await start(fetch, { ...options, hostname }).catch((error: unknown) => {
     throw isTaken(error) ? new InvalidOption('port', 'a free one', `${port}, which is taken`) : error
   })
@@ -86,10 +87,18 @@ export async function listen(fetch: PeerHandler, options: ListenOptions): Promis
   return { url, port: server.port, close: () => close(server) }
 }
 
+/** Node refuses a `Host` that no address has; elsewhere it is part of `request.url`, and whoever parsed that would throw. */
+function byRealAddress(fetch: PeerHandler): PeerHandler {
+  return (request, peerOf) => {
+    if (URL.canParse(request.url)) return fetch(request, peerOf)
+    return new Response('expected a Host header that names a host, got another', { status: 400 })
+  }
+}
+
 async function start(fetch: PeerHandler, options: ListenOptions): Promise<Server> {
   const { Bun, Deno } = globalThis as { Bun?: BunGlobal; Deno?: DenoGlobal }
-  if (Bun) return onBun(Bun, fetch, options)
-  return Deno ? onDeno(Deno, fetch, options) : onNode(fetch, options)
+  if (Bun) return onBun(Bun, byRealAddress(fetch), options)
+  return Deno ? onDeno(Deno, byRealAddress(fetch), options) : onNode(fetch, options)
 }
 
 /** A connection on which nothing moves is closed, but for one that has not sent its headers: Bun has no limit for that. */
@@ -119,7 +128,7 @@ function onDeno(deno: DenoGlobal, fetch: PeerHandler, { port, hostname, tls }: L
 }
 
 async function onNode(fetch: PeerHandler, options: ListenOptions): Promise<Server> {
-  const { port, hostname, tls, headersMs = HEADERS_MS, requestMs = IDLE_MS } = options
+  const { port, hostname = LOOPBACK, tls, headersMs = HEADERS_MS, requestMs = IDLE_MS } = options
   const { serve } = await import('@hono/node-server')
   const limits = {
     headersTimeout: headersMs,
@@ -137,7 +146,7 @@ async function onNode(fetch: PeerHandler, options: ListenOptions): Promise<Serve
         port,
         hostname,
         ...(secure ?? { serverOptions: limits }),
-      } as Parameters<typeof serve>[0],
+      },
       (address) =>
         resolve({
           port: address.port,

@@ -197,7 +197,12 @@ function observe(clock: Clock, onEvent: OnEvent | undefined): MiddlewareHandler 
     if (location?.startsWith('/v1/')) headers.set('Location', mountedAt(c, routeIndex) + location)
     setSafeHeaders(headers, c.req.url)
     const durationMs = clock.monotonic() - startedMs
-    const reason = status === 500 ? { reason: toError(c.error?.cause ?? c.error).message } : {}
+    const reason = status === 500 ? { reason: withoutPasswords(toError(c.error?.cause ?? c.error).message) } : {}
     onEvent?.({ kind: 'http.request', method: c.req.method, path: c.req.path, status, durationMs, ...reason })
   }
+}
+
+/** A library's error may name the address that it has not reached, as it was given it. */
+function withoutPasswords(text: string): string {
+  return text.replace(/\/\/[^\s/@]+@/g, '//...@')
 }

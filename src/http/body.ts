@@ -2,11 +2,14 @@ import type { Context, MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { describe, InvalidOption } from '../errors.ts'
 import { isDeeper, MAX_DEPTH } from './depth.ts'
-import { refusal } from './problem.ts'
+import { RefusedRequest, refusal } from './problem.ts'
 
 const JSON_TYPE = /^application\/(?:[\w.!#$&^-]+\+)?json$/i
+const UTF8 = /^(?:utf-?8|us-ascii)$/i
+/** Where a number may be beyond all that a double holds: an exponent of three digits, or very many digits. In a text it may be anything. */
+const MAYBE_HUGE = /e\+?\d{3}|\d{200}/i
 
-/** Refuses a body over the limit while it arrives, whether it says its length or not. */
+/** Refuses a body over the limit while it arrives, whether it says its length or not, and one that is compressed. */
 export function limitBody(maxBodyBytes: number): MiddlewareHandler {
   if (!(Number.isSafeInteger(maxBodyBytes) && maxBodyBytes > 0))
     throw new InvalidOption('maxBodyBytes', 'a whole number above 0', String(maxBodyBytes))
@@ -15,9 +18,20 @@ export function limitBody(maxBodyBytes: number): MiddlewareHandler {
   }
   const limit = bodyLimit({ maxSize: maxBodyBytes, onError: tooLarge })
   return async (c, next) => {
-    if (!c.req.raw.bodyUsed) return limit(c, next)
-    if ((await readBody(c)).byteLength > maxBodyBytes) tooLarge()
-    return next()
+    requirePlain(c.req.header('Content-Encoding'))
+    if (c.req.raw.bodyUsed) {
+      if ((await readBody(c)).byteLength > maxBodyBytes) tooLarge()
+      return next()
+    }
+    let reading = true
+    const go = () => {
+      reading = false
+      return next()
+    }
+    return limit(c, go).catch((error: unknown) => {
+      if (reading) refuseCut(error)
+      throw error
+    })
   }
 }
 
@@ -28,7 +42,7 @@ const KEPT = ['arrayBuffer', 'text', 'blob']
 export async function readBody(c: Context): Promise<ArrayBuffer> {
   const { raw, bodyCache } = c.req
   if (raw.bodyUsed && !KEPT.some((form) => form in bodyCache)) throw bodyRead()
-  const bytes = await c.req.arrayBuffer()
+  const bytes = await c.req.arrayBuffer().catch(refuseCut)
   if (bytes.byteLength === 0 && Number(c.req.header('Content-Length')) > 0) throw bodyRead()
   return bytes
 }
@@ -37,6 +51,12 @@ export async function readBody(c: Context): Promise<ArrayBuffer> {
 export function bodyRead() {
   const expected = 'expected the body as it was sent, got one that is read already'
   return refusal('body-read', `${expected}: put the API before what parses bodies, such as express.json()`)
+}
+
+/** Whatever each server says of a connection that is gone in the middle: it is the caller's end that was lost. */
+function refuseCut(error: unknown): never {
+  if (error instanceof RefusedRequest) throw error
+  throw refusal('malformed-body', 'expected the whole body, got an end in the middle of it: send it again')
 }
 
 /** The body's value; `undefined` for an empty one. What content type an empty body claims does not matter. */
@@ -58,13 +78,40 @@ export function parseJson(bytes: ArrayBuffer | Uint8Array<ArrayBuffer>): unknown
   if (isDeeper(text, MAX_DEPTH))
     throw refusal('malformed-json', `expected JSON nested at most ${MAX_DEPTH} deep, got deeper`)
   try {
-    return JSON.parse(text)
-  } catch {
+    return JSON.parse(text, MAYBE_HUGE.test(text) ? requireFinite : undefined)
+  } catch (error) {
+    if (error instanceof RefusedRequest) throw error
     throw refusal('malformed-json', `expected one JSON value, got ${describe(text)} that is none`)
   }
 }
 
+/** What is read as endless would be kept as null. */
+function requireFinite(_: string, value: unknown): unknown {
+  if (value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY)
+    throw refusal('malformed-json', 'expected numbers of at most 1.8e308, got one beyond: send it as a text')
+  return value
+}
+
+/** A signature and a limit are of the bytes that come: what they unfold to is nobody's word. */
+function requirePlain(encoding: string | undefined): void {
+  if (encoding === undefined || /^(?:identity)?$/i.test(encoding.trim())) return
+  throw refusal('unsupported-media-type', 'expected a body that is not compressed: send it without Content-Encoding', {
+    headers: { 'Accept-Encoding': 'identity' },
+  })
+}
+
+/** JSON is UTF-8 (RFC 8259); who says that theirs is something else would be misread. */
+export function requireUtf8(contentType: string | null | undefined): void {
+  const charset = /;\s*charset\s*=\s*"?([^\s";]*)/i.exec(contentType ?? '')?.[1]
+  if (charset === undefined || UTF8.test(charset)) return
+  throw refusal(
+    'unsupported-media-type',
+    'expected a body in UTF-8, got another charset: send "charset=utf-8", or none',
+  )
+}
+
 function requireJsonType(contentType: string | undefined): void {
+  requireUtf8(contentType)
   const type = contentType?.split(';')[0]?.trim()
   if (type === undefined || JSON_TYPE.test(type)) return
   throw refusal(

@@ -24,7 +24,7 @@ interface Kind {
 /** `queue-full` is 503, not 429: it says what the server can take, not that this caller has sent too much (RFC 6585). */
 export const KINDS = {
   'malformed-json': { status: 400, title: 'The body is not JSON that can be read' },
-  'malformed-body': { status: 400, title: 'The body is not text that can be read' },
+  'malformed-body': { status: 400, title: 'The body is not whole, or no text that can be read' },
   'invalid-request': { status: 400, title: 'The request is not in the form that this route takes' },
   unauthorized: { status: 401, title: 'A bearer token is needed' },
   unverified: { status: 401, title: "The delivery is not known to be its sender's" },

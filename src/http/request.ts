@@ -96,18 +96,25 @@ const taskQuery: v.GenericSchema<TaskQuery, JobOptions> = v.pipe(
   v.transform(({ tag: given, ...options }) => ({ ...options, tags: given })),
 )
 
-const jobRequest: v.GenericSchema<JobRequest> = v.strictObject(
-  {
-    task: name,
-    input: v.optional(v.unknown()),
-    id: v.optional(id),
-    queue: v.optional(name),
-    priority: v.optional(priority),
-    delayMs: v.optional(ms),
-    dueAtMs: v.optional(ms),
-    tags: v.optional(tags),
-  },
-  form('task, input, id, queue, priority, delayMs, dueAtMs, tags'),
+const jobRequest: v.GenericSchema<JobRequest> = v.pipe(
+  v.strictObject(
+    {
+      task: name,
+      input: v.optional(v.unknown()),
+      id: v.optional(id),
+      queue: v.optional(name),
+      priority: v.optional(priority),
+      delayMs: v.optional(ms),
+      dueAtMs: v.optional(ms),
+      tags: v.optional(tags),
+    },
+    form('task, input, id, queue, priority, delayMs, dueAtMs, tags'),
+  ),
+  // The client would refuse this one job, and take those beside it.
+  v.check(
+    ({ delayMs, dueAtMs }) => delayMs === undefined || dueAtMs === undefined,
+    'expected delayMs or dueAtMs, not both',
+  ),
 )
 
 const SECONDS = 'expected seconds'

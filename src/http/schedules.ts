@@ -72,9 +72,15 @@ const nextQuery: v.GenericSchema<NextQuery, NextOptions> = v.strictObject(
   form('count, afterMs'),
 )
 const runQuery: v.GenericSchema<RunQuery, RunQuery> = v.strictObject({ id: v.optional(id) }, form('id'))
-const schedule = v.looseObject(
-  { name: v.optional(v.undefined('expected no name but that of the path')) },
-  form('task, input, queue, priority, rule, catchUp, overlap, pingUrl'),
+const FIELDS = 'task, input, queue, priority, rule, catchUp, overlap, pingUrl'
+/** What a loose object is read without, and would not be refused. */
+const UNREAD = ['__proto__', 'constructor', 'prototype']
+const schedule = v.pipe(
+  v.custom<{ [field: string]: unknown; name?: undefined }>(
+    (body) => UNREAD.every((key) => !Object.hasOwn(Object(body), key)),
+    `expected nothing but ${FIELDS}`,
+  ),
+  v.looseObject({ name: v.optional(v.undefined('expected no name but that of the path')) }, form(FIELDS)),
 )
 
 /** The routes of `/v1/schedules`. An API that was given none answers as if there were no such paths. */

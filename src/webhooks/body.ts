@@ -1,5 +1,5 @@
 import type { Bytes } from '../hmac.ts'
-import { parseJson } from '../http/body.ts'
+import { parseJson, requireUtf8 } from '../http/body.ts'
 import { refusal } from '../http/problem.ts'
 
 /** The fields of a form: a text each, a list of them for a field that is there more than once. */
@@ -15,6 +15,7 @@ const TYPES: readonly (readonly [type: RegExp, read: ReadBody])[] = [
 
 /** What reads a body of this content type; one that is not named is taken for JSON. Throws for one that nothing here reads. */
 export function readerOf(contentType: string | null): ReadBody {
+  requireUtf8(contentType)
   const type = contentType?.split(';')[0]?.trim() ?? 'application/json'
   const read = TYPES.find(([pattern]) => pattern.test(type))?.[1]
   if (read) return (body) => (body.length === 0 ? undefined : read(body))

@@ -75,3 +75,14 @@ test('what anybody’s page can have a browser send is no try: calls without a t
   }
   expect((await call('here', TOKEN)).status).toBe(200)
 })
+
+test('an address of IPv6 is as good as any other of its network, and one of IPv4 the same however it is written', async () => {
+  const { call, fail } = withAddresses()
+  await fail('2001:db8:1:2::1', 10)
+  await fail('2001:db8:1:2:aaaa::2', 10)
+  await fail('::ffff:192.0.2.1', 20)
+  const statuses = ['2001:db8:1:2:ffff::3', '2001:db8:1:3::1', '192.0.2.1', '192.0.2.2'].map((from) =>
+    call(from, TOKEN),
+  )
+  expect((await Promise.all(statuses)).map(({ status }) => status)).toEqual([429, 200, 429, 200])
+})

@@ -87,7 +87,7 @@ const BAD_REQUESTS: [
     [400, 'invalid-request', ['priority']],
   ],
   ['half a surrogate pair', '/v1/jobs', { task: 'anything', id: '\ud800' }, [400, 'invalid-request', ['id']]],
-  ['two due times', '/v1/jobs', { task: 'anything', delayMs: 1, dueAtMs: 2 }, [400, 'invalid-request']],
+  ['two due times', '/v1/jobs', { task: 'anything', delayMs: 1, dueAtMs: 2 }, [400, 'invalid-request', ['']]],
   ['jobs that are no list', '/v1/jobs', { jobs: SECRET }, [400, 'invalid-request', ['jobs']]],
   ['options beside jobs', '/v1/jobs', { jobs: [], queue: SECRET }, [400, 'invalid-request', ['queue']]],
   [
