@@ -413,6 +413,17 @@ export class Unsupported extends TqError {
   }
 }
 
+/** An address that somebody has given is none of the public internet; nothing was sent there. */
+export class AddressRefused extends TqError {
+  override name = 'AddressRefused' as const
+  /** Without path and query, which may hold a secret. */
+  readonly origin: string
+  constructor(origin: string, expected = 'an address on the public internet') {
+    super(`expected ${expected}, got ${origin}: if it may be called, name its host in allowHosts or TQ_ALLOW_HOSTS`)
+    this.origin = origin
+  }
+}
+
 /**
  * Thrown by a handler to say that trying again is of no use; the job fails for good.
  *

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { Callbacks } from './callbacks.ts'
 import { NotSerializable, toError } from './errors.ts'
 import type { JobState } from './words.ts'
 
@@ -32,7 +33,7 @@ export function tickJobId(schedule: string, incarnation: string, dueAtMs: number
 }
 
 /** A job as a producer hands it to the broker. */
-export interface Job {
+export interface Job extends Callbacks {
   /** The envelope's version; absent means 1. */
   readonly v?: number
   readonly id: string

@@ -57,7 +57,7 @@ const HOUR_MS = 3_600_000
 /** How long a record is kept where nobody says otherwise. */
 export const KEEP_RESULT_MS: number = HOUR_MS
 export const KEEP_FAILED_MS: number = 7 * 24 * HOUR_MS
-const TASK_NAME = /^[\w.:/-]{1,200}$/
+export const TASK_NAME: RegExp = /^[\w.:/-]{1,200}$/
 
 /** Throws `InvalidOption` for a name that no task can have. */
 export function checkTaskName(name: string): void {

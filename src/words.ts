@@ -14,6 +14,7 @@
  * - schedule: a named rule of when to enqueue a job of a task; one due time of it is a tick
  * - blob: an input or a result that is too large for the broker, kept elsewhere; the job carries a reference to it
  * - webhook: a path at which a sender's signed deliveries are verified and become jobs
+ * - callback: a URL that is told, by a signed request, how a job has ended; a job of its own sends it
  * - scope: what a caller with a token may do over REST
  * - link: a signed address that enqueues jobs of one task, or reads one job, until it expires
  * - app: the set of tasks, schedules and webhooks that a project defines with `defineApp`

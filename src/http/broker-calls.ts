@@ -19,7 +19,7 @@ import {
 import type { Job, JobTick } from '../job.ts'
 import { OVERLAPS } from '../schedule.ts'
 import { JOB_STATES } from '../words.ts'
-import { jsonText, list, MAX_ID_CHARS, queueName, text, whole } from './fields.ts'
+import { callbackFields, jsonText, list, MAX_ID_CHARS, queueName, text, whole } from './fields.ts'
 import { form, MAX_MS } from './request.ts'
 
 /** The calls of the contract that are answered with what they take as JSON. A worker's own, the exchange, has a route of its own. */
@@ -63,6 +63,7 @@ const job: v.GenericSchema<Job> = fields({
   delayMs: v.exactOptional(number),
   dueAtMs: v.exactOptional(number),
   tick: v.exactOptional(jobTick),
+  ...callbackFields,
 })
 const tick: v.GenericSchema<Tick> = fields({
   schedule: word,

@@ -49,7 +49,9 @@ function isAlike(a: Job, b: Job): boolean {
     a.delayMs === b.delayMs &&
     a.dueAtMs === b.dueAtMs &&
     a.v === b.v &&
-    a.tick === b.tick
+    a.tick === b.tick &&
+    a.onSuccess === b.onSuccess &&
+    a.onFailure === b.onFailure
   )
 }
 
@@ -76,7 +78,8 @@ export function toEnqueueOutcomes(letters: unknown, count: number): readonly Enq
   })
 }
 
-/** `task|createdAtMs|v|tick`: a task's name has no `|`, and the tick stands last. */
-export function toMeta({ task, createdAtMs, v, tick }: Job): string {
-  return `${task}|${createdAtMs}|${v && v > 1 ? v : ''}|${tick ? JSON.stringify(tick) : ''}`
+/** `task|createdAtMs|v|tick`: a task's name has no `|`, and the tick stands last. Behind the version, and a space each, stand callbacks. */
+export function toMeta({ task, createdAtMs, v, tick, onSuccess = '', onFailure = '' }: Job): string {
+  const callbacks = onSuccess || onFailure ? ` ${onSuccess} ${onFailure}` : ''
+  return `${task}|${createdAtMs}|${v && v > 1 ? v : ''}${callbacks}|${tick ? JSON.stringify(tick) : ''}`
 }

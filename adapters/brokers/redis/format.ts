@@ -1,7 +1,7 @@
 import { UnusableStore } from '../../../src/errors.ts'
 
 /** Rises with every change of the keys, or of what is in them. */
-export const FORMAT = 3
+export const FORMAT = 4
 /** The oldest format whose readers and writers this one still works beside. Rises only for a breaking change. */
 export const COMPATIBLE_FORMAT = 1
 

@@ -75,7 +75,7 @@ export function fromMeta(meta: string): Meta {
   return {
     task,
     createdAtMs: Number(createdAtMs),
-    v: v === '' ? 1 : Number(v),
+    v: Number.parseInt(v, 10) || 1,
     tick: tick === '' ? null : (JSON.parse(tick) as JobTick),
   }
 }

@@ -6,8 +6,8 @@ import type { Driver, SqlValue } from './driver.ts'
 import { afterFinished } from './finished.ts'
 import { nameWaiting, queueTopic } from './waiting.ts'
 
-const COLUMNS = 'id, task, queue, state, priority, createdAtMs, atMs, v, tick, input'
-const PLACES = '(?,?,?,?,?,?,?,?,?,?)'
+const COLUMNS = 'id, task, queue, state, priority, createdAtMs, atMs, v, tick, callbacks, input'
+const PLACES = '(?,?,?,?,?,?,?,?,?,?,?)'
 /** Rows per statement: long enough to save calls, short enough to keep the statement small. */
 const CHUNK = 50
 
@@ -41,7 +41,7 @@ export function enqueueStep(
   if (!bounds) return { outcomes, named }
   const places = jobs.map((job) => (blocked ? 'timed' : placeOf(job, nowMs)))
   const dropped = keepBounds(driver, { jobs, places, outcomes }, bounds, nowMs)
-  return { outcomes, named: [...named, ...afterFinished(driver, dropped, nowMs)] }
+  return { outcomes, named: [...named, ...afterFinished(driver, dropped, nowMs, { dropped: true })] }
 }
 
 function placeOf(job: Job, nowMs: number): Place {
@@ -83,7 +83,12 @@ function valuesOf(job: Job, nowMs: number, blocked: boolean): SqlValue[] {
   const atMs = blocked ? null : dueAtMs(job, nowMs)
   const state = blocked ? 'blocked' : atMs === null ? 'queued' : 'scheduled'
   const tick = job.tick ? JSON.stringify(job.tick) : null
-  return [job.id, job.task, job.queue, state, job.priority, job.createdAtMs, atMs, job.v ?? 1, tick, job.input]
+  const { id, task, queue, priority, createdAtMs, v = 1, input } = job
+  return [id, task, queue, state, priority, createdAtMs, atMs, v, tick, callbacksOf(job), input]
+}
+
+function callbacksOf({ onSuccess, onFailure }: Job): string | null {
+  return onSuccess || onFailure ? JSON.stringify({ onSuccess, onFailure }) : null
 }
 
 /** Null when the job is due by now. */

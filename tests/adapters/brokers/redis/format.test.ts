@@ -24,7 +24,7 @@ withRedis('a fresh database has the format noted by the first script, not by a b
   await broker.get(['job'])
   expect(await keysOf(store)).toEqual([])
   await broker.stats()
-  expect(await store.send('GET', META)).toBe('3|1')
+  expect(await store.send('GET', META)).toBe('4|1')
 })
 
 withRedis('keys of a later format are refused, whatever comes first, and nothing is written', async () => {
@@ -32,7 +32,7 @@ withRedis('keys of a later format are refused, whatever comes first, and nothing
   await store.send('SET', META, '12|11')
   await firstCallsFail(store)
   expect((await errorOf(ours(store).enqueue([JOB]))).message).toBe(
-    'expected the keys under {tq}: to be of format 3 or one compatible with it, got format 12, compatible back to 11: update tq-edge in this process, or use another prefix',
+    'expected the keys under {tq}: to be of format 4 or one compatible with it, got format 12, compatible back to 11: update tq-edge in this process, or use another prefix',
   )
 })
 

@@ -86,7 +86,7 @@ test('a database of a newer breaking format is refused with both formats', async
   driver.run(`update tq_meta set value = 9 where key in ('format', 'compatibleFormat')`)
   await broker.close()
   expect(() => sqliteBroker({ path })).toThrow(
-    unusable({ expected: expect.stringContaining('format 5'), got: expect.stringContaining('9') }),
+    unusable({ expected: expect.stringContaining('format 6'), got: expect.stringContaining('9') }),
   )
 })
 
@@ -95,6 +95,8 @@ test('a database of the first format is brought up to date with the jobs it hold
   const { broker, driver } = countedBroker(path)
   await broker.enqueue([job('a')])
   driver.exec('alter table tq_job drop column ahead')
+  driver.exec('drop index tq_callback')
+  driver.exec('alter table tq_job drop column callbacks')
   driver.exec('drop table tq_ahead')
   driver.exec('drop table tq_turn')
   driver.exec('drop index tq_blocked')
@@ -114,7 +116,7 @@ test('a database of the first format is brought up to date with the jobs it hold
     { name: 'tq_schedule_due_of' },
   ])
   expect(await updated.broker.beats()).toEqual([])
-  expect(updated.driver.all(`select value from tq_meta where key = 'format'`)).toEqual([{ value: 5 }])
+  expect(updated.driver.all(`select value from tq_meta where key = 'format'`)).toEqual([{ value: 6 }])
   await updated.broker.close()
 })
 
