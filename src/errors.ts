@@ -424,6 +424,19 @@ export class AddressRefused extends TqError {
   }
 }
 
+/** A callback was not taken by its receiver; of its address the server alone is told. */
+export class CallbackFailed extends TqError {
+  override name = 'CallbackFailed' as const
+  override readonly retryable: boolean = true
+  readonly origin: string
+  readonly got: string
+  constructor(origin: string, got: string, options?: ErrorOptions) {
+    super(`expected status 2xx from ${origin}, got ${got}`, options)
+    this.origin = origin
+    this.got = got
+  }
+}
+
 /**
  * Thrown by a handler to say that trying again is of no use; the job fails for good.
  *

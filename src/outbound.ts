@@ -22,7 +22,7 @@ export interface OutboundOptions {
 }
 
 /** Throws `AddressRefused` for an address that is in a private network, as far as it says so itself. */
-export function checkOutbound(url: string, { allowHosts = [] }: OutboundOptions): void {
+export function checkOutbound(url: string, allowHosts: readonly string[] = []): void {
   const { hostname, origin } = new URL(url)
   if (isAllowed(url, allowHosts)) return
   const literal = hostname.replace(/^\[|\]$/g, '')

@@ -16,6 +16,7 @@ export default command({
     `tq enqueue greet '{"name":"Ada"}' --wait 10      print the result`,
     'tq enqueue report --delay-ms 60000 --priority 5 --queue slow',
     'tq enqueue push.received - < push.json',
+    'tq enqueue report --on-success https://app.example/hooks/report',
   ],
   args: {
     task: { type: 'positional', required: true, description: 'The name of the task' },
@@ -24,6 +25,12 @@ export default command({
     priority: { type: 'string', description: 'Higher is claimed first (default 0)', valueHint: 'n' },
     queue: { type: 'string', description: 'Default default', valueHint: 'name' },
     id: { type: 'string', description: 'The same id again creates nothing', valueHint: 'id' },
+    'on-success': {
+      type: 'string',
+      description: 'Told once it has succeeded, by a callback',
+      valueHint: 'https://...',
+    },
+    'on-failure': { type: 'string', description: 'Told once it has failed for good', valueHint: 'https://...' },
     wait: { type: 'string', description: 'Wait so long for the result, and print it', valueHint: 's' },
     ...appArg,
     ...commonArgs,
@@ -34,6 +41,8 @@ export default command({
       priority: wholeNumber('priority', priority, { min: -1_000_000, max: 1_000_000 }),
       queue,
       id,
+      onSuccess: args['on-success'],
+      onFailure: args['on-failure'],
     })
     const waitMs = secondsAsMs('wait', wait)
     const value = await readInput(input)

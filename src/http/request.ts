@@ -6,6 +6,7 @@
 import type { Context, Input, MiddlewareHandler } from 'hono'
 import * as v from 'valibot'
 import { MAX_BATCH_JOBS } from '../broker.ts'
+import { type Callbacks, toCallbackUrl } from '../callbacks.ts'
 import { describe, type InputIssue } from '../errors.ts'
 import { readJson } from './body.ts'
 import { refusal } from './problem.ts'
@@ -40,8 +41,22 @@ export const form =
     return expected === 'Object' ? `expected an object of ${keys}` : 'expected a value'
   }
 
+const CALLBACK = 'expected an address of at most 2000 characters (https://...), without user and password'
+const callback = v.pipe(
+  v.string(CALLBACK),
+  v.check((url) => canBeCallback(url), CALLBACK),
+)
+
+function canBeCallback(url: string): boolean {
+  try {
+    return toCallbackUrl('a callback', url) !== undefined
+  } catch {
+    return false
+  }
+}
+
 /** The options of one job, in the query. */
-export interface TaskQuery {
+export interface TaskQuery extends Callbacks {
   readonly id?: string | undefined
   readonly queue?: string | undefined
   readonly priority?: string | undefined
@@ -49,7 +64,7 @@ export interface TaskQuery {
 }
 
 /** One job as the API takes it. */
-export interface JobRequest {
+export interface JobRequest extends Callbacks {
   readonly task: string
   readonly input?: unknown
   readonly id?: string | undefined
@@ -72,8 +87,10 @@ const taskQuery: v.GenericSchema<TaskQuery, JobOptions> = v.strictObject(
     queue: v.optional(name),
     priority: v.optional(fromText(priority, PRIORITY)),
     delayMs: v.optional(fromText(ms, MS)),
+    onSuccess: v.optional(callback),
+    onFailure: v.optional(callback),
   },
-  form('id, queue, priority, delayMs'),
+  form('id, queue, priority, delayMs, onSuccess, onFailure'),
 )
 
 const jobRequest: v.GenericSchema<JobRequest> = v.strictObject(
@@ -85,8 +102,10 @@ const jobRequest: v.GenericSchema<JobRequest> = v.strictObject(
     priority: v.optional(priority),
     delayMs: v.optional(ms),
     dueAtMs: v.optional(ms),
+    onSuccess: v.optional(callback),
+    onFailure: v.optional(callback),
   },
-  form('task, input, id, queue, priority, delayMs, dueAtMs'),
+  form('task, input, id, queue, priority, delayMs, dueAtMs, onSuccess, onFailure'),
 )
 
 const SECONDS = 'expected seconds'
@@ -111,7 +130,7 @@ export interface JobRequests {
 }
 
 /** Where in the body a job has its task or its input. */
-export type PathOf = (at: number, key: 'task' | 'input') => string
+export type PathOf = (at: number, key: keyof JobRequest) => string
 
 export type JobsBody = JobRequest | readonly JobRequest[] | { readonly jobs: readonly JobRequest[] }
 

@@ -128,7 +128,7 @@ export function scheduleRoutes({ schedules: given, maxBodyBytes }: ApiContext): 
       const { input } = c.req.valid('json')
       const name = c.req.param('name')
       // Who gives an input of their own enqueues a job of their own, whoever has made the schedule.
-      if (input !== undefined) requireEnqueue(c, [(await schedules().get(name))?.task ?? ''])
+      if (input !== undefined) requireEnqueue(c, [{ task: (await schedules().get(name))?.task ?? '' }])
       const outcome = await schedules().run(name, { id, input }).catch(refuse)
       const { jobId } = outcome
       return jobId === null ? c.json(outcome, 200) : c.json(outcome, 202, { Location: locationOf(jobId) })
