@@ -7,9 +7,13 @@ type SendJobs = (jobs: readonly Job[]) => Promise<readonly EnqueueOutcome[]>
 /** What a job weighs in a call besides its input: ids, names, numbers, punctuation. */
 const ENVELOPE_BYTES = 300
 
+function bytesOf({ input, onSuccess = '', onFailure = '' }: Job): number {
+  return ENVELOPE_BYTES + utf8Bytes(input) + onSuccess.length + onFailure.length
+}
+
 /** Sends jobs in as few calls as the contract allows, and answers their outcomes in order. */
 export async function sendAll(jobs: readonly Job[], send: SendJobs): Promise<readonly EnqueueOutcome[]> {
-  const batches = toBatches(jobs, ({ input }) => ENVELOPE_BYTES + utf8Bytes(input))
+  const batches = toBatches(jobs, bytesOf)
   if (batches.length === 1) return send(batches[0] as readonly Job[])
   return (await Promise.all(batches.map(send))).flat()
 }

@@ -167,18 +167,18 @@ interface ToldJob
   readonly result?: unknown
   readonly error?: { readonly name: string; readonly message: string } | null
   /** Why there is no result. */
-  readonly left?: string
+  readonly omitted?: string
 }
 
 function payloadOf(told: ToldEnd, record: JobRecord | null, { enqueuedAtMs }: JobContext): string {
   const isItsOwn = record !== null && record.epoch === told.epoch && isFinished(record.state)
-  const data = isItsOwn ? toldJobOf(record) : { id: told.job, left: 'no longer kept' }
+  const data = isItsOwn ? toldJobOf(record) : { id: told.job, omitted: 'no longer kept' }
   const type = told.name === 'onSuccess' ? 'job.succeeded' : 'job.failed'
   const toText = (of: ToldJob) => JSON.stringify({ type, timestamp: new Date(enqueuedAtMs).toISOString(), data: of })
   const text = toText(data)
   if (utf8Bytes(text) <= MAX_PAYLOAD_BYTES) return text
   const { result: _, ...rest } = data as ToldJob
-  return toText({ ...rest, left: 'too large' })
+  return toText({ ...rest, omitted: 'too large' })
 }
 
 function toldJobOf(record: JobRecord): ToldJob {
@@ -186,5 +186,5 @@ function toldJobOf(record: JobRecord): ToldJob {
   const facts = { id, task, queue, state, attempts, createdAtMs, finishedAtMs }
   if (state !== 'succeeded') return { ...facts, error: error && { name: error.name, message: error.message } }
   const text = record.result ?? ''
-  return blobOf(text) ? { ...facts, left: 'too large' } : { ...facts, result: fromJson(text) ?? null }
+  return blobOf(text) ? { ...facts, omitted: 'too large' } : { ...facts, result: fromJson(text) ?? null }
 }

@@ -283,7 +283,7 @@ test('a result that is too large is left out: a payload has at most 20 KB', asyn
   await receiver.got(2)
   const of = (id: string) => receiver.payloads().find(({ data }) => data.id === id).data
   expect(of('fits').result.length).toBe(9_800)
-  expect([of('too-long').state, of('too-long').left, 'result' in of('too-long')]).toEqual([
+  expect([of('too-long').state, of('too-long').omitted, 'result' in of('too-long')]).toEqual([
     'succeeded',
     'too large',
     false,
@@ -306,7 +306,7 @@ test('a record that is no longer kept, or is of another run by now, is told of b
     {
       type: 'job.succeeded',
       timestamp: new Date(endedAtMs).toISOString(),
-      data: { id: 'gone', left: 'no longer kept' },
+      data: { id: 'gone', omitted: 'no longer kept' },
     },
   ])
 })
@@ -322,7 +322,7 @@ test('a job that was replayed is told of once more, and the first time says noth
   scene.start([], { callbacks: sender(receiver) })
   await scene.clock.advance(MINUTE_MS)
   await receiver.got(2)
-  const told = receiver.payloads().map(({ type, data }) => [type, data.result ?? data.left])
+  const told = receiver.payloads().map(({ type, data }) => [type, data.result ?? data.omitted])
   expect(told.sort()).toEqual([
     ['job.failed', 'no longer kept'],
     ['job.succeeded', 'mended'],
