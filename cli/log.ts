@@ -1,5 +1,6 @@
 /** Events as lines: one readable line, or one JSON document, for each thing that happens. */
 import pc from 'picocolors'
+import { CALLBACK_TASK } from '../src/callbacks.ts'
 import type { OnEvent, TqEvent, WorkerTotals } from '../src/events.ts'
 import { printJson, printLine } from './print.ts'
 import { toDuration, toTime } from './times.ts'
@@ -76,6 +77,8 @@ function describeEvent(event: TqEvent): Line {
     case 'job.late':
       return jobOf('late', event, 'its lease had passed to another worker; what it did here does not count')
     case 'task.unknown': {
+      if (event.task === CALLBACK_TASK)
+        return { what: 'unknown', to: event.task, more: 'no TQ_CALLBACK_SECRET to sign with: they are put back' }
       const hint = event.suggestion ? `; did you mean "${event.suggestion}"?` : ''
       return { what: 'unknown', to: event.task, more: `no such task here: its jobs are put back${hint}` }
     }

@@ -5,13 +5,15 @@ import { checkBroker } from '../src/check.ts'
 import { type Clock, sleep, systemClock } from '../src/clock.ts'
 import { InvalidOption, isTqError } from '../src/errors.ts'
 import { type OnEvent, withoutThrowing } from '../src/events.ts'
+import type { OutboundOptions } from '../src/outbound.ts'
 import { createCalls } from './calls.ts'
 import { createChanges } from './changes.ts'
 import { checkStamp, deploy, readNowMs } from './deploy.ts'
 import { type PassContext, pass, type TickReport } from './pass.ts'
-import { createPings, type Fetch } from './pings.ts'
+import { createPings } from './pings.ts'
 
-export interface BeatOptions {
+/** With how the pings of schedules that have a `pingUrl` are sent. */
+export interface BeatOptions extends OutboundOptions {
   readonly app: App
   readonly broker: Broker
   /** The app's version as a time, such as when it was built. Default: when the beat was started, by the broker's clock. */
@@ -22,8 +24,6 @@ export interface BeatOptions {
   readonly runtime?: string | undefined
   /** How late a schedule is fired at most without the event `beat.late`. Default 90,000. */
   readonly lateAfterMs?: number | undefined
-  /** Sends the pings of schedules with a `pingUrl`. Default the platform's own. */
-  readonly fetch?: Fetch | undefined
   readonly clock?: Clock
   readonly random?: () => number
   readonly newId?: () => string
@@ -79,7 +79,7 @@ export function createBeat(options: BeatOptions): Beat {
   const { signal } = stopping
   const calls = createCalls(broker, { clock, random, onEvent, signal })
   const changes = createChanges({ broker, app: app.name, clock, onEvent })
-  const pings = createPings({ clock, onEvent, fetch: options.fetch })
+  const pings = createPings({ clock, onEvent, fetch: options.fetch, allowHosts: options.allowHosts })
   const context: PassContext = { app, calls, clock, onEvent, unknownSeen: new Set(), lateAfterMs, pings }
   const self: BeatPresence = { beat: `${name}.${newId()}`, app: app.name, runtime, startedAtMs: clock.now() }
   let nextPresenceMs = Number.NEGATIVE_INFINITY

@@ -1,9 +1,8 @@
+import { addressOf, serverOf } from '../src/address.ts'
 import type { Clock } from '../src/clock.ts'
-import { InvalidOption } from '../src/errors.ts'
+import { isTqError } from '../src/errors.ts'
 import type { OnEvent } from '../src/events.ts'
-
-/** Sends a request; what fetch is on every platform. */
-export type Fetch = (request: Request) => Promise<Response>
+import { checkOutbound, type OutboundOptions, platformFetch } from '../src/outbound.ts'
 
 /** GETs that tell others that a schedule fires: in the background, a few at once, and one for all that a schedule asks for meanwhile. */
 export interface Pings {
@@ -12,36 +11,26 @@ export interface Pings {
   ended(sendForMs: number): Promise<void>
 }
 
-export interface PingsOptions {
+export interface PingsOptions extends OutboundOptions {
   readonly clock: Clock
-  readonly fetch?: Fetch | undefined
   readonly onEvent?: OnEvent | undefined
 }
 
 /** What Cloudflare allows. */
 const MOST_AT_ONCE = 6
 const TIMEOUT_MS = 5_000
-const MAX_URL_CHARS = 2_000
 
 /** Throws `InvalidOption` for what is no address; it is not repeated, since what is in it may be a secret. */
 export function checkPingUrl(name: string, url: string | undefined): void {
-  if (url === undefined) return
-  const expected = `an address of at most ${MAX_URL_CHARS} characters (https://...), without user and password`
-  const error = (got: string) => new InvalidOption(`pingUrl of "${name}"`, expected, got)
-  if (typeof url !== 'string' || !URL.canParse(url)) throw error('something else')
-  if (url.length > MAX_URL_CHARS) throw error(`${url.length} characters`)
-  const { protocol, username, password } = new URL(url)
-  if (!/^https?:$/.test(protocol)) throw error(`one of ${protocol}`)
-  if (username || password) throw error('one with them')
+  if (url !== undefined) addressOf(`pingUrl of "${name}"`, url)
 }
 
-/** By its own name: some platforms' `fetch` minds being called as a property. */
-const send: Fetch = (request) => fetch(request)
+const reasonOf = (error: unknown) =>
+  isTqError(error, 'AddressRefused')
+    ? 'a private address, which allowHosts or TQ_ALLOW_HOSTS does not name'
+    : 'no answer'
 
-/** All that may be told of an address. */
-const serverOf = (url: string) => (URL.canParse(url) ? new URL(url).origin : 'no address')
-
-export function createPings({ clock, fetch = send, onEvent }: PingsOptions): Pings {
+export function createPings({ clock, fetch = platformFetch, allowHosts, onEvent }: PingsOptions): Pings {
   const waiting = new Map<string, string>()
   const underWay = new Set<Promise<void>>()
 
@@ -69,11 +58,12 @@ export function createPings({ clock, fetch = send, onEvent }: PingsOptions): Pin
     const late = new AbortController()
     const cancel = clock.after(TIMEOUT_MS, () => late.abort())
     try {
+      checkOutbound(url, allowHosts)
       const { ok, status, body } = await fetch(new Request(url, { redirect: 'manual', signal: late.signal }))
       await body?.cancel()
       if (!ok) failed(status === 0 ? 'a redirect' : String(status))
-    } catch {
-      failed(late.signal.aborted ? `no answer within ${TIMEOUT_MS} ms` : 'no answer')
+    } catch (error) {
+      failed(late.signal.aborted ? `no answer within ${TIMEOUT_MS} ms` : reasonOf(error))
     } finally {
       cancel()
     }

@@ -3,11 +3,13 @@ import { type Broker, MAX_AHEAD_MS } from '../src/broker.ts'
 import { type Clock, systemClock } from '../src/clock.ts'
 import { InvalidOption } from '../src/errors.ts'
 import { type OnEvent, withoutThrowing } from '../src/events.ts'
+import type { OutboundOptions } from '../src/outbound.ts'
 import { createCalls } from './calls.ts'
 import { pass, type TickReport } from './pass.ts'
-import { createPings, type Fetch } from './pings.ts'
+import { createPings } from './pings.ts'
 
-export interface TickOptions {
+/** With how the pings of schedules that have a `pingUrl` are sent. */
+export interface TickOptions extends OutboundOptions {
   readonly app: App
   readonly broker: Broker
   readonly clock?: Clock
@@ -26,8 +28,6 @@ export interface TickOptions {
   readonly presence?: boolean | undefined
   /** How late a schedule is fired at most without the event `beat.late`. Default 90,000. */
   readonly lateAfterMs?: number | undefined
-  /** Sends the pings of schedules with a `pingUrl`. Default the platform's own. */
-  readonly fetch?: Fetch | undefined
 }
 
 /**
@@ -64,7 +64,7 @@ export async function tick({
   const onEvent = withoutThrowing(given.onEvent)
   checkAhead(aheadMs)
   const calls = createCalls(broker, { clock, random, onEvent })
-  const pings = createPings({ clock, onEvent, fetch: given.fetch })
+  const pings = createPings({ clock, onEvent, fetch: given.fetch, allowHosts: given.allowHosts })
   const self = { beat: name, app: app.name, runtime, startedAtMs: clock.now() }
   const presence = given.presence === false ? undefined : self
   try {

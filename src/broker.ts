@@ -6,8 +6,12 @@
  * executed although its reply was lost. All times in replies are the broker's; callers compare them with the reply's
  * `nowMs`, never with a clock of their own.
  *
+ * In the very step in which a job with a callback succeeds, fails or is dropped from a full queue, a job of `CALLBACK_TASK` stands in its
+ * queue: `{id}:onSuccess:{epoch}` or `{id}:onFailure:{epoch}`, whose input is the URL.
+ *
  * @module
  */
+import type { TaskCallbacks } from './callbacks.ts'
 import type { Job, JobError, JobRecord, JobTick } from './job.ts'
 import type { RateLeft, RateLimit } from './rate.ts'
 import type { Overlap } from './schedule.ts'
@@ -190,6 +194,8 @@ export interface ExchangeRequest {
   /** When fewer jobs were claimed than could be started at once: registers the lane to be named by a hint for so long. 0 does not. */
   readonly waitMs: number
   readonly presence?: WorkerPresence
+  /** The callbacks of the worker's tasks: of a job that ends in this exchange and was given none of that name itself. */
+  readonly callbacks?: TaskCallbacks
 }
 
 export interface ClaimedJob extends LeaseRef {

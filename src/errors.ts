@@ -413,6 +413,30 @@ export class Unsupported extends TqError {
   }
 }
 
+/** An address that somebody has given is none of the public internet; nothing was sent there. */
+export class AddressRefused extends TqError {
+  override name = 'AddressRefused' as const
+  /** Without path and query, which may hold a secret. */
+  readonly origin: string
+  constructor(origin: string, expected = 'an address on the public internet') {
+    super(`expected ${expected}, got ${origin}: if it may be called, name its host in allowHosts or TQ_ALLOW_HOSTS`)
+    this.origin = origin
+  }
+}
+
+/** A callback was not taken by its receiver; of its address the server alone is told. */
+export class CallbackFailed extends TqError {
+  override name = 'CallbackFailed' as const
+  override readonly retryable: boolean = true
+  readonly origin: string
+  readonly got: string
+  constructor(origin: string, got: string, options?: ErrorOptions) {
+    super(`expected status 2xx from ${origin}, got ${got}`, options)
+    this.origin = origin
+    this.got = got
+  }
+}
+
 /**
  * Thrown by a handler to say that trying again is of no use; the job fails for good.
  *

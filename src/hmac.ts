@@ -68,6 +68,12 @@ export function toBase64(bytes: Uint8Array): string {
   return btoa(String.fromCharCode(...bytes))
 }
 
+/** Null for what is none. */
+export function fromBase64(text: string): Bytes | null {
+  if (!/^(?:[A-Za-z\d+/]{4})*(?:[A-Za-z\d+/]{2}==|[A-Za-z\d+/]{3}=)?$/.test(text)) return null
+  return Uint8Array.from(atob(text), (unit) => unit.charCodeAt(0))
+}
+
 /** For a header or an address, as it is. */
 export function toBase64Url(bytes: Uint8Array): string {
   return toBase64(bytes).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { Callbacks } from './callbacks.ts'
 import { NotSerializable, toError } from './errors.ts'
 import type { JobState } from './words.ts'
 
@@ -36,7 +37,7 @@ export const FINGERPRINT = /^[\w.-]{1,100}$/
 export const FINGERPRINT_FORM = '1 to 100 letters, digits, "_", "." and "-"'
 
 /** A job as a producer hands it to the broker. */
-export interface Job {
+export interface Job extends Callbacks {
   /** The envelope's version; absent means 1. */
   readonly v?: number
   readonly id: string

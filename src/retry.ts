@@ -111,8 +111,14 @@ export function decideRetry(error: Error, attempt: number, policy: RetryPolicy, 
   return { kind: 'retry', delayMs: wholeDelay(delayMs) }
 }
 
-/** Errors that another attempt cannot mend: the input stays wrong or away, the effect has happened. */
-const FOR_GOOD: ReadonlySet<string> = new Set(['InvalidInput', 'NotSerializable', 'TooLarge', 'BlobGone'])
+/** Errors that another attempt cannot mend: the input stays wrong or away, the address private, the effect has happened. */
+const FOR_GOOD: ReadonlySet<string> = new Set([
+  'InvalidInput',
+  'NotSerializable',
+  'TooLarge',
+  'BlobGone',
+  'AddressRefused',
+])
 
 function isForGood(error: Error): boolean {
   return isTqError(error) && FOR_GOOD.has(error.name)

@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { CALLBACK_TASK, type Callbacks, toCallbackUrl } from './callbacks.ts'
 import { FOREVER_MS } from './clock.ts'
 import { describe, type InputIssue, InvalidInput, InvalidOption } from './errors.ts'
 import type { JobTick } from './job.ts'
@@ -36,7 +37,9 @@ export interface TaskPolicy {
   readonly keepFailedMs?: number
 }
 
-export interface TaskDefinition<Name extends string, Schema extends StandardSchemaV1, Result> extends TaskPolicy {
+export interface TaskDefinition<Name extends string, Schema extends StandardSchemaV1, Result>
+  extends TaskPolicy,
+    Callbacks {
   /** What producers call it by: letters, digits and `. _ - : /`, at most 200. */
   readonly name: Name
   /** Any Standard Schema: valibot, zod, arktype. Without one the input is passed as it came. */
@@ -49,6 +52,8 @@ export interface Task<Name extends string = string, Input = unknown, Result = un
   readonly name: Name
   readonly policy: Required<Omit<TaskPolicy, 'retry'>> & { readonly retry: RetryPolicy }
   readonly schema: StandardSchemaV1 | undefined
+  /** For jobs that are given none of that name themselves. */
+  readonly callbacks?: Callbacks | undefined
   /** Runs the handler on an input that has passed the schema. */
   readonly run: (input: unknown, job: JobContext) => unknown
   /** Carries the types alone; never set. */
@@ -59,10 +64,13 @@ const HOUR_MS = 3_600_000
 /** How long a record is kept where nobody says otherwise. */
 export const KEEP_RESULT_MS: number = HOUR_MS
 export const KEEP_FAILED_MS: number = 7 * 24 * HOUR_MS
-const TASK_NAME = /^[\w.:/-]{1,200}$/
+export const TASK_NAME: RegExp = /^[\w.:/-]{1,200}$/
 
-/** Throws `InvalidOption` for a name that no task can have. */
+/** Throws `InvalidOption` for a name that no task of an app can have. */
 export function checkTaskName(name: string): void {
+  // Whoever could enqueue it would be told how any job has ended.
+  if (name === CALLBACK_TASK)
+    throw new InvalidOption('the name of a task', `another than "${name}"`, "what is tq's own")
   if (!TASK_NAME.test(name))
     throw new InvalidOption('the name of a task', '1 to 200 letters, digits or . _ - : /', describe(name))
 }
@@ -98,6 +106,8 @@ export function defineTask<
     timeoutMs = HOUR_MS,
     keepResultMs = KEEP_RESULT_MS,
     keepFailedMs = KEEP_FAILED_MS,
+    onSuccess,
+    onFailure,
   } = definition
   checkTaskName(name)
   requirePositive(`timeoutMs of "${name}"`, timeoutMs)
@@ -113,6 +123,12 @@ export function defineTask<
       keepResultMs: Math.min(FOREVER_MS, keepResultMs),
       keepFailedMs: Math.min(FOREVER_MS, keepFailedMs),
     },
+    ...((onSuccess ?? onFailure) !== undefined && {
+      callbacks: {
+        onSuccess: toCallbackUrl(`onSuccess of "${name}"`, onSuccess),
+        onFailure: toCallbackUrl(`onFailure of "${name}"`, onFailure),
+      },
+    }),
     run: (value, job) => run.call(definition, value as StandardSchemaV1.InferOutput<Schema>, job),
   }
 }

@@ -15,6 +15,7 @@
  * - schedule: a named rule of when to enqueue a job of a task; one due time of it is a tick
  * - blob: an input or a result that is too large for the broker, kept elsewhere; the job carries a reference to it
  * - webhook: a path at which a sender's signed deliveries are verified and become jobs
+ * - callback: a URL that is told, by a signed request, how a job has ended; a job of its own sends it
  * - scope: what a caller with a token may do over REST
  * - rate limit: how many calls a token or an address may make in a window of time
  * - link: a signed address that enqueues jobs of one task, or reads one job, until it expires

@@ -3,6 +3,7 @@ import type { App } from '../../src/app.ts'
 import type { Listening } from './listen.ts'
 import { type ServeOptions, serveEdge } from './serve.ts'
 
+export { hostFetch } from './host-fetch.ts'
 export type { Listening, ServeOptions }
 
 /**

@@ -4,6 +4,7 @@ import { Unsupported } from '../../src/errors.ts'
 import type { Listening } from './listen.ts'
 import { type ServeOptions, serveEdge } from './serve.ts'
 
+export { hostFetch } from './host-fetch.ts'
 export type { Listening }
 
 export interface DenoOptions extends ServeOptions {

@@ -7,9 +7,11 @@ import { type AddressOf, createApi, type RateLimits, type Tokens } from '../../s
 import { withProblems } from '../../src/http/problem.ts'
 import { SAFE_HEADERS } from '../../src/http/safe-headers.ts'
 import { JOBS_HEADER } from '../../src/http/webhooks.ts'
+import type { Fetch } from '../../src/outbound.ts'
+import type { sendCallbacks, ToCallbackTask } from '../../src/worker/callbacks.ts'
 import { type DrainOptions, type DrainReport, drain } from '../../src/worker/drain.ts'
 import { createKicks, type KickAgain } from './kicks.ts'
-import { edgeBroker, secretsOf, textsOf, tokensOf, type Variables } from './variables.ts'
+import { callbackSecretsOf, edgeBroker, hostsOf, secretsOf, textsOf, tokensOf, type Variables } from './variables.ts'
 
 /** What a drain may take here: how long, how many requests, how many jobs at once, of which queues. */
 export type DrainLimits = Omit<DrainOptions, 'broker' | 'signal' | 'onEvent'>
@@ -30,6 +32,13 @@ export interface EdgeOptions {
    * allows it. Default: they are not, and the bundle is 5 kB smaller.
    */
   readonly schedules?: typeof createSchedules
+  /**
+   * `sendCallbacks` of `tq-edge`, where drains are to send callbacks, signed with `TQ_CALLBACK_SECRET`. Default: they are put back for a
+   * worker that does, and the bundle is 2 kB smaller.
+   */
+  readonly callbacks?: typeof sendCallbacks
+  /** Sends pings and callbacks. Default the platform's own, and on Node, Bun and Deno `hostFetch`. */
+  readonly fetch?: Fetch
   /** The limits of the drain that follows each beat of a cron trigger; false fires schedules alone. */
   readonly drain?: DrainLimits | false
   /** Drains as well right after a job has been taken, so that it need not wait for the next cron trigger. Default false. */
@@ -86,6 +95,7 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
   const kicks = createKicks({ basePath, kickAgain, clock, onEvent })
   let broker: Broker | undefined
   let api: ReturnType<typeof createApi> | undefined
+  let callbacks: ToCallbackTask | undefined
   let deployed = false
   let nextPresenceMs = Number.NEGATIVE_INFINITY
   let draining: Promise<unknown> = Promise.resolve()
@@ -117,13 +127,20 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
     return api
   }
 
+  function callbacksFor(variables: Variables): ToCallbackTask | undefined {
+    callbacks ??= options.callbacks?.({ secret: callbackSecretsOf(variables), ...outbound(variables) })
+    return callbacks
+  }
+
+  const outbound = (variables: Variables) => ({ allowHosts: hostsOf(variables), fetch: options.fetch })
+
   function stampMs(variables: Variables): number | undefined {
     const { stampMs: given } = options
     return typeof given === 'function' ? given(variables) : given
   }
 
   async function fire(variables: Variables): Promise<TickReport> {
-    const given = { app, broker: brokerFor(variables), ...told }
+    const given = { app, broker: brokerFor(variables), ...outbound(variables), ...told }
     if (!deployed) await deploySchedules({ ...given, stampMs: stampMs(variables) })
     deployed = true
     const presence = clock.monotonic() >= nextPresenceMs
@@ -133,7 +150,8 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
   }
 
   function drainFor(variables: Variables, limits: DrainLimits): Promise<DrainReport> {
-    return drain(app, { ...told, ...limits, broker: brokerFor(variables) })
+    const callbacks = callbacksFor(variables)
+    return drain(app, { ...told, callbacks, ...limits, broker: brokerFor(variables) })
   }
 
   /** One at a time in an instance, and one more for those who come meanwhile: the last of them has the most of its time left. */

@@ -4,6 +4,7 @@ import type { FetchHandler, Listening } from './listen.ts'
 import { type Listener, toListener } from './listener.ts'
 import { type ServeOptions, serveEdge } from './serve.ts'
 
+export { hostFetch } from './host-fetch.ts'
 export type { FetchHandler, Listener, Listening, ServeOptions }
 export { toListener }
 

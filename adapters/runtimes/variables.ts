@@ -77,6 +77,18 @@ export function secretsOf(variables: Variables, name: 'TQ_KICK_SECRET' | 'TQ_LIN
   return secrets.map((secret) => checkSecret(name, secret.trim()))
 }
 
+/** Private hosts that callbacks and pings may go to, by commas. */
+export function hostsOf(variables: Variables): readonly string[] {
+  const hosts = variable(variables, 'TQ_ALLOW_HOSTS')?.split(',') ?? []
+  return hosts.map((host) => host.trim()).filter(Boolean)
+}
+
+/** The secrets that callbacks are signed with, by commas; none where there are none. `sendCallbacks` checks them. */
+export function callbackSecretsOf(variables: Variables): readonly string[] {
+  const secrets = variable(variables, 'TQ_CALLBACK_SECRET')?.split(',') ?? []
+  return secrets.map((secret) => secret.trim())
+}
+
 /** The bearer tokens of callers, or the records of those with scopes, by commas. Throws `InvalidOption` without any: never open by accident. */
 export function tokensOf(variables: Variables): readonly string[] {
   const tokens = requiredVariable(variables, 'TQ_TOKENS', 'bearer tokens of callers, separated by commas').split(',')

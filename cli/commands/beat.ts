@@ -8,6 +8,7 @@ import { findApp, type LoadedApp, loadApp } from '../config.ts'
 import { UsageError } from '../errors.ts'
 import { OK } from '../exit.ts'
 import { createLog, toLine } from '../log.ts'
+import { outbound } from '../outbound.ts'
 import { printJson, printLine, printNote } from '../print.ts'
 import { runtimeName } from '../runtime.ts'
 import { untilSignal } from '../signals.ts'
@@ -60,7 +61,7 @@ function toAheadMs(text: string | undefined, once: boolean | undefined): number 
 }
 
 async function beatOn({ app, stampMs }: LoadedApp, broker: Broker, json: boolean): Promise<number> {
-  const beat = createBeat({ app, broker, stampMs, runtime: runtimeName(), onEvent: createLog({ json }) })
+  const beat = createBeat({ app, broker, stampMs, runtime: runtimeName(), onEvent: createLog({ json }), ...outbound() })
   void untilSignal().then(() => beat.stop())
   await beat.run()
   return OK
@@ -75,7 +76,8 @@ async function beatOnce({ app, stampMs }: LoadedApp, broker: Broker, { aheadMs, 
   const events: TqEvent[] = []
   const onEvent = (event: TqEvent) => void events.push(event)
   const deployed = await deploySchedules({ app, broker, stampMs, onEvent })
-  const { fired, nextAtMs, nowMs } = await tick({ app, broker, name: 'once', runtime: runtimeName(), onEvent, aheadMs })
+  const given = { app, broker, onEvent, ...outbound() }
+  const { fired, nextAtMs, nowMs } = await tick({ ...given, name: 'once', runtime: runtimeName(), aheadMs })
   if (json) {
     const ticks = events.filter(({ kind }) => kind === 'beat.fired').map(({ kind: _, ...facts }) => facts)
     printJson({ fired, ticks, nextAtMs, nowMs, deployed })

@@ -16,6 +16,7 @@ export default command({
     `tq enqueue greet '{"name":"Ada"}' --wait 10      print the result`,
     'tq enqueue report --delay-ms 60000 --priority 5 --queue slow --tag eu,monthly',
     'tq enqueue push.received - < push.json',
+    'tq enqueue report --on-success https://app.example/hooks/report',
   ],
   args: {
     task: { type: 'positional', required: true, description: 'The name of the task' },
@@ -25,6 +26,12 @@ export default command({
     queue: { type: 'string', description: 'Default default', valueHint: 'name' },
     id: { type: 'string', description: 'The same id again creates nothing', valueHint: 'id' },
     tag: { type: 'string', description: 'Names to find it by, at most 8', valueHint: 'a,b' },
+    'on-success': {
+      type: 'string',
+      description: 'Told once it has succeeded, by a callback',
+      valueHint: 'https://...',
+    },
+    'on-failure': { type: 'string', description: 'Told once it has failed for good', valueHint: 'https://...' },
     wait: { type: 'string', description: 'Wait so long for the result, and print it', valueHint: 's' },
     ...appArg,
     ...commonArgs,
@@ -36,6 +43,8 @@ export default command({
       queue,
       id,
       tags: names('tag', tag),
+      onSuccess: args['on-success'],
+      onFailure: args['on-failure'],
     })
     const waitMs = secondsAsMs('wait', wait)
     const value = await readInput(input)

@@ -7,6 +7,7 @@ import { command } from '../command.ts'
 import { findApp, loadApp } from '../config.ts'
 import { FORCED, OK } from '../exit.ts'
 import { createLog } from '../log.ts'
+import { callbacks, outbound } from '../outbound.ts'
 import { runtimeName } from '../runtime.ts'
 import { onSignals } from '../signals.ts'
 
@@ -63,9 +64,10 @@ export default command({
     const graceMs = secondsAsMs('grace-seconds', args['grace-seconds'])
     const onEvent = createLog({ json: args.json === true })
     const broker = openBroker({ db: args.db, server: args.broker })
-    const worker = createWorker({ app, broker, runtime: runtimeName(), onEvent, ...given(options) })
+    const own = { app, broker, runtime: runtimeName(), onEvent }
+    const worker = createWorker({ ...own, callbacks: callbacks(), ...given(options) })
     const work = runUntilSignalled(worker, { graceMs, maxMs })
-    const beat = args.beat ? createBeat({ app, broker, stampMs, runtime: runtimeName(), onEvent }) : undefined
+    const beat = args.beat ? createBeat({ ...own, stampMs, ...outbound() }) : undefined
     const { forced } = await (beat ? workBesides(work, worker, beat) : work)
     await broker.close()
     return forced ? FORCED : OK

@@ -5,6 +5,7 @@ import { type Api, createApi } from '../../src/http/index.ts'
 import { createWorker, type Worker } from '../../src/worker/worker.ts'
 import { given } from '../args.ts'
 import type { LoadedApp } from '../config.ts'
+import { callbacks, outbound } from '../outbound.ts'
 import { runtimeName } from '../runtime.ts'
 
 export interface PartsOptions {
@@ -34,8 +35,9 @@ export function createDevApi({ app }: LoadedApp, { broker, onEvent }: PartsOptio
 export function startParts({ app, stampMs }: LoadedApp, api: Api, options: PartsOptions): Parts {
   const { broker, onEvent, queues = queuesOf({ app }), concurrency } = options
   const own = { app, broker, onEvent }
-  const worker = createWorker({ ...own, name: 'dev', runtime: runtimeName(), queues, ...given({ concurrency }) })
-  const beat = createBeat({ ...own, name: 'dev', runtime: runtimeName(), stampMs })
+  const self = { ...own, name: 'dev', runtime: runtimeName() }
+  const worker = createWorker({ ...self, queues, callbacks: callbacks(), ...given({ concurrency }) })
+  const beat = createBeat({ ...self, stampMs, ...outbound() })
   const beaten = beat.run()
   return {
     fetch: (request) => api.fetch(request),

@@ -8,7 +8,9 @@ type SendJobs = (jobs: readonly Job[]) => Promise<readonly EnqueueOutcome[]>
 /** What a job weighs in a call besides its input: ids, names, numbers, punctuation. */
 const ENVELOPE_BYTES = 300
 
-const bytesOf = ({ input, tags = [] }: Job) => ENVELOPE_BYTES + utf8Bytes(input) + utf8Bytes(tags.join())
+function bytesOf({ input, tags = [], onSuccess = '', onFailure = '' }: Job): number {
+  return ENVELOPE_BYTES + utf8Bytes(input) + utf8Bytes(tags.join()) + onSuccess.length + onFailure.length
+}
 
 /**
  * Sends jobs in as few calls as the contract allows, and answers their outcomes in order. Throws `TooLarge` for those of one request that

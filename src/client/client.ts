@@ -2,6 +2,7 @@ import { v7 } from 'uuid'
 import { type App, type TasksOf, unknownTask } from '../app.ts'
 import { type BlobStore, type Blobs, createBlobStore, fromCarried, toCarried } from '../blobs.ts'
 import type { Broker, CancelOutcome, EnqueueOutcome } from '../broker.ts'
+import { type Callbacks, toCallbackUrl } from '../callbacks.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { describe, InvalidOption, JobConflict, JobFailed, JobNotFound, QueueFull, ResultTimeout } from '../errors.ts'
 import { type OnEvent, withoutThrowing } from '../events.ts'
@@ -34,7 +35,8 @@ export interface ClientOptions {
   readonly onEvent?: OnEvent | undefined
 }
 
-export interface EnqueueOptions {
+/** With the URLs that are told how the job has ended; each instead of its task's own. */
+export interface EnqueueOptions extends Callbacks {
   /** The job's id; enqueueing the same job under the same id again creates nothing. Default a UUIDv7. */
   readonly id?: string | undefined
   /** Default `default`. */
@@ -155,7 +157,20 @@ export function createClient<A extends App = App>(options: ClientOptions): Clien
     checkOptions(task, given)
     const { id = newId(), queue = DEFAULT_QUEUE, priority = 0, delayMs, dueAtMs, tags = [], fingerprint } = given
     const text = toJson(`the input of "${task}"`, input)
-    const job = { id, task, queue, input: text, priority, createdAtMs: clock.now(), delayMs, dueAtMs }
+    const onSuccess = toCallbackUrl('onSuccess', given.onSuccess)
+    const onFailure = toCallbackUrl('onFailure', given.onFailure)
+    const job = {
+      id,
+      task,
+      queue,
+      input: text,
+      priority,
+      createdAtMs: clock.now(),
+      delayMs,
+      dueAtMs,
+      onSuccess,
+      onFailure,
+    }
     return {
       ...job,
       ...(tags.length > 0 && { tags: [...new Set(tags)] }),

@@ -20,7 +20,7 @@ import { FINGERPRINT, FINGERPRINT_FORM, type Job, type JobTick } from '../job.ts
 import { MAX_RATE_CALLS, MAX_RATE_KEY_CHARS, MAX_RATE_WINDOW_MS, MIN_RATE_WINDOW_MS, type RateLimit } from '../rate.ts'
 import { OVERLAPS } from '../schedule.ts'
 import { JOB_STATES, MAX_TAGS } from '../words.ts'
-import { jsonText, list, MAX_ID_CHARS, queueName, text, whole } from './fields.ts'
+import { callbackFields, jsonText, list, MAX_ID_CHARS, queueName, text, whole } from './fields.ts'
 import { form, MAX_MS, tag } from './request.ts'
 
 /** The calls of the contract that are answered with what they take as JSON. A worker's own, the exchange, has a route of its own. */
@@ -67,6 +67,7 @@ const job: v.GenericSchema<Job> = fields({
   tick: v.exactOptional(jobTick),
   tags: v.exactOptional(list(tag, MAX_TAGS)),
   fingerprint: v.exactOptional(v.pipe(v.string(FINGERPRINT_TEXT), v.regex(FINGERPRINT, FINGERPRINT_TEXT))),
+  ...callbackFields,
 })
 const tick: v.GenericSchema<Tick> = fields({
   schedule: word,

@@ -12,10 +12,11 @@ import {
   type Settlement,
   type WorkerPresence,
 } from '../broker.ts'
+import type { TaskCallbacks } from '../callbacks.ts'
 import { type JobError, toJobError, toJson } from '../job.ts'
-import { KEEP_FAILED_MS, KEEP_RESULT_MS } from '../task.ts'
+import { KEEP_FAILED_MS, KEEP_RESULT_MS, TASK_NAME } from '../task.ts'
 import { DEFAULT_QUEUE, NAME, NAME_FORM } from '../words.ts'
-import { jsonText, list, MAX_ID_CHARS, queueName, text, whole } from './fields.ts'
+import { callbackFields, jsonText, list, MAX_ID_CHARS, queueName, text, whole } from './fields.ts'
 import { form, ms } from './request.ts'
 
 const MAX_QUEUES = 100
@@ -30,6 +31,7 @@ const COUNT = `expected a whole number from 0 to ${MAX_BATCH_JOBS}`
 const WHOLE = 'expected a whole number, 0 or more'
 const LEASE = 'expected milliseconds from 1000 to 86400000'
 const FLAG = 'expected true or false'
+const TASK = "expected a task's name"
 const PROGRESS_BYTES = 4_096
 const PROGRESS = `expected progress of at most ${PROGRESS_BYTES} characters as JSON`
 
@@ -64,6 +66,8 @@ export interface ExchangeBody {
   readonly settle?: readonly SettlementBody[] | undefined
   readonly extend?: readonly (LeaseRef & { readonly progress?: unknown })[] | undefined
   readonly presence?: WorkerPresence | undefined
+  /** Who is told how jobs of the worker's tasks end, by the task's name. */
+  readonly callbacks?: TaskCallbacks | undefined
   /** Whether inputs, results and progress are JSON texts as the broker keeps them, and not values. Default false. */
   readonly texts?: boolean | undefined
 }
@@ -79,6 +83,7 @@ const wholeMs = v.pipe(ms, v.transform(Math.round))
 
 const queues = v.pipe(list(queueName, MAX_QUEUES, QUEUES), v.minLength(1, QUEUES))
 const ref = { id: text(MAX_ID_CHARS, 1), epoch: whole(EPOCH) }
+const taskName = v.pipe(v.string(TASK), v.regex(TASK_NAME, TASK))
 const words = v.string('expected a text')
 const errorFields = { name: v.optional(words, 'Error'), message: words, stack: v.optional(words) }
 /** Cut as a worker of ours would cut it: no error outgrows its job. */
@@ -99,6 +104,11 @@ const presence: v.GenericSchema<WorkerPresence> = v.strictObject(
     p95Ms: v.exactOptional(v.pipe(v.record(text(200), ms), v.maxEntries(MAX_TASKS_TOLD, TASKS_TOLD))),
   },
   form('worker, queues, concurrency, running, runtime, startedAtMs, commands, p95Ms'),
+)
+
+const callbacks: v.GenericSchema<TaskCallbacks> = v.pipe(
+  v.record(taskName, v.strictObject(callbackFields, form('onSuccess, onFailure'))),
+  v.maxEntries(MAX_TASKS_TOLD, TASKS_TOLD),
 )
 
 const ofValue = v.pipe(
@@ -146,9 +156,10 @@ function schemaOf(json: v.GenericSchema<unknown, string>): v.GenericSchema<Excha
         settle: v.optional(list(settlement, MAX_BATCH_JOBS), []),
         extend: v.optional(list(extension, MAX_BATCH_JOBS), []),
         presence: v.exactOptional(presence),
+        callbacks: v.exactOptional(callbacks),
         texts: v.optional(v.boolean(FLAG), false),
       },
-      form('lane, seq, queues, want, ahead, takeLost, leaseMs, settle, extend, presence, texts'),
+      form('lane, seq, queues, want, ahead, takeLost, leaseMs, settle, extend, presence, callbacks, texts'),
     ),
     v.transform(({ texts, ...request }) => ({ request: { ...request, waitMs: 0 }, texts })),
   )

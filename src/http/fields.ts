@@ -5,6 +5,7 @@
  */
 import * as v from 'valibot'
 import { blobOf } from '../blobs.ts'
+import { CALLBACK_URL, type Callbacks } from '../callbacks.ts'
 import { NAME, NAME_FORM } from '../words.ts'
 import { isDeeper, MAX_DEPTH } from './depth.ts'
 
@@ -34,6 +35,15 @@ export const list = <In, Out>(
     v.custom<In[]>((value) => Array.isArray(value) && value.length <= max, message),
     v.array(item),
   )
+
+const CALLBACK = 'expected the address of a callback as a client writes it'
+const callbackUrl = v.exactOptional(v.pipe(v.string(CALLBACK), v.regex(CALLBACK_URL, CALLBACK)))
+
+/** As brokers keep them. */
+export const callbackFields: { readonly [Name in keyof Callbacks]-?: typeof callbackUrl } = {
+  onSuccess: callbackUrl,
+  onFailure: callbackUrl,
+}
 
 /** JSON as the broker keeps it. */
 export const jsonText: v.GenericSchema<string> = v.pipe(

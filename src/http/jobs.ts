@@ -87,11 +87,7 @@ export function jobRoutes({
     })
     .post('/v1/jobs', limitBody(maxBodyBytes), checkJobs, async (c) => {
       const { requests, pathOf, many } = c.req.valid('json')
-      requireEnqueue(
-        c,
-        requests.map(({ task }) => task),
-        (at) => pathOf(at, 'task'),
-      )
+      requireEnqueue(c, requests, pathOf)
       await check(requests, pathOf)
       const outcomes = await once(c, { request: { of: 'jobs', many, requests } }, (keyed) => enqueue(requests, keyed))
       if (many) return c.json({ jobs: outcomes.map(toAnswer) }, statusOf(outcomes))

@@ -87,7 +87,7 @@ const MAX_USED_UP = 10_000
  */
 export function rateLimits(options: RateLimitOptions): RateLimits {
   const { perToken, perAddress } = options
-  for (const of of ['perToken', 'perAddress'] as const) checkRate(`rateLimits.${of}`, options[of])
+  for (const each of ['perToken', 'perAddress'] as const) checkRate(`rateLimits.${each}`, options[each])
   return (context) => {
     if (perToken) requireCounted('perToken', context.tokens !== 'none', 'tokens that callers have')
     if (perAddress) requireCounted('perAddress', context.addressOf !== undefined, '`addressOf`, which knows addresses')

@@ -6,6 +6,7 @@
 import type { Context, Input, MiddlewareHandler } from 'hono'
 import * as v from 'valibot'
 import { MAX_BATCH_JOBS } from '../broker.ts'
+import { type Callbacks, toCallbackUrl } from '../callbacks.ts'
 import { describe, type InputIssue } from '../errors.ts'
 import { MAX_TAGS, TAG, TAG_FORM } from '../words.ts'
 import { readJson } from './body.ts'
@@ -46,8 +47,22 @@ export const form =
     return expected === 'Object' ? `expected an object of ${keys}` : 'expected a value'
   }
 
+const CALLBACK = 'expected an address of at most 2000 characters (https://...), without user and password'
+const callback = v.pipe(
+  v.string(CALLBACK),
+  v.check((url) => canBeCallback(url), CALLBACK),
+)
+
+function canBeCallback(url: string): boolean {
+  try {
+    return toCallbackUrl('a callback', url) !== undefined
+  } catch {
+    return false
+  }
+}
+
 /** The options of one job, in the query. */
-export interface TaskQuery {
+export interface TaskQuery extends Callbacks {
   readonly id?: string | undefined
   readonly queue?: string | undefined
   readonly priority?: string | undefined
@@ -57,7 +72,7 @@ export interface TaskQuery {
 }
 
 /** One job as the API takes it. */
-export interface JobRequest {
+export interface JobRequest extends Callbacks {
   readonly task: string
   readonly input?: unknown
   readonly id?: string | undefined
@@ -90,8 +105,10 @@ const taskQuery: v.GenericSchema<TaskQuery, JobOptions> = v.pipe(
       priority: v.optional(fromText(priority, PRIORITY)),
       delayMs: v.optional(fromText(ms, MS)),
       tag: v.optional(repeated),
+      onSuccess: v.optional(callback),
+      onFailure: v.optional(callback),
     },
-    form('id, queue, priority, delayMs, tag'),
+    form('id, queue, priority, delayMs, tag, onSuccess, onFailure'),
   ),
   v.transform(({ tag: given, ...options }) => ({ ...options, tags: given })),
 )
@@ -107,8 +124,10 @@ const jobRequest: v.GenericSchema<JobRequest> = v.pipe(
       delayMs: v.optional(ms),
       dueAtMs: v.optional(ms),
       tags: v.optional(tags),
+      onSuccess: v.optional(callback),
+      onFailure: v.optional(callback),
     },
-    form('task, input, id, queue, priority, delayMs, dueAtMs, tags'),
+    form('task, input, id, queue, priority, delayMs, dueAtMs, tags, onSuccess, onFailure'),
   ),
   // The client would refuse this one job, and take those beside it.
   v.check(
@@ -139,7 +158,7 @@ export interface JobRequests {
 }
 
 /** Where in the body a job has its task or its input. */
-export type PathOf = (at: number, key: 'task' | 'input') => string
+export type PathOf = (at: number, key: keyof JobRequest) => string
 
 export type JobsBody = JobRequest | readonly JobRequest[] | { readonly jobs: readonly JobRequest[] }
 

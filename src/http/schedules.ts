@@ -150,7 +150,7 @@ export function scheduleRoutes({ broker, schedules: given, maxBodyBytes, once }:
       const { input } = c.req.valid('json')
       const name = c.req.param('name')
       // Who gives an input of their own enqueues a job of their own, whoever has made the schedule.
-      if (input !== undefined) requireEnqueue(c, [(await schedules().get(name))?.task ?? ''])
+      if (input !== undefined) requireEnqueue(c, [{ task: (await schedules().get(name))?.task ?? '' }])
       const outcome = await once(c, { request: { of: 'run', name, input } }, (keyed) =>
         (keyed ? runKeyed(name, id, input, keyed) : schedules().run(name, { id, input })).catch(refuse),
       )

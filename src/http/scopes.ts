@@ -7,6 +7,7 @@
  */
 import type { Context, Hono } from 'hono'
 import { refusal, toRefusal } from './problem.ts'
+import type { JobRequest } from './request.ts'
 
 export type ScopeKind = 'read' | 'operate' | 'enqueue' | 'work' | 'admin'
 
@@ -97,9 +98,19 @@ const callerOf = (c: Context): Caller => c.get(CALLER) ?? { who: '', scopes: [] 
 /** Who a request comes from, among the tokens with scopes. */
 export const whoOf = (c: Context): string => callerOf(c).who
 
-/** Throws `RefusedRequest` for the first task of which the caller may enqueue no job. */
-export function requireEnqueue(c: Context, tasks: readonly string[], pathOf = (_at: number) => ''): void {
-  requireEach(c, 'enqueue', tasks, pathOf)
+/**
+ * Throws `RefusedRequest` for the first task of which the caller may enqueue no job. Whoever says who is told of a job's end says where its
+ * result goes, and has to be one who may read it.
+ */
+export function requireEnqueue(
+  c: Context,
+  requests: readonly JobRequest[],
+  pathOf: (at: number, key: keyof JobRequest) => string = () => '',
+): void {
+  const tasks = requests.map(({ task }) => task)
+  requireEach(c, 'enqueue', tasks, (at) => pathOf(at, 'task'))
+  const told = requests.findIndex(({ onSuccess, onFailure }) => onSuccess ?? onFailure)
+  if (told >= 0 && !allows(callerOf(c).scopes, 'read')) throw toRefusal(forbidden('read'), pathOf(told, 'onSuccess'))
 }
 
 /** Throws `RefusedRequest` for the first queue from which the caller may claim no job. */

@@ -38,7 +38,7 @@ export function taskRoutes({ tasks, enqueue: { check, enqueue }, once, maxBodyBy
     })
     .post('/v1/tasks/:task', limitBody(maxBodyBytes), checkTaskQuery, checkInput, async (c) => {
       const request = { task: c.req.param('task'), ...c.req.valid('query'), ...c.req.valid('json') }
-      requireEnqueue(c, [request.task])
+      requireEnqueue(c, [request])
       await check([request], () => '')
       const job = only(await once(c, { request: { of: 'task', ...request } }, (keyed) => enqueue([request], keyed)))
       return c.json(job, 202, { Location: locationOf(job.id) })

@@ -1,4 +1,4 @@
-import { type Bytes, toBase64 } from '../hmac.ts'
+import { fromBase64, toBase64 } from '../hmac.ts'
 import { fieldsOf } from './body.ts'
 import { defineSender, type Sender, type TimedSenderOptions } from './sender.ts'
 
@@ -29,9 +29,4 @@ export function defineStandard<Body>(name: string, prefix: string, options: Time
     },
     about: (body, headers) => ({ id: headers.get(`${prefix}-id`), kind: fieldsOf(body).type }),
   })
-}
-
-function fromBase64(text: string): Bytes | null {
-  if (!/^(?:[A-Za-z\d+/]{4})*(?:[A-Za-z\d+/]{2}==|[A-Za-z\d+/]{3}=)?$/.test(text)) return null
-  return Uint8Array.from(atob(text), (unit) => unit.charCodeAt(0))
 }

@@ -6,6 +6,7 @@
  */
 import { type BlobStore, fromCarried, hasBlob, toCarried } from '../blobs.ts'
 import type { Settlement } from '../broker.ts'
+import { CALLBACK_TASK } from '../callbacks.ts'
 import type { Clock } from '../clock.ts'
 import { JobTimeout, NewerEnvelope, toError } from '../errors.ts'
 import type { OnEvent, TqEvent } from '../events.ts'
@@ -39,6 +40,7 @@ export async function execute(run: Run, task: Task, options: ExecuteOptions): Pr
 /** Why this worker cannot run the job although another one may; null when it can. */
 export function refusal(run: Run, blobs: BlobStore | undefined): string | null {
   if (run.job.v > ENVELOPE_VERSION) return new NewerEnvelope(ENVELOPE_VERSION, run.job.v).message
+  if (!run.definition && run.task === CALLBACK_TASK) return 'this worker has no secret to sign callbacks with'
   if (!run.definition) return `no task "${run.task}" in this worker's app`
   return hasBlob(run.job) && !blobs ? 'its input is a blob, and this worker has no blobs' : null
 }

@@ -2,10 +2,13 @@ import { v7 } from 'uuid'
 import type { App } from '../app.ts'
 import { type Blobs, createBlobStore } from '../blobs.ts'
 import type { Broker } from '../broker.ts'
+import { CALLBACK_TASK, type TaskCallbacks } from '../callbacks.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { InvalidOption } from '../errors.ts'
 import { type OnEvent, withoutThrowing } from '../events.ts'
+import type { Task } from '../task.ts'
 import { DEFAULT_QUEUE } from '../words.ts'
+import type { ToCallbackTask } from './callbacks.ts'
 import type { Durations } from './durations.ts'
 import type { Run } from './run.ts'
 import type { NotNow } from './runner.ts'
@@ -33,6 +36,8 @@ export interface WorkerOptions {
   readonly maxResultBytes?: number
   /** Where larger results go, and larger inputs come from. Default the app's. Without, such a result fails its job. */
   readonly blobs?: Blobs | undefined
+  /** Sends callbacks, by `sendCallbacks`. Without, they are put back for a worker that does. */
+  readonly callbacks?: ToCallbackTask | undefined
   readonly clock?: Clock
   readonly random?: () => number
   readonly newId?: () => string
@@ -68,6 +73,7 @@ export function withDefaults({
   maxJobs = Number.POSITIVE_INFINITY,
   maxResultBytes = 1_048_576,
   blobs = app.blobs,
+  callbacks,
   clock = systemClock,
   random = Math.random,
   newId = v7,
@@ -82,12 +88,22 @@ export function withDefaults({
   if (!WORKER_NAME.test(name))
     throw new InvalidOption('name', '1 to 100 letters, digits or . _ : -', `${name.length} characters`)
   return {
-    ...{ app, broker, queues, concurrency, leaseMs, runtime, burst, maxJobs, maxResultBytes, clock, random },
+    app: callbacks ? withTask(app, callbacks({ broker, clock })) : app,
+    ...{ broker, queues, concurrency, leaseMs, runtime, burst, maxJobs, maxResultBytes, clock, random },
     laneCount: Math.min(concurrency, lanes),
     worker: `${name}.${newId()}`,
     blobs: createBlobStore(blobs, { clock, random }),
     onEvent: withoutThrowing(onEvent),
+    callbacks: taskCallbacks(app),
   }
+}
+
+const withTask = (app: App, task: Task): App => ({ ...app, tasks: new Map([...app.tasks, [CALLBACK_TASK, task]]) })
+
+/** Undefined where no task has any: then nothing is said of them. */
+function taskCallbacks({ tasks }: App): TaskCallbacks | undefined {
+  const found = [...tasks].flatMap(([name, { callbacks }]) => (callbacks ? [[name, callbacks] as const] : []))
+  return found.length > 0 ? Object.fromEntries(found) : undefined
 }
 
 function checkWhole(option: string, value: number, min: number, max: number): void {

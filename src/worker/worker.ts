@@ -71,6 +71,7 @@ export function createWorker(options: WorkerOptions, limits: WorkerLimits = {}):
     clock,
     worker,
     onEvent,
+    callbacks,
     ...given
   } = withDefaults(options)
   const { durations = createDurations(), presenceMs = PRESENCE_MS, mayClaim = () => true } = limits
@@ -197,7 +198,8 @@ export function createWorker(options: WorkerOptions, limits: WorkerLimits = {}):
     pacedUntilMs = nowMs + (limits.paceMs?.() ?? 0)
     try {
       const counts = { want, ahead: Math.max(0, want - startable) }
-      const request = { queues, ...counts, takeLost, leaseMs, settle, extend, waitMs, ...presenceDue(nowMs) }
+      const told = callbacks && { callbacks }
+      const request = { queues, ...counts, takeLost, leaseMs, settle, extend, waitMs, ...told, ...presenceDue(nowMs) }
       const reply = await lane.exchange(request)
       ahead.answered(nowMs, clock.monotonic())
       receive(lane, want, [...settle, ...extend], reply)

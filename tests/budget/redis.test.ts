@@ -5,7 +5,9 @@ import { createBeat, deploySchedules, every, type TickReport, tick } from 'tq-ed
 import { STEP_COMMANDS } from '../../adapters/brokers/redis/cost.ts'
 import { createEdge, type Edge } from '../../adapters/runtimes/edge.ts'
 import type { ClaimedJob, Tick } from '../../src/broker.ts'
+import type { TaskCallbacks } from '../../src/callbacks.ts'
 import { createApi, rateLimits } from '../../src/http/index.ts'
+import type { Job } from '../../src/job.ts'
 import type { Overlap } from '../../src/schedule.ts'
 import { overlapTick } from '../contract/broker/overlap.ts'
 import { set as setSchedule } from '../contract/broker/schedules.ts'
@@ -611,6 +613,29 @@ counts('an exchange that frees jobs costs a few more, one that could free none c
   // Of ten jobs that are freed each is a command.
   expectAtMost(plain.total + 10 + 9, await settling('bufferAll', 2))
 })
+
+counts(
+  'callbacks cost three commands an exchange, however many jobs have one, and nothing where none has',
+  async (redis) => {
+    const settling = async (given: Partial<Job>, callbacks?: TaskCallbacks) => {
+      const bench = redis.open()
+      const by = await warm(bench)
+      await bench.broker.enqueue(jobs(100, 'told', given))
+      const held = await by.claim(102)
+      return redis.count(() =>
+        by.exchange({ settle: held.map((one) => succeed(one)), ...(callbacks && { callbacks }) }),
+      )
+    }
+    const plain = await settling({})
+    const unused = { digest: { onFailure: 'https://hooks.example/' } }
+    for (const none of [await settling({ onFailure: 'https://hooks.example/' }), await settling({}, unused)])
+      expectAtMost(plain.total, none)
+    const callbacks = { onSuccess: 'https://hooks.example/' }
+    // RPUSH, MSETNX, and RPOP to name who waits.
+    for (const told of [await settling(callbacks), await settling({}, { digest: callbacks })])
+      expectAtMost(plain.total + 3, told)
+  },
+)
 
 counts('a change that takes back what was looked ahead costs a few more, however much it was', async (redis) => {
   const clock = createVirtualClock()

@@ -8,6 +8,7 @@
 import { aheadCases } from './broker/ahead.ts'
 import { beatCases } from './broker/beats.ts'
 import { blockedCases } from './broker/blocked.ts'
+import { callbackCases } from './broker/callbacks.ts'
 import { cancelCases } from './broker/cancel.ts'
 import { changeCases } from './broker/changes.ts'
 import { claimCases } from './broker/claim.ts'
@@ -59,5 +60,6 @@ export const brokerCases: readonly Case[] = [
   ...manualCases,
   ...rateCases,
   ...wakeCases,
+  ...callbackCases,
   ...faultCases,
 ]

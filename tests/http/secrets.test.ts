@@ -81,12 +81,17 @@ async function deliver(signature: boolean): Promise<Answered> {
   const clock = createVirtualClock()
   const events: TqEvent[] = []
   const broker = sqliteBroker({ path: ':memory:', clock })
-  const hook = webhook('/hooks/github', github({ secret: SECRET }), () => new Promise(() => {}))
+  const begun = Promise.withResolvers<void>()
+  const hook = webhook('/hooks/github', github({ secret: SECRET }), () => {
+    begun.resolve()
+    return new Promise(() => {})
+  })
   const api = createApi({ broker, tokens: [SECRET], webhooks: [hook], clock, onEvent: (event) => events.push(event) })
   const text = JSON.stringify(body)
   const mac = new Bun.CryptoHasher('sha256', SECRET).update(text).digest('hex')
   const headers = { 'X-Hub-Signature-256': signature ? `sha256=${mac}` : `sha256=${SECRET}` }
   const answer = api.request('/hooks/github', requestOf('POST', text, headers))
+  if (signature) await begun.promise
   await clock.advance(10_000)
   return [await answer, events]
 }

@@ -164,3 +164,24 @@ test('how late is late can be said', async () => {
   }
   expect(kinds(scene, 'beat.late')).toMatchObject([{ schedule: 'often', lateMs: 10_000 }])
 })
+
+test.each([
+  'http://127.0.0.1/',
+  'http://2130706433/',
+  'https://[::ffff:10.0.0.1]/',
+  'http://localhost:8080/',
+  'http://169.254.169.254/',
+])('nothing is sent to %s, which whoever makes schedules could name; a host that is allowed is pinged', async (url) => {
+  const scene = createScene()
+  const monitor = createMonitor()
+  await tickAfter(scene, 60_000, monitor.fetch, pinged('one', url))
+  expect(monitor.requests).toEqual([])
+  const reason = 'expected status 2xx, got a private address, which allowHosts or TQ_ALLOW_HOSTS does not name'
+  expect(kinds(scene, 'ping.failed')).toEqual([
+    { kind: 'ping.failed', schedule: 'one', to: new URL(url).origin, reason },
+  ])
+  await scene.clock.advance(60_000)
+  const app = appWith(pinged('one', url))
+  await tick({ app, fetch: monitor.fetch, allowHosts: [new URL(url).host], ...scene })
+  expect(monitor.requests.length).toBe(1)
+})

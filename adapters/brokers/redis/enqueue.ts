@@ -51,7 +51,9 @@ function isAlike(a: Job, b: Job): boolean {
     a.v === b.v &&
     a.tick === b.tick &&
     a.tags?.join() === b.tags?.join() &&
-    a.fingerprint === b.fingerprint
+    a.fingerprint === b.fingerprint &&
+    a.onSuccess === b.onSuccess &&
+    a.onFailure === b.onFailure
   )
 }
 
@@ -78,8 +80,12 @@ export function toEnqueueOutcomes(letters: unknown, count: number): readonly Enq
   })
 }
 
-/** `task|createdAtMs|v|more`: a task's name has no `|`, and what only some jobs have stands last: a tick's fields, `tags` and `fingerprint`. */
-export function toMeta({ task, createdAtMs, v, tick, tags, fingerprint }: Job): string {
+/**
+ * `task|createdAtMs|v|more`: a task's name has no `|`, and what only some jobs have stands last: a tick's fields, `tags` and `fingerprint`.
+ * Behind the version, and a space each, stand callbacks: the scripts read them.
+ */
+export function toMeta({ task, createdAtMs, v, tick, tags, fingerprint, onSuccess = '', onFailure = '' }: Job): string {
+  const callbacks = onSuccess || onFailure ? ` ${onSuccess} ${onFailure}` : ''
   const more = tags?.length || fingerprint !== undefined ? { ...tick, tags, fingerprint } : tick
-  return `${task}|${createdAtMs}|${v && v > 1 ? v : ''}|${more ? JSON.stringify(more) : ''}`
+  return `${task}|${createdAtMs}|${v && v > 1 ? v : ''}${callbacks}|${more ? JSON.stringify(more) : ''}`
 }

@@ -1,4 +1,5 @@
 import { MAX_BATCH_BYTES, MAX_LOST_LEASES } from '../../../src/broker.ts'
+import { READ_CALLBACKS } from './callbacks.ts'
 import { script } from './lua.ts'
 
 const LOST_ERROR = JSON.stringify({
@@ -12,7 +13,8 @@ const REPLAY_KEPT_MS = 120_000
  * The contract's exchange: replay check, fence and settle, due and expired, claim.
  *
  * ARGV: prefix, now ('' asks the server), lane, seq, want, how many of them ahead, takeLost, leaseMs, waitMs, whether the lane is still registered,
- * whether it was woken, whether to sweep, jitter in [0, 1), presence ('' for none, else who, | and what it says), the number of queues and their names, the
+ * whether it was woken, whether to sweep, jitter in [0, 1), presence ('' for none, else who, | and what it says), the tasks' callbacks
+ * ('' for none, else lines of task, onSuccess and onFailure), the number of queues and their names, the
  * number of groups of refs and for each kind (a settlement's, or extend), epoch, ms, progress ('' for none), their number, and
  * id and text each.
  * Returns { now, nextAtMs or '', seq when stale or '', late ids, cancelled ids, jobs: two each (id and record; the lease's epoch is the record's next) }.
@@ -24,7 +26,9 @@ local now = clock(ARGV[2])
 local lane, seq, want, ahead = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local takeLost, leaseMs, waitMs = ARGV[7] == '1', tonumber(ARGV[8]), tonumber(ARGV[9])
 local registered, woken, sweep, jitter, presence = ARGV[10] == '1', ARGV[11] == '1', ARGV[12] == '1', tonumber(ARGV[13]), ARGV[14]
-local cursor = 15
+${READ_CALLBACKS}
+readCallbacks(ARGV[15])
+local cursor = 16
 local function count()
   cursor = cursor + 1
   return tonumber(ARGV[cursor - 1])
@@ -34,7 +38,7 @@ for i = 1, count() do queueNames[i] = ARGV[cursor]; cursor = cursor + 1 end
 ${'' /* Settlements and extensions alike: refs are numbers into parallel tables, and what many have in common is read once. */}
 local refIds, refTexts, refAlikes, refs = {}, {}, {}, 0
 for _ = 1, count() do
-  local alike = { kind = ARGV[cursor], epoch = tonumber(ARGV[cursor + 1]), ms = tonumber(ARGV[cursor + 2]), progress = ARGV[cursor + 3], heads = {} }
+  local alike = { kind = ARGV[cursor], epoch = tonumber(ARGV[cursor + 1]), ms = tonumber(ARGV[cursor + 2]), progress = ARGV[cursor + 3], heads = {}, urls = {} }
   cursor = cursor + 4
   for _ = 1, count() do
     refs = refs + 1
@@ -125,11 +129,13 @@ local function succeed(i, h, body)
     head = format({ state = 's', epoch = a.epoch, attempts = h.attempts + 1, lost = h.lost, at = now + a.ms, fin = now, pri = h.pri, queue = h.queue,
       meta = h.meta, waiters = '', err = h.err, progress = a.progress ~= '' and a.progress or h.progress, body = '' })
     a.heads[h] = head
+    a.urls[h] = urlOf(h.meta, 'onSuccess')
     hintWaiters(h.waiters)
   end
   local n = #mset
   mset[n + 1], mset[n + 2] = keys[base + i], head .. fingerprint(body) .. '\\t' .. refTexts[i]
   expire(refIds[i], now + a.ms, now, #mset[n + 2])
+  callBack(refIds[i], 'onSuccess', a.urls[h], a.epoch, h.queue, now)
 end
 
 local seenInStep, givenBack, emptied = {}, {}, {}
@@ -171,8 +177,7 @@ for _, q in ipairs(order) do
           r.at = now + ms; r.fin = now
           if kind == 'failed' then r.state = 'f'; r.attempts = r.attempts + 1; r.err = text; failed[#failed + 1] = int(now); failed[#failed + 1] = id
           else r.state = 'c' end
-          expire(id, r.at, r.fin, sizeOf(r))
-          hintWaiters(r.waiters); r.waiters = ''
+          finish(id, r)
         end
         put(id, r)
       end
@@ -246,7 +251,7 @@ local function takeOver(q)
         r.state = asked and 'c' or 'f'
         if not asked then r.err = '${LOST_ERROR}'; addFailed(q.name, { int(now), id }) end
         gone[#gone + 1] = id
-        expire(id, r.at, r.fin, sizeOf(r)); hintWaiters(r.waiters); r.waiters = ''; put(id, r)
+        finish(id, r); put(id, r)
       elseif not parked and isAhead(scores[i]) then
         backBytes = backBytes + sizeOf(r)
         if #back > 0 and backBytes > ${MAX_BATCH_BYTES} then sooner(now) break end

@@ -1,4 +1,5 @@
 import { CANCELS, MAX_BATCH_BYTES, MAX_BATCH_JOBS, STUB_MS } from '../../../src/broker.ts'
+import { CALLBACKS } from './callbacks.ts'
 import { CHECK_FORMAT } from './format.ts'
 import { TURNS } from './overlap.ts'
 
@@ -15,7 +16,8 @@ export const WORKER_SEEN_MS = 120_000
  * A record is a string of six lines, so that scripts read what they need without decoding the payload:
  *
  *   1. `state|epoch|attempts|lost|atMs|finishedAtMs|priority|queue`, empty for 0
- *   2. meta: `task|createdAtMs|v|more as JSON`: the tick's fields, `tags` and `fingerprint` where there are any
+ *   2. meta: `task|createdAtMs|v|more as JSON`: the tick's fields, `tags` and `fingerprint` where there are any; with callbacks
+ *      `task|createdAtMs|v onSuccess onFailure|more`
  *   3. waiters to hint when it finishes, separated by spaces, and the marks of `TURNS`
  *   4. the last error as JSON    5. the last progress as JSON
  *   6. the input as JSON; of a succeeded job the input's fingerprint, a tab, and the result
@@ -142,7 +144,7 @@ local function nameWaiting(q)
   local name = redis.call('RPOP', queueKey(q, 'w'))
   if name then hint(name) end
 end
-${TURNS}
+${CALLBACKS}${TURNS}
 ${'' /* The last thing that a script does. */}
 local function flushHints()
   for _, q in ipairs(freeTurns()) do nameWaiting(q) end
@@ -158,6 +160,13 @@ local function expire(id, at, fin, size)
   local ids = windows[w]
   if not ids then ids = {}; windows[w] = ids end
   ids[#ids + 1] = size < ALONE and id or id .. '\\t'
+end
+${'' /* What follows from a job having finished, at the epoch of its record; what was removed or cancelled tells nobody. */}
+local function finish(id, r, size)
+  expire(id, r.at, r.fin, size or sizeOf(r))
+  local name = r.state == 's' and 'onSuccess' or r.state == 'f' and 'onFailure'
+  if name then callBack(id, name, urlOf(r.meta, name), r.epoch, r.queue, r.fin) end
+  hintWaiters(r.waiters); r.waiters = ''
 end
 local function flushWindows()
   for w, ids in pairs(windows) do

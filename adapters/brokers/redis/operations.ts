@@ -97,7 +97,7 @@ local function cancelJob(id)
   end
   leave(id, r, s)
   r.state = 'c'; r.fin = now; r.at = now + ${STUB_MS}
-  expire(id, r.at, r.fin, sizeOf(r)); hintWaiters(r.waiters); r.waiters = ''; write(id, r)
+  finish(id, r); write(id, r)
   return 'cancelled'
 end
 `
@@ -193,7 +193,7 @@ for at = 3, #ARGV do
     leave(id, r, s)
     if r.state == 'f' then table.insert(listFor(unfailed, r.queue), id) end
     r.state = 'x'; r.body = ''; r.err = ''; r.progress = ''; r.fin = now; r.at = now + ${STUB_MS}
-    expire(id, r.at, r.fin, 0); hintWaiters(r.waiters); r.waiters = ''; write(id, r)
+    finish(id, r, 0); write(id, r)
     out[#out + 1] = 'removed'
   end
 end
@@ -218,7 +218,7 @@ if (tonumber(current) or 0) ~= revision then return { 'moved', 0, 0 } end
 local taken, bytes, removed, full = 0, 0, 0, false
 local function drop(id, r)
   r.state = 'x'; r.body = ''; r.err = ''; r.progress = ''; r.fin = now; r.at = now + ${STUB_MS}
-  expire(id, r.at, r.fin, 0); hintWaiters(r.waiters); r.waiters = ''
+  finish(id, r, 0)
   puts[#puts + 1] = jobKey(id); puts[#puts + 1] = format(r)
   removed = removed + 1
 end

@@ -16,7 +16,7 @@ export const NEVER_MS = 4_000_000_000_000_000
 /**
  * In every script: whatever finishes a job may free another. `settleTurns(names, depth)` answers the turns of schedules, without those
  * of the first `depth` that have finished, and frees who comes first; each is `{ ids, changed }`. `freeTurns()` does so for the
- * schedules of marks that were met, and answers the queues in which jobs are ready now.
+ * schedules of marks that were met, makes the callbacks, and answers the queues in which jobs are ready now.
  * Commands of `freeTurns`, only where a mark was met: HMGET; where somebody waits MGET, TIME, RPUSH and ZREM for each queue, a SETRANGE
  * for each job that is freed, HSET.
  */
@@ -121,11 +121,12 @@ local function markFirst(name, t)
 end
 ${'' /* Most finish with nobody behind them. The next one is read with the one that has finished. */}
 local function freeTurns()
-  if #ended == 0 then return {} end
+  local queues = makeCallbacks()
+  if #ended == 0 then return queues end
   local turns = readTurns(ended)
   known, ended = {}, {}
   for name, t in pairs(turns) do if #t.ids < 2 then turns[name] = nil end end
-  local queues = settleTurns(turns, function() return 2 end)
+  for _, q in ipairs(settleTurns(turns, function() return 2 end)) do queues[#queues + 1] = q end
   for name, t in pairs(turns) do markFirst(name, t) end
   writeTurns(turns)
   return queues

@@ -73,7 +73,7 @@ export interface Meta {
 export function fromMeta(meta: string): Meta {
   const [task = '', createdAtMs = '', v = ''] = meta.split('|', 3)
   const more = meta.slice(task.length + createdAtMs.length + v.length + 3)
-  return { task, createdAtMs: Number(createdAtMs), v: v === '' ? 1 : Number(v), ...fromMore(more) }
+  return { task, createdAtMs: Number(createdAtMs), v: Number.parseInt(v, 10) || 1, ...fromMore(more) }
 }
 
 interface More extends JobTick {

@@ -96,7 +96,8 @@ local function drop(g, some)
     local r = texts[i] and not leases[i] and parse(texts[i])
     if r and r.epoch == epochs[i] and not isFinished(r.state) then
       r.state = 'c'; r.fin = now; r.at = now + STUB_MS; r.err = '${DROPPED_ERROR}'
-      expire(id, r.at, r.fin, sizeOf(r)); hintWaiters(r.waiters); r.waiters = ''
+      callBack(id, 'onFailure', urlOf(r.meta, 'onFailure'), r.epoch, r.queue, now)
+      finish(id, r)
       args[#args + 1] = keys[i]; args[#args + 1] = format(r)
     end
   end

@@ -1,6 +1,7 @@
 /** What goes to the script of an exchange and what comes back, as flat lists of texts. */
 import type { ClaimedJob, ExchangeReply, ExchangeRequest, Settlement, WorkerPresence } from '../../../src/broker.ts'
 import { utf8Bytes } from '../../../src/job.ts'
+import { toCallbackLines } from './callbacks.ts'
 import { bodyStart, fromMeta, parseRecord } from './record.ts'
 
 export interface LaneFlags {
@@ -27,6 +28,7 @@ export function exchangeArguments(request: ExchangeRequest, { registered, woken,
     flag(sweep),
     String(jitter),
     presence ? `${presence.worker}|${toPresenceText(presence)}` : '',
+    toCallbackLines(request.callbacks),
     String(queues.length),
     ...queues,
     ...refArguments(request),

@@ -6,8 +6,8 @@ import type { Driver, SqlValue } from './driver.ts'
 import { afterFinished } from './finished.ts'
 import { nameWaiting, queueTopic } from './waiting.ts'
 
-const COLUMNS = 'id, task, queue, state, priority, createdAtMs, atMs, v, tick, tags, fingerprint, input'
-const PLACES = '(?,?,?,?,?,?,?,?,?,?,?,?)'
+const COLUMNS = 'id, task, queue, state, priority, createdAtMs, atMs, v, tick, tags, fingerprint, callbacks, input'
+const PLACES = '(?,?,?,?,?,?,?,?,?,?,?,?,?)'
 /** Rows per statement: long enough to save calls, short enough to keep the statement small. */
 const CHUNK = 50
 
@@ -43,7 +43,7 @@ export function enqueueStep(
   const places = jobs.map((job) => (blocked ? 'timed' : placeOf(job, nowMs)))
   const dropped = keepBounds(driver, { jobs, places, outcomes }, bounds, nowMs)
   keepTogether(driver, jobs, outcomes)
-  return { outcomes, named: [...named, ...afterFinished(driver, dropped, nowMs)] }
+  return { outcomes, named: [...named, ...afterFinished(driver, dropped, nowMs, { dropped: true })] }
 }
 
 function placeOf(job: Job, nowMs: number): Place {
@@ -106,8 +106,13 @@ function valuesOf(job: Job, nowMs: number, blocked: boolean): SqlValue[] {
   const state = blocked ? 'blocked' : atMs === null ? 'queued' : 'scheduled'
   const tick = job.tick ? JSON.stringify(job.tick) : null
   const tags = job.tags?.length ? JSON.stringify(job.tags) : null
+  const callbacks = callbacksOf(job)
   const { id, task, queue, priority, createdAtMs, v = 1, fingerprint = null, input } = job
-  return [id, task, queue, state, priority, createdAtMs, atMs, v, tick, tags, fingerprint, input]
+  return [id, task, queue, state, priority, createdAtMs, atMs, v, tick, tags, fingerprint, callbacks, input]
+}
+
+function callbacksOf({ onSuccess, onFailure }: Job): string | null {
+  return onSuccess || onFailure ? JSON.stringify({ onSuccess, onFailure }) : null
 }
 
 /** Null when the job is due by now. */

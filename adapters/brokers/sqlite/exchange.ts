@@ -44,7 +44,7 @@ export function exchangeStep(
   const extended = extendStep(driver, request.extend, nowMs + leaseMs)
   const expired = queues.flatMap((queue) => moveDue(driver, queue, { ...options, leaseMs }))
   // Before the claim: a job that has waited for one of them may be claimed at once.
-  const freed = afterFinished(driver, [...settled.finished, ...expired], nowMs)
+  const freed = afterFinished(driver, [...settled.finished, ...expired], nowMs, request)
   const jobs = request.want > 0 ? claimStep(driver, { ...request, queues }, nowMs) : []
   const takeLost = request.takeLost && !jobs.some(({ lost }) => lost > 0)
   const outlooks = queues.map((queue) => outlook(driver, queue, { nowMs, holdMs, takeLost }))

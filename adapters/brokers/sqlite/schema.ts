@@ -36,6 +36,10 @@ create table tq_beat (
 ) strict, without rowid;
 `
 
+/** Jobs that tell somebody how they have ended: as JSON whom. */
+const CALLBACKS = `create index tq_callback on tq_job (queue) where callbacks is not null;
+`
+
 /** The last ticks of each schedule. */
 const RUNS = `
 create table tq_run (schedule text primary key, runs text not null) strict, without rowid;
@@ -72,6 +76,7 @@ create table tq_job (
   ahead integer not null default 0,
   finishedAtMs integer,
   tick text,
+  callbacks text,
   progress text,
   error text,
   result text,
@@ -99,7 +104,7 @@ create table tq_schedule (
   lastDueAtMs integer,
   stampMs integer not null
 ) strict, without rowid;
-${DUE}${REMOVED}${AHEAD}${TURNS}${BEATS}${RUNS}${RATES}create table tq_meta (key text primary key, value integer not null) strict, without rowid;
+${DUE}${REMOVED}${AHEAD}${TURNS}${BEATS}${RUNS}${RATES}${CALLBACKS}create table tq_meta (key text primary key, value integer not null) strict, without rowid;
 `
 
 /** What makes a database of an earlier format one of this: by the format that it has. */
@@ -108,7 +113,13 @@ export const MIGRATIONS: ReadonlyMap<number, string> = new Map([
   [2, AHEAD],
   [3, `${TURNS}${BEATS}${RUNS}drop index if exists tq_schedule_due; ${DUE}`],
   [4, REMOVED],
-  [5, `alter table tq_job add column tags text; alter table tq_job add column fingerprint text;${RATES}`],
+  [
+    5,
+    `alter table tq_job add column tags text;
+alter table tq_job add column fingerprint text;
+alter table tq_job add column callbacks text;
+${RATES}${CALLBACKS}`,
+  ],
 ])
 
 /** Rises with every change of the tables. */

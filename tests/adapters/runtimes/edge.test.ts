@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { createClient, defineApp, defineTask, type TqEvent } from 'tq-edge'
+import { createClient, defineApp, defineTask, sendCallbacks, type TqEvent } from 'tq-edge'
 import { sqliteBroker } from 'tq-edge/brokers/sqlite'
 import { createLink } from 'tq-edge/client'
 import { toWorker } from 'tq-edge/cloudflare'
@@ -309,4 +309,29 @@ test('a binding of another kind than text is named', async () => {
   const edge = createEdge(defineApp({ tasks: [] }))
   const variables = { TQ_TOKENS: TOKEN, UPSTASH_REDIS_REST_URL: { get: () => '' } }
   await expect(edge.cron(variables)).rejects.toMatchObject({ option: 'UPSTASH_REDIS_REST_URL' })
+})
+
+test('a drain sends callbacks where the entry was given how, with the secret and the hosts of the variables', async () => {
+  const told: Request[] = []
+  const fetch = async (request: Request) => {
+    told.push(request)
+    return new Response()
+  }
+  const { edge, client, broker } = setUp({ callbacks: sendCallbacks, fetch })
+  await client.enqueue('note', 'hello', { id: 'a', onSuccess: 'https://hooks.test/' })
+  await client.enqueue('note', 'hello', { id: 'b', onSuccess: 'http://10.0.0.7/' })
+  await expect(edge.cron(VARIABLES)).rejects.toThrow('expected the secret of callbacks')
+  const TQ_CALLBACK_SECRET = `whsec_${btoa('a secret that is long enough')}`
+  await edge.cron({ ...VARIABLES, TQ_CALLBACK_SECRET, TQ_ALLOW_HOSTS: '10.0.0.7' })
+  expect(told.map(({ url }) => url).sort()).toEqual(['http://10.0.0.7/', 'https://hooks.test/'])
+  expect((await broker.get(['a:onSuccess:1']))[0]?.state).toBe('succeeded')
+})
+
+test('a drain that was not given how puts callbacks back', async () => {
+  const events: TqEvent[] = []
+  const { edge, client, broker } = setUp({ onEvent: (event) => events.push(event) }, { stay: false })
+  await client.enqueue('note', 'hello', { id: 'a', onSuccess: 'https://hooks.test/' })
+  await edge.cron({ ...VARIABLES, TQ_CALLBACK_SECRET: `whsec_${btoa('a secret that is long enough')}` })
+  expect(events).toContainEqual(expect.objectContaining({ kind: 'job.released', task: 'tq.callback' }))
+  expect((await broker.get(['a:onSuccess:1']))[0]?.state).toBe('scheduled')
 })

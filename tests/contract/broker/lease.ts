@@ -19,6 +19,14 @@ async function advanceToNext({ broker, clock }: Context, name: string): Promise<
   return inMs
 }
 
+/** Has a job of the queue, the only one there, lose its last lease. The next exchange finds it so. */
+export async function loseTooOften(ctx: Context): Promise<void> {
+  for (let round = 1; round <= MAX_LOST_LEASES; round++) {
+    await loseLease(ctx, round)
+    if (round < MAX_LOST_LEASES) await advanceToNext(ctx, `${round}`)
+  }
+}
+
 export const leaseCases: readonly Case[] = [
   {
     name: 'a job whose worker went away is claimable the moment its lease is over, not before',

@@ -1,0 +1,53 @@
+import { CALLBACK_TASK, type TaskCallbacks } from '../../../src/callbacks.ts'
+
+/**
+ * Who is told how jobs have ended: in each script, since any may finish one. `callBack` notes a job that has finished and has a callback, which
+ * its record says or its task; `makeCallbacks()` stores the jobs that tell, and answers in which queues they are ready.
+ * Commands, only where there are any: RPUSH for each queue, MSETNX; SET for each where one of them is there already.
+ */
+export const CALLBACKS = `
+local byTask, called = {}, {}
+local function urlOf(meta, name)
+  local task, success, failure = string.match(meta, '^([^|]*)|[^|]*|%d* ?([^ |]*) ?([^ |]*)|')
+  local own = name == 'onSuccess' and success or failure
+  return own == '' and byTask[task] and byTask[task][name] or own or ''
+end
+local function callBack(id, name, url, epoch, q, at)
+  if url ~= '' then called[#called + 1] = { id = id .. ':' .. name .. ':' .. int(epoch), url = url, queue = q, at = at } end
+end
+local function makeCallbacks()
+  local queues, ready, records = {}, {}, {}
+  for i, c in ipairs(called) do
+    if not ready[c.queue] then ready[c.queue] = {}; queues[#queues + 1] = c.queue end
+    table.insert(ready[c.queue], c.id)
+    records[2 * i - 1] = jobKey(c.id)
+    records[2 * i] = format({ state = 'q', epoch = 0, attempts = 0, lost = 0, at = 0, fin = 0, pri = 0, queue = c.queue,
+      meta = '${CALLBACK_TASK}|' .. int(c.at) .. '||', waiters = '', err = '', progress = '', body = '"' .. c.url .. '"' })
+  end
+  for _, q in ipairs(queues) do redis.call('RPUSH', queueKey(q, 'r'), unpack(ready[q])) end
+  if #records > 0 and redis.call('MSETNX', unpack(records)) == 0 then
+    for i, c in ipairs(called) do
+      if not redis.call('SET', records[2 * i - 1], records[2 * i], 'NX') then redis.call('LREM', queueKey(c.queue, 'r'), -1, c.id) end
+    end
+  end
+  called = {}
+  return queues
+end
+`
+
+/** As an exchange carries them: three lines for each task. */
+export function toCallbackLines(callbacks: TaskCallbacks | undefined): string {
+  return Object.entries(callbacks ?? {})
+    .flatMap(([task, { onSuccess = '', onFailure = '' }]) => [task, onSuccess, onFailure])
+    .join('\n')
+}
+
+/** Inside an exchange: `readCallbacks(lines)`. */
+export const READ_CALLBACKS = `
+local function readCallbacks(lines)
+  if lines == '' then return end
+  for task, success, failure in string.gmatch(lines .. '\\n', '([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n') do
+    byTask[task] = { onSuccess = success, onFailure = failure }
+  end
+end
+`
