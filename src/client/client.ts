@@ -17,7 +17,7 @@ import {
 import { resend } from '../resend.ts'
 import { checkTaskName, type Task, validateInput } from '../task.ts'
 import { DEFAULT_QUEUE, NAME, NAME_FORM } from '../words.ts'
-import { createBatch, sendAll } from './batch.ts'
+import { createBatch, type PutOff, sendAll } from './batch.ts'
 import { createResults } from './results.ts'
 
 export interface ClientOptions {
@@ -32,6 +32,8 @@ export interface ClientOptions {
   readonly random?: () => number
   readonly newId?: () => string
   readonly onEvent?: OnEvent | undefined
+  /** When jobs that are enqueued one by one are sent, together. Default `queueMicrotask`: once the running code waits for anything. */
+  readonly putOff?: PutOff
 }
 
 export interface EnqueueOptions {
@@ -140,7 +142,7 @@ export function createClient<A extends App = App>(options: ClientOptions): Clien
   const blobs = createBlobStore(options.blobs, { clock, random })
   const results = createResults(broker, () => `result.${newId()}`, resending)
   const send = (jobs: readonly Job[]) => resend(() => broker.enqueue(jobs), { call: 'enqueue', ...resending })
-  const sendWithOthers = createBatch(send)
+  const sendWithOthers = createBatch(send, options.putOff)
 
   function checkInput(name: string, input: unknown): unknown {
     if (!tasks) return
