@@ -5,6 +5,9 @@ import { type Job, utf8Bytes } from '../job.ts'
 
 type SendJobs = (jobs: readonly Job[]) => Promise<readonly EnqueueOutcome[]>
 
+/** Runs something once those who are at it in this turn have done their part. */
+export type PutOff = (run: () => void) => unknown
+
 /** What a job weighs in a call besides its input: ids, names, numbers, punctuation. */
 const ENVELOPE_BYTES = 300
 
@@ -36,8 +39,8 @@ interface PendingJob {
   readonly reject: (error: unknown) => void
 }
 
-/** Collects the jobs that are enqueued within one turn of the microtask queue and sends them together. */
-export function createBatch(send: SendJobs): (job: Job) => Promise<EnqueueOutcome> {
+/** Collects the jobs that are enqueued until what was put off runs, and sends them together. */
+export function createBatch(send: SendJobs, putOff: PutOff = queueMicrotask): (job: Job) => Promise<EnqueueOutcome> {
   let pending: PendingJob[] = []
 
   function flush(): void {
@@ -58,7 +61,7 @@ export function createBatch(send: SendJobs): (job: Job) => Promise<EnqueueOutcom
 
   return (job) =>
     new Promise((resolve, reject) => {
-      if (pending.length === 0) queueMicrotask(flush)
+      if (pending.length === 0) putOff(flush)
       pending.push({ job, resolve, reject })
     })
 }

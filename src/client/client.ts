@@ -18,7 +18,7 @@ import {
 import { resend } from '../resend.ts'
 import { checkTaskName, type Task, validateInput } from '../task.ts'
 import { DEFAULT_QUEUE, MAX_TAGS, NAME, NAME_FORM, TAG, TAG_FORM } from '../words.ts'
-import { createBatch, sendAll } from './batch.ts'
+import { createBatch, type PutOff, sendAll } from './batch.ts'
 import { createResults } from './results.ts'
 
 export interface ClientOptions {
@@ -33,6 +33,8 @@ export interface ClientOptions {
   readonly random?: () => number
   readonly newId?: () => string
   readonly onEvent?: OnEvent | undefined
+  /** When jobs that are enqueued one by one are sent, together. Default `queueMicrotask`: once the running code waits for anything. */
+  readonly putOff?: PutOff
 }
 
 /** With the URLs that are told how the job has ended; each instead of its task's own. */
@@ -144,7 +146,7 @@ export function createClient<A extends App = App>(options: ClientOptions): Clien
   const blobs = createBlobStore(options.blobs, { clock, random })
   const results = createResults(broker, () => `result.${newId()}`, resending)
   const send = (jobs: readonly Job[]) => resend(() => broker.enqueue(jobs), { call: 'enqueue', ...resending })
-  const sendWithOthers = createBatch(send)
+  const sendWithOthers = createBatch(send, options.putOff)
 
   function checkInput(name: string, input: unknown): unknown {
     if (!tasks) return

@@ -76,6 +76,9 @@ export interface ApiOptions {
 const MEBIBYTE = 1_048_576
 const RESEND_DEADLINE_MS = 20_000
 
+/** Requests that come in the same turn of the event loop share a call of the broker; some edge runtimes have no such moment. */
+const endOfTurn = typeof setImmediate === 'function' ? (run: () => void) => setImmediate(run) : undefined
+
 /**
  * Creates the REST API: a Hono app whose `fetch` is the handler, on any runtime, and that another Hono app mounts by `route`.
  *
@@ -112,6 +115,7 @@ export function createApi(options: ApiOptions): Api {
     random,
     newId,
     onEvent,
+    ...(endOfTurn && { putOff: endOfTurn }),
   }
   const client = createClient(clientOptions)
   const resending = { clock, random, deadlineMs: RESEND_DEADLINE_MS, onEvent }

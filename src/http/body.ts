@@ -16,9 +16,11 @@ export function limitBody(maxBodyBytes: number): MiddlewareHandler {
   const tooLarge = () => {
     throw refusal('too-large', `expected a body of at most ${maxBodyBytes} bytes, got more`)
   }
-  const limit = bodyLimit({ maxSize: maxBodyBytes, onError: tooLarge })
+  const limitStream = bodyLimit({ maxSize: maxBodyBytes, onError: tooLarge })
   return async (c, next) => {
     requirePlain(c.req.header('Content-Encoding'))
+    const bytes = lengthOf(c)
+    if (bytes !== undefined) return bytes > maxBodyBytes ? tooLarge() : next()
     if (c.req.raw.bodyUsed) {
       if ((await readBody(c)).byteLength > maxBodyBytes) tooLarge()
       return next()
@@ -28,11 +30,18 @@ export function limitBody(maxBodyBytes: number): MiddlewareHandler {
       reading = false
       return next()
     }
-    return limit(c, go).catch((error: unknown) => {
+    return limitStream(c, go).catch((error: unknown) => {
       if (reading) refuseCut(error)
       throw error
     })
   }
+}
+
+/** What the server holds the body to. A look at the body itself would make a stream of it, which takes longer to read than a small one is. */
+function lengthOf({ req }: Context): number | undefined {
+  const length = req.header('Content-Length')
+  if (length === undefined || !/^\d+$/.test(length) || req.header('Transfer-Encoding') !== undefined) return undefined
+  return Number(length)
 }
 
 /** What a Hono app keeps of a body that a middleware of its own has read, byte by byte; a form it would write anew. */

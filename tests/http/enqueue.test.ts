@@ -139,6 +139,27 @@ test('many jobs go to the broker in one call and are answered in order, under ei
   expect(await json(await post('/v1/jobs', [{ task: 't' }]))).toEqual({ jobs: [{ id: 'id-1001', state: 'queued' }] })
 })
 
+test('requests that come at once share calls of the broker, each with an answer of its own', async () => {
+  const sizes: number[] = []
+  const { broker, post } = setUp({
+    tokens: ['token'],
+    wrap: (real) => ({
+      enqueue(jobs) {
+        sizes.push(jobs.length)
+        return real.enqueue(jobs)
+      },
+    }),
+  })
+  const send = async (input: number) => post('/v1/tasks/anything', input, { Authorization: 'Bearer token' })
+  const answers = await Promise.all(Array.from({ length: 200 }, (_, at) => send(at).then(json)))
+  expect(new Set(answers.map(({ id }) => id)).size).toBe(200)
+  const jobs = await broker.get(answers.map(({ id }) => id as string))
+  expect(jobs.map((job) => job?.input)).toEqual(answers.map((_, at) => String(at)))
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(200)
+  // Checking tokens takes them apart: how far depends on the machine.
+  expect(sizes.length).toBeLessThan(50)
+})
+
 test('no jobs are none', async () => {
   const { post } = setUp()
   const response = await post('/v1/jobs', [])

@@ -39,6 +39,31 @@ test('jobs enqueued in one turn travel as one batch, and each gets its own outco
   expect(handles.map(({ created }) => created)).toEqual([true, true, false])
 })
 
+test('jobs enqueued in several turns travel as one batch where their sending is put off', async () => {
+  const { broker } = clientOn()
+  const batches: number[] = []
+  const later: (() => void)[] = []
+  const enqueue: Broker['enqueue'] = (jobs) => {
+    batches.push(jobs.length)
+    return broker.enqueue(jobs)
+  }
+  const tq = createClient<typeof app>({ broker: { ...broker, enqueue }, putOff: (run) => later.push(run) })
+  const first = tq.enqueue('tidy')
+  await settled()
+  const second = tq.enqueue('tidy')
+  await settled()
+  expect([batches, later.length]).toEqual([[], 1])
+  later[0]?.()
+  await Promise.all([first, second])
+  expect(batches).toEqual([2])
+})
+
+test('a fingerprint of another form is refused', async () => {
+  const { tq } = clientOn()
+  for (const fingerprint of ['', 'a"b', 'x'.repeat(101)])
+    expect(tq.enqueue('tidy', undefined, { fingerprint })).rejects.toMatchObject({ name: 'InvalidOption' })
+})
+
 test('a conflict concerns its own job alone', async () => {
   const { tq } = clientOn()
   const [first, conflict] = await Promise.allSettled([
