@@ -23,11 +23,11 @@ const SENT = [
 const READ = [
   'Allow',
   'ETag',
+  'Idempotent-Replayed',
   'Location',
   'RateLimit',
   'RateLimit-Policy',
   'Retry-After',
-  'TQ-Jobs',
   'WWW-Authenticate',
 ]
 /** As long as any browser remembers it. */
