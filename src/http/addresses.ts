@@ -28,6 +28,7 @@ function fromOctets(before: string, octets: readonly number[]): readonly number[
  * as there are behind them; IPv4 whole, however it is written. What is no IP address stays as it is.
  */
 export function networkOf(address: string): string {
+  if (!address.includes(':')) return address
   const groups = groupsOf(address)
   if (!groups) return address
   const [, , , , , mark, high = 0, low = 0] = groups

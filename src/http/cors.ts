@@ -28,7 +28,6 @@ const READ = [
   'RateLimit',
   'RateLimit-Policy',
   'Retry-After',
-  'TQ-Jobs',
   'WWW-Authenticate',
 ]
 /** As long as any browser remembers it. */

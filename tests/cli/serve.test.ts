@@ -181,7 +181,7 @@ test('serve names the file that it cannot serve TLS with, and what is wrong with
   expect(await start('--tls-cert', own.certPath, '--tls-key', other.keyPath)).toContain(
     `got ${other.keyPath}, which is that of another`,
   )
-})
+}, 30_000)
 
 test('serve lets pages of the origins that it is told call, and no others', async () => {
   await using folder = await createFolder()
