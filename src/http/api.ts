@@ -17,6 +17,8 @@ import { limitBody } from './body.ts'
 import type { BrokerRoutes } from './broker-routes.ts'
 import type { ApiContext } from './context.ts'
 import { createEnqueue } from './enqueue.ts'
+import { createStreams } from './event-stream.ts'
+import { eventRoutes } from './events.ts'
 import { exchangeRoutes } from './exchange.ts'
 import { type AddressOf, slowDown } from './failures.ts'
 import { healthRoutes } from './health.ts'
@@ -115,7 +117,8 @@ export function createApi(options: ApiOptions): Api {
     linkSecrets: linkSecrets.map((secret) => checkSecret('linkSecrets', secret)),
     clock,
     maxBodyBytes,
-    maxStreams,
+    streams: createStreams(clock, maxStreams),
+    reading: resending,
     enqueue: createEnqueue({ broker, client, tasks, clock, newId, onEvent }),
     results: createResults(broker, () => `events.${newId()}`, resending),
     send: (call, send) => resend(send, { call, ...resending }),
@@ -133,6 +136,7 @@ export function createApi(options: ApiOptions): Api {
     .route('/', taskRoutes(context))
     .route('/', jobRoutes(context))
     .route('/', jobEventRoutes(context))
+    .route('/', eventRoutes(context))
     .route('/', jobChangeRoutes(context))
     .route('/', queueRoutes(context))
     .route('/', workerRoutes(context))

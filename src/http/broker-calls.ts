@@ -15,9 +15,11 @@ import {
   type ScheduleQuery,
   type StatsQuery,
   type Tick,
+  type TransitionQuery,
 } from '../broker.ts'
 import type { Job, JobTick } from '../job.ts'
 import { OVERLAPS } from '../schedule.ts'
+import { transitionsOf } from '../transitions.ts'
 import { JOB_STATES, MAX_TAGS } from '../words.ts'
 import { jsonText, list, MAX_ID_CHARS, queueName, text, whole } from './fields.ts'
 import { form, MAX_MS, tag } from './request.ts'
@@ -120,6 +122,10 @@ const change: v.GenericSchema<ScheduleChange> = v.variant(
   ],
   'expected a kind of set or remove',
 )
+const transitionQuery: v.GenericSchema<TransitionQuery> = fields({
+  after: v.exactOptional(word),
+  limit: v.exactOptional(limited),
+})
 const mark: v.GenericSchema<DeployMark> = fields({ stampMs: number, digest: word })
 const limit = v.optional(count)
 
@@ -163,5 +169,6 @@ export const BROKER_CALLS: Readonly<Record<BrokerCall, v.GenericSchema<unknown, 
   setDeployed: of([word, mark, v.nullable(mark)], (broker, ...args) => broker.setDeployed(...args)),
   beats: of([], (broker) => broker.beats()),
   runs: of([word], (broker, schedule) => broker.runs(schedule)),
+  transitions: of([v.optional(transitionQuery)], async (broker, query) => transitionsOf(broker)(query)),
   prune: of([limit], (broker, most) => broker.prune(most)),
 }

@@ -2,6 +2,7 @@
 export { type ApiOptions, createApi } from './api.ts'
 export { type BrokerRoutes, brokerRoutes } from './broker-routes.ts'
 export type { EnqueuedJob, JobAnswer } from './enqueue.ts'
+export type { TransitionEvent } from './events.ts'
 export type { ClaimedView, ExchangeAnswer } from './exchange.ts'
 export type { ExchangeBody, SettlementBody } from './exchange-body.ts'
 export type { AddressOf } from './failures.ts'

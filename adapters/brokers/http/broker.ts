@@ -75,6 +75,7 @@ export function httpBroker(options: HttpBrokerOptions): Broker {
     setDeployed: (app, mark, seen) => ask('setDeployed', app, mark, seen),
     beats: () => ask('beats'),
     runs: (schedule) => ask('runs', schedule),
+    transitions: (query) => ask('transitions', query),
     prune: (limit) => ask('prune', limit),
     close: async () => {},
   }

@@ -98,6 +98,7 @@ local function drop(g, some)
       r.state = 'c'; r.fin = now; r.at = now + STUB_MS; r.err = '${DROPPED_ERROR}'
       expire(id, r.at, r.fin, sizeOf(r)); hintWaiters(r.waiters); r.waiters = ''
       args[#args + 1] = keys[i]; args[#args + 1] = format(r)
+      tell('c', id, r)
     end
   end
   if #args > 0 then redis.call('MSET', unpack(args)) end
@@ -188,6 +189,7 @@ local function store(list)
       end
     end
   end
+  for _, at in ipairs(maxEvents and list or {}) do tell(string.sub(alikes[at].head, 1, 1), ids[at], alikes[at], 0) end
   for _, g in ipairs(groups) do
     if g.priorities then markPriorities(g.queue) end
     nameFor(g)
