@@ -47,6 +47,7 @@ export function createTransitionFeed(broker: Broker, options: Omit<ResendOptions
   let lookedAtMs = 0
   let cancelTimer: (() => void) | undefined
   let looking = false
+  let hintedMeanwhile = false
   let listening: Promise<(() => void) | undefined> | undefined
 
   const read = (query: TransitionQuery) =>
@@ -58,8 +59,10 @@ export function createTransitionFeed(broker: Broker, options: Omit<ResendOptions
   }
 
   async function look(): Promise<void> {
+    if (looking) hintedMeanwhile = true
     if (looking || cursor === undefined) return
     looking = true
+    hintedMeanwhile = false
     let more = false
     try {
       const page = await read({ after: cursor })
@@ -73,7 +76,7 @@ export function createTransitionFeed(broker: Broker, options: Omit<ResendOptions
     looking = false
     lookedAtMs = clock.monotonic()
     if (followers.size === 0) rest()
-    else lookIn(more ? 0 : pauseMs)
+    else lookIn(more ? 0 : hintedMeanwhile ? POLL_LOCAL_MS : pauseMs)
   }
 
   function hear(follower: Follower, page: TransitionPage): Promise<void> | void {
@@ -101,8 +104,12 @@ export function createTransitionFeed(broker: Broker, options: Omit<ResendOptions
 
   /** Its own reads end where the shared ones are, between which nothing else runs: none is missed, none told twice. */
   async function join(follower: Follower, gone: AbortSignal): Promise<void> {
-    while (cursor !== undefined && follower.after < cursor && !gone.aborted)
-      await hear(follower, await read({ after: follower.after }))
+    for (let before = ''; cursor !== undefined && follower.after < cursor && !gone.aborted; ) {
+      // Of another store by now, which the shared looks do not know of yet.
+      if (follower.after === before) break
+      before = follower.after
+      await hear(follower, await read({ after: before }))
+    }
     if (gone.aborted) return
     followers.add(follower)
     if (cursor !== undefined) return

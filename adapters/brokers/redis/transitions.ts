@@ -16,6 +16,8 @@ import type { Rest } from './rest.ts'
 
 /** However many jobs a step changes, so many steps are kept: who reads them once a second misses none of them. */
 const MIN_STEPS = 100
+/** But not of more bytes than a key may well have. */
+const MAX_STREAM_BYTES = 50_000_000
 
 /**
  * In every script: `tell(state, id, r)` notes what a job has become, `r` has its queue, meta and attempts. `flushTold()` writes all of a step
@@ -32,8 +34,9 @@ end
 ${'' /* What a step has done stands, whatever ails the stream: an error here would have it sent again, and find nothing to do. */}
 local function flushTold()
   if #told == 0 then return end
-  local steps = math.max(${MIN_STEPS}, math.floor(maxEvents / #told))
-  redis.pcall('XADD', prefix .. 'events', 'MAXLEN', '~', int(steps), ARGV[2] == '' and '*' or ARGV[2] .. '-*', 'e', table.concat(told, '\\n'))
+  local text = table.concat(told, '\\n')
+  local steps = math.ceil(math.min(math.max(${MIN_STEPS}, maxEvents / #told), ${MAX_STREAM_BYTES} / #text))
+  redis.pcall('XADD', prefix .. 'events', 'MAXLEN', '~', int(steps), ARGV[2] == '' and '*' or ARGV[2] .. '-*', 'e', text)
   ${'' /* For whoever reads them: who is hinted anyway takes it along. */}
   if #hints > 0 then hint('events') end
 end
