@@ -154,6 +154,30 @@ test('however many watch, one look is made for all, and none when nobody watches
   expect(reads.length).toBeLessThanOrEqual(1)
 })
 
+test('who hangs up in the middle of a look leaves nobody who would look again', async () => {
+  const gate = { wait: Promise.resolve() }
+  const { clock, reads, open } = setUpEvents({
+    wrap: (broker) => ({
+      ...broker,
+      transitions: async (query) => {
+        await gate.wait
+        return (broker.transitions as NonNullable<Broker['transitions']>)(query)
+      },
+    }),
+  })
+  const heard = await open()
+  await settled()
+  const { promise, resolve } = Promise.withResolvers<void>()
+  gate.wait = promise
+  await clock.advance(250)
+  await heard.hangUp()
+  resolve()
+  await settled()
+  reads.length = 0
+  await clock.advance(60_000)
+  expect(reads).toEqual([])
+})
+
 test('over the network it looks every second while something happens, else every five', async () => {
   const { broker, clock, reads, open } = setUpEvents({ wrap: ({ local: _, wake: __, ...broker }) => broker })
   await open()

@@ -254,6 +254,18 @@ export const transitionCases: readonly Case[] = [
     },
   },
   {
+    name: 'a job that was claimed ahead by a worker that has gone is told to be queued again',
+    bounds: events,
+    async run({ broker, clock }) {
+      const told = await follow(broker)
+      await broker.enqueue([job('a')])
+      await lane(broker, 'gone.1.0').claim(1, { ahead: 1 })
+      await clock.advance(LEASE_MS)
+      await lane(broker).claimOne()
+      assert.deepEqual(await told(), ['a queued 0', 'a active 0', 'a queued 0', 'a active 0'])
+    },
+  },
+  {
     name: 'what one broker does, another one on the same store tells of',
     needs: 'a second broker',
     bounds: events,
