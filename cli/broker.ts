@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { httpBroker } from '../adapters/brokers/http/index.ts'
 import { redisBroker } from '../adapters/brokers/redis/index.ts'
 import { sqliteBroker } from '../adapters/brokers/sqlite/index.ts'
-import { boundsOf, redisOf } from '../adapters/runtimes/variables.ts'
+import { boundsOf, eventsOf, redisOf } from '../adapters/runtimes/variables.ts'
 import type { Broker } from '../src/broker.ts'
 import { UsageError } from './errors.ts'
 
@@ -24,7 +24,7 @@ export interface OpenBrokerOptions {
 export function openBroker({ db, server, inMemory = false, mustExist = false }: OpenBrokerOptions): Broker {
   if (server !== undefined) return openServer(server, db)
   const redis = db === undefined ? redisOf(process.env) : undefined
-  if (redis) return redisBroker({ ...redis, ...boundsOf(process.env) })
+  if (redis) return redisBroker({ ...redis, ...boundsOf(process.env), ...eventsOf(process.env) })
   return openSqlite(db ?? DEFAULT_DB, inMemory, mustExist)
 }
 
@@ -38,7 +38,7 @@ function openSqlite(db: string, inMemory: boolean, mustExist: boolean): Broker {
     throw new UsageError('expected --db to be a file, got :memory:, which ends with this command: only tq dev takes it')
   if (mustExist && !existsSync(db))
     throw new UsageError(`expected a database at ${db}, got no such file: go where tq runs, or pass --db <path>`)
-  return sqliteBroker({ path: db, ...boundsOf(process.env) })
+  return sqliteBroker({ path: db, ...boundsOf(process.env), ...eventsOf(process.env) })
 }
 
 /** Runs `use` on an open broker and closes it, whatever comes of it. */

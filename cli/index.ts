@@ -11,6 +11,7 @@ const commands: Commands = {
   enqueue: () => import('./commands/enqueue.ts'),
   result: () => import('./commands/result.ts'),
   jobs: () => import('./commands/jobs.ts'),
+  events: () => import('./commands/events.ts'),
   queues: () => import('./commands/queues.ts'),
   schedules: () => import('./commands/schedules/index.ts'),
   token: () => import('./commands/token/index.ts'),

@@ -28,6 +28,8 @@ export const STUB_MS = 3_600_000
 export const beatsOf = (app: string): string => `beat.${toHinted(app)}`
 /** By what name workers listen for hints of running jobs that are to be cancelled. */
 export const CANCELS = 'cancels'
+/** By what name readers of transitions listen for hints; not every transition brings one. */
+export const EVENTS = 'events'
 /** An id as a hint carries it. */
 export const toHinted = (id: string): string => id.replaceAll(' ', '_')
 /** How far ahead of its due time a tick may be fired. */
@@ -119,6 +121,12 @@ export interface Broker {
    * Answers how each of them stands, in order. Not to be sent again: each copy counts as a call.
    */
   countCall(limits: readonly RateLimit[]): Promise<readonly RateLeft[]>
+  /**
+   * Reads what has become of jobs, in the order in which it did; without `after` nothing but where the present is. Each is told once, also
+   * where the call that brought it about was sent again. That a job has fallen due, and that its record's time is over, is none. Absent where the
+   * broker keeps none of it.
+   */
+  transitions?(query?: TransitionQuery): Promise<TransitionPage>
   /** Deletes records whose time is over, up to `limit`, and says how many. */
   prune(limit?: number): Promise<number>
   /** Hints that something has changed; absent where the store has no means. Never relied on: a missed hint costs latency, not jobs. */
@@ -328,6 +336,36 @@ export interface JobPage {
   readonly jobs: readonly JobRecord[]
   /** Null on the last page. */
   readonly cursor: string | null
+}
+
+export interface TransitionQuery {
+  /** Those after this cursor. */
+  readonly after?: string
+  /** Default 1,000. */
+  readonly limit?: number
+}
+
+/** What a job was changed to. */
+export interface Transition {
+  /** Later ones sort behind earlier ones, as texts. */
+  readonly cursor: string
+  readonly atMs: number
+  readonly id: string
+  readonly task: string
+  readonly queue: string
+  readonly state: JobState | 'removed'
+  /** Attempts that had ended by then. */
+  readonly attempts: number
+}
+
+export interface TransitionPage {
+  readonly transitions: readonly Transition[]
+  /** Where to go on. */
+  readonly cursor: string
+  /** Whether there may be more by now. */
+  readonly more: boolean
+  /** Some before these are not kept any more. */
+  readonly gap?: true
 }
 
 export interface StatsQuery {

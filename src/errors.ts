@@ -399,6 +399,16 @@ export class UnusableStore extends TqError {
   }
 }
 
+/** The broker keeps no transitions of jobs: it was not told to. */
+export class EventsOff extends TqError {
+  override name = 'EventsOff' as const
+  constructor() {
+    super(
+      'expected a broker that keeps events, got one that does not: give it `events: true` (TQ_EVENTS=1), in every process that uses it',
+    )
+  }
+}
+
 /** This runtime, or what it was given, lacks something that the call needs. */
 export class Unsupported extends TqError {
   override name = 'Unsupported' as const

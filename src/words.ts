@@ -4,6 +4,7 @@
  * - task: a named unit of work: input schema, handler, policy. Defined once with `defineTask`
  * - job: one enqueued call of a task: id, input, state, attempts, result
  * - tag: a short name that a job carries so that it can be found by it
+ * - transition: a job's change of state, as a broker that keeps events tells of it
  * - queue: a named line of jobs that workers pull from
  * - broker: where jobs live; the contract, and an implementation of it
  * - producer: whoever enqueues jobs: the client library, the REST API, the beat

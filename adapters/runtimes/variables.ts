@@ -2,6 +2,7 @@ import type { QueueBounds } from '../../src/bounds.ts'
 import type { Broker } from '../../src/broker.ts'
 import { InvalidOption } from '../../src/errors.ts'
 import { checkSecret } from '../../src/hmac.ts'
+import type { TransitionOptions } from '../../src/transitions.ts'
 import { type RedisBrokerOptions, redisBroker } from '../brokers/redis/index.ts'
 
 /** A platform's variables, bindings and secrets by name. */
@@ -64,11 +65,24 @@ export function boundsOf(variables: Variables): QueueBounds {
   }
 }
 
+/** Whether a broker keeps events, and how many: `1` or `true`, `0` or `false`, or their number. */
+export function eventsOf(variables: Variables): TransitionOptions {
+  const text = variable(variables, 'TQ_EVENTS')
+  if (text === undefined) return {}
+  if (/^(0|1|true|false)$/.test(text)) return { events: text === '1' || text === 'true' }
+  return { events: { maxEvents: Number(text) } }
+}
+
 /** The broker of an invocation: it polls, for no stream of hints outlives one. Throws `InvalidOption` without a Redis. */
 export function edgeBroker(variables: Variables): Broker {
   const redis = redisOf(variables)
   if (!redis) requiredVariable(variables, REDIS_NAMES[0][0], 'the address of a Redis REST API')
-  return redisBroker({ ...(redis as RedisBrokerOptions), ...boundsOf(variables), subscribe: false })
+  return redisBroker({
+    ...(redis as RedisBrokerOptions),
+    ...boundsOf(variables),
+    ...eventsOf(variables),
+    subscribe: false,
+  })
 }
 
 /** The secrets in a variable, by commas, the one to sign with first; none where there are none. Throws `InvalidOption` for one too short. */

@@ -17,6 +17,8 @@ import type { BrokerRoutes } from './broker-routes.ts'
 import type { ApiContext } from './context.ts'
 import type { Cors } from './cors.ts'
 import { createEnqueue } from './enqueue.ts'
+import { createStreams } from './event-stream.ts'
+import { eventRoutes } from './events.ts'
 import { exchangeRoutes } from './exchange.ts'
 import { type AddressOf, slowDown } from './failures.ts'
 import { healthRoutes } from './health.ts'
@@ -130,7 +132,8 @@ export function createApi(options: ApiOptions): Api {
     linkSecrets: linkSecrets.map((secret) => checkSecret('linkSecrets', secret)),
     clock,
     maxBodyBytes,
-    maxStreams,
+    streams: createStreams(clock, maxStreams),
+    reading: resending,
     enqueue: createEnqueue({ broker, client, tasks, clock, newId, onEvent }),
     once: createOnce(),
     results: createResults(broker, () => `events.${newId()}`, resending),
@@ -160,6 +163,7 @@ export function createApi(options: ApiOptions): Api {
     .route('/', taskRoutes(context))
     .route('/', jobRoutes(context))
     .route('/', jobEventRoutes(context))
+    .route('/', eventRoutes(context))
     .route('/', jobChangeRoutes(context))
     .route('/', queueRoutes(context))
     .route('/', workerRoutes(context))

@@ -15,10 +15,12 @@ import {
   type ScheduleQuery,
   type StatsQuery,
   type Tick,
+  type TransitionQuery,
 } from '../broker.ts'
 import { FINGERPRINT, FINGERPRINT_FORM, type Job, type JobTick } from '../job.ts'
 import { MAX_RATE_CALLS, MAX_RATE_KEY_CHARS, MAX_RATE_WINDOW_MS, MIN_RATE_WINDOW_MS, type RateLimit } from '../rate.ts'
 import { OVERLAPS } from '../schedule.ts'
+import { transitionsOf } from '../transitions.ts'
 import { JOB_STATES, MAX_TAGS } from '../words.ts'
 import { callbackFields, jsonText, list, MAX_ID_CHARS, queueName, text, whole } from './fields.ts'
 import { form, MAX_MS, tag } from './request.ts'
@@ -124,6 +126,10 @@ const change: v.GenericSchema<ScheduleChange> = v.variant(
   ],
   'expected a kind of set or remove',
 )
+const transitionQuery: v.GenericSchema<TransitionQuery> = fields({
+  after: v.exactOptional(word),
+  limit: v.exactOptional(limited),
+})
 const mark: v.GenericSchema<DeployMark> = fields({ stampMs: number, digest: word })
 const rateLimit: v.GenericSchema<RateLimit> = fields({
   key: text(MAX_RATE_KEY_CHARS, 1),
@@ -177,5 +183,6 @@ export const BROKER_CALLS: Readonly<Record<BrokerCall, v.GenericSchema<unknown, 
   beats: of([], (broker) => broker.beats()),
   runs: of([word], (broker, schedule) => broker.runs(schedule)),
   countCall: of([list(rateLimit, 10)], (broker, limits) => broker.countCall(limits)),
+  transitions: of([v.optional(transitionQuery)], async (broker, query) => transitionsOf(broker)(query)),
   prune: of([limit], (broker, most) => broker.prune(most)),
 }

@@ -2,9 +2,11 @@ import type { Broker } from '../broker.ts'
 import type { Client } from '../client/client.ts'
 import type { Results } from '../client/results.ts'
 import type { Clock } from '../clock.ts'
+import type { ResendOptions } from '../resend.ts'
 import type { Schedules } from '../schedules.ts'
 import type { Task } from '../task.ts'
 import type { Enqueue } from './enqueue.ts'
+import type { Streams } from './event-stream.ts'
 import type { Once } from './idempotency.ts'
 import type { CountCall } from './rate-limits.ts'
 
@@ -27,7 +29,9 @@ export interface ApiContext {
   readonly enqueue: Enqueue
   readonly once: Once
   readonly maxBodyBytes: number
-  readonly maxStreams: number
+  readonly streams: Streams
+  /** How a look at the broker is sent again that gets no answer. */
+  readonly reading: Omit<ResendOptions, 'call'>
   /** Sends a change to the broker, and again where its reply is lost. What only reads is the caller's to ask again. */
   readonly send: <T>(call: string, send: () => Promise<T>) => Promise<T>
 }

@@ -9,10 +9,9 @@ import { JobNotFound } from '../errors.ts'
 import type { JobRecord } from '../job.ts'
 import { isFinished } from '../words.ts'
 import type { ApiContext } from './context.ts'
-import { type StreamedEvent, streamEvents } from './event-stream.ts'
+import { MAX_STREAM_MS, type Send, toText } from './event-stream.ts'
 import { tagOf } from './job-tag.ts'
 import { type JobView, toJobView } from './job-view.ts'
-import { refusal } from './problem.ts'
 import { checkNothing } from './request.ts'
 import type { Routed } from './routes.ts'
 
@@ -28,14 +27,9 @@ export type JobEventRoutes = {
   }
 }
 
-/** After that a client is let go, and comes again: some platforms and proxies end it then without a word. */
-const MAX_STREAM_MS = 300_000
-
-export function jobEventRoutes({ broker, clock, results, maxStreams }: ApiContext): Routed<JobEventRoutes> {
-  let streams = 0
-
+export function jobEventRoutes({ broker, results, streams }: ApiContext): Routed<JobEventRoutes> {
   /** Tells of a job whenever it is another than the last that was told of. */
-  function createTelling(lastId: string | undefined, send: (event: StreamedEvent) => void) {
+  function createTelling(lastId: string | undefined, send: Send) {
     let last = lastId
     let lastState = ''
     return (record: JobRecord): void => {
@@ -44,7 +38,7 @@ export function jobEventRoutes({ broker, clock, results, maxStreams }: ApiContex
       if (state === lastState) return
       lastState = state
       const id = idOf(record)
-      if (id !== last) send({ id, event: 'job', data: toEvent(record) })
+      if (id !== last) void send(toText({ id, event: 'job', data: toEvent(record) }))
       last = id
     }
   }
@@ -52,14 +46,14 @@ export function jobEventRoutes({ broker, clock, results, maxStreams }: ApiContex
   async function follow(
     first: JobRecord,
     tell: (record: JobRecord) => void,
-    send: (event: StreamedEvent) => void,
+    send: Send,
     gone: AbortSignal,
   ): Promise<void> {
     tell(first)
     if (isFinished(first.state)) return
     const record = await results.wait(first.id, MAX_STREAM_MS, gone, tell)
     if (record) tell(record)
-    else send({ event: 'gone', data: { id: first.id } })
+    else void send(toText({ event: 'gone', data: { id: first.id } }))
   }
 
   return new Hono().get('/v1/jobs/:id/events', checkNothing, async (c) => {
@@ -71,17 +65,8 @@ export function jobEventRoutes({ broker, clock, results, maxStreams }: ApiContex
     if (idOf(first) === lastId && isFinished(first.state)) return c.body(null, 204)
     // Nobody would read it, and so nobody end it.
     if (c.req.method === 'HEAD') return c.body(null, 200, { 'Content-Type': 'text/event-stream' })
-    if (streams >= maxStreams) throw tooMany(maxStreams)
-    streams++
-    return streamEvents(clock, (send, gone) =>
-      follow(first, createTelling(lastId, send), send, gone).finally(() => streams--),
-    )
+    return streams.open((send, gone) => follow(first, createTelling(lastId, send), send, gone))
   })
-}
-
-function tooMany(maxStreams: number) {
-  const expected = `expected fewer than ${maxStreams} streams to be open, got as many: wait for the result instead`
-  return refusal('too-many-streams', expected, { headers: { 'Retry-After': '10' } })
 }
 
 /** Its ETag, without the quotes. */

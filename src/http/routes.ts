@@ -1,5 +1,6 @@
 import type { HonoBase } from 'hono/hono-base'
 import type { BlankEnv, Schema } from 'hono/types'
+import type { EventRoutes } from './events.ts'
 import type { ExchangeRoutes } from './exchange.ts'
 import type { HealthRoutes } from './health.ts'
 import type { JobChangeRoutes } from './job-changes.ts'
@@ -20,6 +21,7 @@ export type Routes = HealthRoutes &
   TaskRoutes &
   JobRoutes &
   JobEventRoutes &
+  EventRoutes &
   JobChangeRoutes &
   QueueRoutes &
   WorkerRoutes &

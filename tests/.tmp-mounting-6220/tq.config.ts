@@ -1,4 +1,3 @@
-
 import { defineApp, defineTask } from 'tq-edge'
 import { every } from 'tq-edge/scheduler'
 import * as v from 'valibot'

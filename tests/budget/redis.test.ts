@@ -28,6 +28,8 @@ const BUDGET: Record<keyof typeof STEP_COMMANDS, number> = {
   waitingExchange: 8,
   jobAlone: 27,
   get: 1,
+  keepEvents: 1,
+  readEvents: 1,
   idleWorkerMinute: 3,
   idleBeatMinute: 2,
   hintBeats: 1,
@@ -65,6 +67,41 @@ test('the model promises no more than the budget allows', () => {
   for (const [step, commands] of Object.entries(STEP_COMMANDS))
     expect([step, commands <= BUDGET[step as keyof typeof BUDGET]]).toEqual([step, true])
 })
+
+counts(
+  'where events are kept, a step that changes jobs costs one command more, and one that changes none nothing',
+  async (redis) => {
+    const [off, on] = [redis.open(), redis.open({ events: true })]
+    const late = jobs(20, 'late', { delayMs: 60_000 })
+    for (const { broker } of [off, on]) await broker.enqueue(late)
+    const [offLane, onLane] = [await warm(off), await warm(on)]
+    type Step = (broker: Broker, by: TestLane) => Promise<unknown>
+    const steps: readonly [name: string, more: number, step: Step][] = [
+      ['enqueue one', 1, ({ enqueue }) => enqueue([job('one')])],
+      ['enqueue many', 1, ({ enqueue }) => enqueue(jobs(100))],
+      ['enqueue again', 0, ({ enqueue }) => enqueue(jobs(100))],
+      [
+        'claim and exchange',
+        2,
+        async (_, by) => by.exchange({ want: 50, settle: (await by.claim(50)).map((held) => succeed(held)) }),
+      ],
+      ['cancel', 1, ({ cancel }) => cancel(late.map(({ id }) => id))],
+      ['remove', 1, ({ remove }) => remove(late.map(({ id }) => id))],
+      ['exchange for nothing', 0, (_, by) => by.exchange({ queues: ['other'], want: 10 })],
+      ['read', 0, ({ get }) => get(['one'])],
+    ]
+    for (const [name, more, step] of steps) {
+      const without = await redis.count(() => step(off.broker, offLane))
+      const with_ = await redis.count(() => step(on.broker, onLane))
+      // The first time, a script is sent as a whole after all.
+      const less = without.total - (without.by.eval ?? 0)
+      expect([name, with_.total - less]).toEqual([name, more * STEP_COMMANDS.keepEvents])
+    }
+    const { cursor = '' } = (await on.broker.transitions?.()) ?? {}
+    await on.broker.enqueue(jobs(100, 'more'))
+    expectAtMost(STEP_COMMANDS.readEvents, await redis.count(async () => on.broker.transitions?.({ after: cursor })))
+  },
+)
 
 counts('enqueueing one job', async (redis) => {
   const bench = redis.open()

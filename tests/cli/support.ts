@@ -75,6 +75,7 @@ function spawnTq(command: string[], cwd: string, { stdin, env }: RunOptions): Ch
     TQ_MAX_READY,
     TQ_MAX_TIMED,
     TQ_WHEN_FULL,
+    TQ_EVENTS,
     npm_lifecycle_event,
     FORCE_COLOR,
     ...inherited

@@ -31,6 +31,7 @@ import { scheduleReadCases } from './broker/schedule-reads.ts'
 import { scheduleCases } from './broker/schedules.ts'
 import { settleCases } from './broker/settle.ts'
 import { takenBackCases } from './broker/taken-back.ts'
+import { transitionCases } from './broker/transitions.ts'
 import { wakeCases } from './broker/wake.ts'
 import type { Case } from './subject.ts'
 
@@ -59,6 +60,7 @@ export const brokerCases: readonly Case[] = [
   ...runCases,
   ...manualCases,
   ...rateCases,
+  ...transitionCases,
   ...wakeCases,
   ...callbackCases,
   ...faultCases,

@@ -5,6 +5,7 @@
  */
 import type { QueueBounds } from '../../src/bounds.ts'
 import type { Broker } from '../../src/broker.ts'
+import type { TransitionOptions } from '../../src/transitions.ts'
 import { createVirtualClock, type VirtualClock } from '../support/clock.ts'
 
 /** A store that several brokers can be opened on. */
@@ -14,7 +15,7 @@ export interface Store {
 }
 
 /** Makes what a case runs on, with these bounds: a broker of its own, or a store to open brokers on. */
-export type CreateSubject = (clock: VirtualClock, bounds: QueueBounds) => Broker | Store
+export type CreateSubject = (clock: VirtualClock, bounds: QueueBounds & TransitionOptions) => Broker | Store
 
 export interface Context {
   readonly broker: Broker
@@ -27,8 +28,8 @@ export interface Case {
   readonly name: string
   /** What a broker must have for the case to say anything. */
   readonly needs?: 'a second broker' | 'wake'
-  /** The bounds of its queues, where it is about them. */
-  readonly bounds?: QueueBounds
+  /** The bounds of its queues and whether events are kept, where it is about them. */
+  readonly bounds?: QueueBounds & TransitionOptions
   run(ctx: Context): Promise<void>
 }
 

@@ -25,6 +25,7 @@ const NEEDS: readonly [scope: string, method: string, path: string, body?: unkno
   ['operate', 'DELETE', '/v1/jobs/:id'],
   ['read', 'GET', '/v1/jobs/:id/result'],
   ['read', 'GET', '/v1/jobs/:id/events'],
+  ['read', 'GET', '/v1/events'],
   ['operate', 'POST', '/v1/jobs/:id/cancel'],
   ['operate', 'POST', '/v1/jobs/:id/retry'],
   ['operate', 'POST', '/v1/jobs/:id/promote'],

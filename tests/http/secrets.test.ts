@@ -168,6 +168,7 @@ const ANSWERS: Readonly<Record<ProblemKind, () => Promise<Answered>>> = {
     await reached.promise
     return [await call(), events]
   },
+  'events-off': () => ask({}, 'GET', '/v1/events', undefined, { 'Last-Event-ID': SECRET }),
   'body-read': async () => {
     const { api, events } = setUp()
     const request = new Request('http://localhost/v1/jobs', requestOf('POST', body))

@@ -20,7 +20,7 @@ export interface SizeMeter {
 
 /** Where scripts note the bytes of their largest command. */
 const LARGEST = 'test:largest'
-const START = 'local prefix = ARGV[1]\n'
+const START = 'maxEvents = tonumber(maxEvents)\n'
 const WEIGH = `
 local redis = (function(server)
   local function weigh(value)

@@ -76,6 +76,7 @@ export function httpBroker(options: HttpBrokerOptions): Broker {
     beats: () => ask('beats'),
     runs: (schedule) => ask('runs', schedule),
     countCall: (limits) => ask('countCall', limits),
+    transitions: (query) => ask('transitions', query),
     prune: (limit) => ask('prune', limit),
     close: async () => {},
   }

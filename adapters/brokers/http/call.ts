@@ -2,6 +2,7 @@ import {
   BrokerRefused,
   BrokerUnavailable,
   describe,
+  EventsOff,
   InvalidOption,
   StorageFull,
   TooLarge,
@@ -83,6 +84,7 @@ function toAnswer(text: string): Answer | undefined {
 function toTypedError(status: number, { type, title, detail }: Answer): Error {
   const kind = String(type).replace('urn:tq:problem:', '')
   if (kind === 'storage-full') return new StorageFull("the server's broker")
+  if (kind === 'events-off') return new EventsOff()
   if (kind === 'invalid-request') return invalid(String(detail))
   // Words that are not tq's are not repeated: nobody knows what stands in them.
   const said = String(type).startsWith('urn:tq:') ? `${status}: ${title}` : String(status)

@@ -67,7 +67,7 @@ local function revoke(s)
     if not r or (r.state == 't' and r.epoch == 0 and scores[n]) then
       first = first or tick
       dead[#dead + 1], left[#left + 1] = keys[n], entries[n]
-      if r then hintWaiters(r.waiters) end
+      if r then hintWaiters(r.waiters); tell('x', tick.id, r) end
     end
   end
   if not first then return end

@@ -20,6 +20,7 @@ import { MAX_BATCH_JOBS } from '../../../src/broker.ts'
 import { type Clock, systemClock } from '../../../src/clock.ts'
 import { InvalidOption, StaleExchange } from '../../../src/errors.ts'
 import type { Job, JobRecord } from '../../../src/job.ts'
+import { checkMaxEvents, type TransitionOptions } from '../../../src/transitions.ts'
 import { isFinished } from '../../../src/words.ts'
 import { createBeatMarks } from './beats.ts'
 import { checkInfo } from './check.ts'
@@ -37,11 +38,12 @@ import { toActive, toRecord } from './record.ts'
 import { createRest, notOurs } from './rest.ts'
 import { createScheduleReads } from './schedules.ts'
 import { SET_SCHEDULES, setScheduleArguments } from './set-schedules.ts'
+import { createTransitionReader } from './transitions.ts'
 import { createWake } from './wake.ts'
 import { exchangeArguments, toExchangeReply, toPresenceText } from './wire.ts'
 
 /** Default bounds: 1,000,000 ready and 500,000 timed, for the sake of the size of a key. */
-export interface RedisBrokerOptions extends QueueBounds {
+export interface RedisBrokerOptions extends QueueBounds, TransitionOptions {
   /** Of the database's REST API: Upstash, or `tq gateway`. */
   readonly url: string
   readonly token: string
@@ -74,6 +76,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
   const { url, token, prefix = 'tq', callTimeoutMs = 10_000, maxReady = 1_000_000, maxTimed = 500_000 } = options
   const { whenFull = 'reject', subscribe = true, clock = systemClock, random = Math.random, ownTime = false } = options
   checkBounds(options)
+  const maxEvents = checkMaxEvents(options) ?? 0
   if (!/^https?:\/\/.+/.test(url ?? ''))
     throw new InvalidOption('url', 'the address of a Redis REST API (https://...)', url ? 'another text' : 'none')
   if (!token) throw new InvalidOption('token', 'the token of the Redis REST API', 'none')
@@ -82,7 +85,14 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
 
   const address = url.replace(/\/+$/, '')
   const keys = createKeys(prefix)
-  const rest = createRest({ url: address, token, prefix: keys.prefix, metaKey: keys.named('meta'), callTimeoutMs })
+  const rest = createRest({
+    url: address,
+    token,
+    prefix: keys.prefix,
+    maxEvents,
+    metaKey: keys.named('meta'),
+    callTimeoutMs,
+  })
   const beatMarks = createBeatMarks(rest, keys)
   const knownQueues = new Set<string>()
   const registered = new Set<string>()
@@ -264,6 +274,7 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
   return {
     name: 'redis',
     ...(wake ? { wake: { listen } } : {}),
+    ...(maxEvents > 0 ? { transitions: createTransitionReader(rest, keys) } : {}),
 
     async enqueue(jobs, { within } = {}) {
       if (within !== undefined)

@@ -18,17 +18,18 @@ end
 local function makeCallbacks()
   local queues, ready, records = {}, {}, {}
   for i, c in ipairs(called) do
+    c.meta = '${CALLBACK_TASK}|' .. int(c.at) .. '||'
     if not ready[c.queue] then ready[c.queue] = {}; queues[#queues + 1] = c.queue end
     table.insert(ready[c.queue], c.id)
     records[2 * i - 1] = jobKey(c.id)
     records[2 * i] = format({ state = 'q', epoch = 0, attempts = 0, lost = 0, at = 0, fin = 0, pri = 0, queue = c.queue,
-      meta = '${CALLBACK_TASK}|' .. int(c.at) .. '||', waiters = '', err = '', progress = '', body = '"' .. c.url .. '"' })
+      meta = c.meta, waiters = '', err = '', progress = '', body = '"' .. c.url .. '"' })
   end
   for _, q in ipairs(queues) do redis.call('RPUSH', queueKey(q, 'r'), unpack(ready[q])) end
-  if #records > 0 and redis.call('MSETNX', unpack(records)) == 0 then
-    for i, c in ipairs(called) do
-      if not redis.call('SET', records[2 * i - 1], records[2 * i], 'NX') then redis.call('LREM', queueKey(c.queue, 'r'), -1, c.id) end
-    end
+  local isNew = #called == 0 or redis.call('MSETNX', unpack(records)) == 1
+  for i, c in ipairs(called) do
+    if isNew or redis.call('SET', records[2 * i - 1], records[2 * i], 'NX') then tell('q', c.id, c, 0)
+    else redis.call('LREM', queueKey(c.queue, 'r'), -1, c.id) end
   end
   called = {}
   return queues

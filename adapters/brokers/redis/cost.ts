@@ -23,6 +23,10 @@ export const STEP_COMMANDS = {
   jobAlone: 27,
   /** Reading jobs that have finished, however many in one call. */
   get: 1,
+  /** More for each step that changes a job, where events are kept, however many it changes. */
+  keepEvents: 1,
+  /** A look at what has become of jobs, for all who watch. */
+  readEvents: 1,
   idleWorkerMinute: 3,
   /** With its mark that it is there, and its streams. One more without hints. */
   idleBeatMinute: 2,

@@ -136,6 +136,7 @@ local function succeed(i, h, body)
   mset[n + 1], mset[n + 2] = keys[base + i], head .. fingerprint(body) .. '\\t' .. refTexts[i]
   expire(refIds[i], now + a.ms, now, #mset[n + 2])
   callBack(refIds[i], 'onSuccess', a.urls[h], a.epoch, h.queue, now)
+  tell('s', refIds[i], h, h.attempts + 1)
 end
 
 local seenInStep, givenBack, emptied = {}, {}, {}
@@ -180,6 +181,7 @@ for _, q in ipairs(order) do
           finish(id, r)
         end
         put(id, r)
+        tell(r.state, id, r)
       end
     end
   end
@@ -201,6 +203,7 @@ local function give(id, epoch, text)
   jobs[n + 1], jobs[n + 2] = id, text
   given[n + 1], given[n + 2] = id, int(epoch)
   taken = taken + 1
+  if maxEvents then tell('a', id, parseHead(text)) end
   sooner(now + leaseMs)
 end
 ${'' /* An entry that its job has left behind may name a job that is active: such a lease is there already and stays. */}
@@ -252,19 +255,22 @@ local function takeOver(q)
         if not asked then r.err = '${LOST_ERROR}'; addFailed(q.name, { int(now), id }) end
         gone[#gone + 1] = id
         finish(id, r); put(id, r)
+        tell(r.state, id, r)
       elseif not parked and isAhead(scores[i]) then
         backBytes = backBytes + sizeOf(r)
         if #back > 0 and backBytes > ${MAX_BATCH_BYTES} then sooner(now) break end
         r.epoch = r.epoch + 2; r.state = 'q'; r.at = 0; put(id, r)
         gone[#gone + 1] = id; back[#back + 1] = entry(id, r.epoch, sizeOf(r), r.pri)
+        tell('q', id, r)
       elseif not parked and r.lost > 0 then
         local ms = math.floor(r.lost * leaseMs * (0.5 + jitter / 2))
         r.epoch = r.epoch + 2; r.lost = r.lost + 1; r.state = 'y'; r.at = now + ms
         put(id, r)
+        tell('y', id, r)
         redis.call('ZADD', queueKey(q.name, 'l'), score(r.at, r.epoch, 0), id)
         sooner(r.at)
       elseif takeLost and taken < want then
-        if not parked then r.epoch = r.epoch + 2; r.lost = r.lost + 1; r.state = 'q'; r.at = 0; put(id, r) end
+        if not parked then r.epoch = r.epoch + 2; r.lost = r.lost + 1; r.state = 'q'; r.at = 0; put(id, r); tell('q', id, r) end
         takeLost = false
         redis.call('ZADD', queueKey(q.name, 'l'), score(now + leaseMs, r.epoch + 1, 0), id)
         bytes = bytes + sizeOf(r)

@@ -7,7 +7,7 @@ export interface Keys {
   queue(queue: string, place: QueuePlace): string
   /** A lane's last reply, for replay. */
   lane(lane: string): string
-  /** Everything else, by name: `queues`, `workers`, `windows`, `schedules`, `large` (of those the sizes of the large ones), `names` (theirs, in order), `removed`, `due`, `beats`, `meta`. */
+  /** Everything else, by name: `queues`, `workers`, `windows`, `schedules`, `large` (of those the sizes of the large ones), `names` (theirs, in order), `removed`, `due`, `beats`, `events`, `meta`. */
   named(name: string): string
 }
 

@@ -2,6 +2,7 @@ import { CANCELS, MAX_BATCH_BYTES, MAX_BATCH_JOBS, STUB_MS } from '../../../src/
 import { CALLBACKS } from './callbacks.ts'
 import { CHECK_FORMAT } from './format.ts'
 import { TURNS } from './overlap.ts'
+import { TELL } from './transitions.ts'
 
 /** A record from this size on is large: its entry says how large. As many as a claim may bring, each smaller, are within its bytes. */
 const LARGE_BYTES = MAX_BATCH_BYTES / MAX_BATCH_JOBS
@@ -35,7 +36,8 @@ export const WORKER_SEEN_MS = 120_000
  * record is too large for hundreds of its kind to be read at once.
  */
 const PRELUDE = `
-local prefix = ARGV[1]
+local prefix, maxEvents = string.match(ARGV[1], '^(.*:)(%d*)$')
+maxEvents = tonumber(maxEvents)
 ${'' /* Counted where they run: all of them are billed. */}
 local inner, calls = redis, 0
 local redis = {
@@ -144,10 +146,12 @@ local function nameWaiting(q)
   local name = redis.call('RPOP', queueKey(q, 'w'))
   if name then hint(name) end
 end
+${TELL}
 ${CALLBACKS}${TURNS}
 ${'' /* The last thing that a script does. */}
 local function flushHints()
   for _, q in ipairs(freeTurns()) do nameWaiting(q) end
+  flushTold()
   if #hints > 0 then redis.call('PUBLISH', prefix .. 'wake', table.concat(hints, ' ')) end
 end
 local windows = {}
@@ -214,7 +218,7 @@ end
 /**
  * A script: what all share, and its own part.
  *
- * KEYS: what routes it in a cluster, and has the format checked: see `CHECK_FORMAT`. ARGV: prefix, then the script's own.
+ * KEYS: what routes it in a cluster, and has the format checked: see `CHECK_FORMAT`. ARGV: prefix, with how many events are kept behind it where any are, then the script's own.
  * Returns { what its own part returns, how many commands it has run, and only for a format that is not ours what is noted of it }.
  */
 export function script(own: string): string {

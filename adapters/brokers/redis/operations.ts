@@ -98,6 +98,7 @@ local function cancelJob(id)
   leave(id, r, s)
   r.state = 'c'; r.fin = now; r.at = now + ${STUB_MS}
   finish(id, r); write(id, r)
+  tell('c', id, r)
   return 'cancelled'
 end
 `
@@ -135,6 +136,7 @@ for at = 3, #ARGV, 2 do
     r.state = 'q'; r.epoch = epoch + 1; r.attempts = 0; r.lost = 0; r.at = 0; r.fin = 0; r.waiters = REPLAYED
     table.insert(listFor(back, r.queue), entry(id, r.epoch, sizeOf(r), r.pri))
     write(id, r)
+    tell('q', id, r)
     out[#out + 1] = 'queued'
   end
 end
@@ -169,6 +171,7 @@ local function promote(id, epoch)
     table.insert(listFor(back, r.queue), entry(id, r.epoch, sizeOf(r), r.pri))
   end
   write(id, r)
+  tell('q', id, r)
   return 'queued'
 end
 for at = 3, #ARGV, 2 do out[#out + 1] = promote(ARGV[at], tonumber(ARGV[at + 1])) end
@@ -194,6 +197,7 @@ for at = 3, #ARGV do
     if r.state == 'f' then table.insert(listFor(unfailed, r.queue), id) end
     r.state = 'x'; r.body = ''; r.err = ''; r.progress = ''; r.fin = now; r.at = now + ${STUB_MS}
     finish(id, r, 0); write(id, r)
+    tell('x', id, r)
     out[#out + 1] = 'removed'
   end
 end
@@ -221,6 +225,7 @@ local function drop(id, r)
   finish(id, r, 0)
   puts[#puts + 1] = jobKey(id); puts[#puts + 1] = format(r)
   removed = removed + 1
+  tell('x', id, r)
 end
 ${'' /* Bounded in bytes before reading, by what the entries say. */}
 local function fitting(entries)

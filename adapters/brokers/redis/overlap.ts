@@ -75,6 +75,7 @@ local function free(ids)
     g.ids[#g.ids + 1] = id
     g.entries[#g.entries + 1] = entry(id, r.epoch, r.size, r.pri)
     r.state = 'q'
+    tell('q', id, r)
   end
   local now = #ids > 0 and clock(ARGV[2])
   for _, q in ipairs(queues) do

@@ -1,7 +1,7 @@
 import type { JobError, JobRecord, JobTick } from '../../../src/job.ts'
 import type { JobState } from '../../../src/words.ts'
 
-const STATES: Record<string, JobState> = {
+export const STATES: Readonly<Record<string, JobState>> = {
   q: 'queued',
   t: 'scheduled',
   b: 'blocked',

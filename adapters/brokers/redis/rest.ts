@@ -32,13 +32,15 @@ export interface RestOptions {
   readonly token: string
   /** The prefix that every script gets first, and is routed by in a cluster. */
   readonly prefix: string
+  /** How many events are kept; 0 for none. */
+  readonly maxEvents: number
   /** Where the format of the keys is noted. */
   readonly metaKey: string
   /** How long one call may take. */
   readonly callTimeoutMs: number
 }
 
-export function createRest({ url, token, prefix, metaKey, callTimeoutMs }: RestOptions): Rest {
+export function createRest({ url, token, prefix, maxEvents, metaKey, callTimeoutMs }: RestOptions): Rest {
   const redis = new Redis({
     url,
     token,
@@ -74,7 +76,7 @@ export function createRest({ url, token, prefix, metaKey, callTimeoutMs }: RestO
   async function send(text: string, args: readonly string[]): Promise<unknown> {
     const script = scriptOf(text)
     const keys = [format === 'ours' ? prefix : metaKey]
-    const allArgs = [prefix, ...args]
+    const allArgs = [maxEvents > 0 ? `${prefix}${maxEvents}` : prefix, ...args]
     spent++
     try {
       return await script.evalsha(keys, allArgs)

@@ -99,6 +99,7 @@ local function drop(g, some)
       callBack(id, 'onFailure', urlOf(r.meta, 'onFailure'), r.epoch, r.queue, now)
       finish(id, r)
       args[#args + 1] = keys[i]; args[#args + 1] = format(r)
+      tell('c', id, r)
     end
   end
   if #args > 0 then redis.call('MSET', unpack(args)) end
@@ -189,6 +190,7 @@ local function store(list)
       end
     end
   end
+  for _, at in ipairs(maxEvents and list or {}) do tell(string.sub(alikes[at].head, 1, 1), ids[at], alikes[at], 0) end
   for _, g in ipairs(groups) do
     if g.priorities then markPriorities(g.queue) end
     nameFor(g)

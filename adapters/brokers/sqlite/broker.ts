@@ -1,6 +1,7 @@
 import { checkBounds, type QueueBounds } from '../../../src/bounds.ts'
 import { type Broker, MAX_BATCH_JOBS } from '../../../src/broker.ts'
 import { type Clock, systemClock } from '../../../src/clock.ts'
+import { checkMaxEvents, type TransitionOptions } from '../../../src/transitions.ts'
 import { isFinished } from '../../../src/words.ts'
 import { beatsStep, markBeat } from './beats.ts'
 import { type Driver, transaction } from './driver.ts'
@@ -28,13 +29,14 @@ import { countCallStep } from './rates.ts'
 import { deployedStep, schedulesStep, setDeployedStep } from './read-schedules.ts'
 import { runsStep } from './runs.ts'
 import { fireStep, setSchedulesStep } from './schedules.ts'
+import { keepEvents, stampEvents, transitionsStep } from './transitions.ts'
 import { createTurns } from './turns.ts'
 import { jobTopic, nameWaiting, queueTopic, registerWaiting } from './waiting.ts'
 import { createWake } from './wake.ts'
 import { afterCommit, joinTransaction } from './within.ts'
 
 /** Without bounds a queue holds what the disk does. */
-export interface SqliteBrokerOptions extends Partial<OpenOptions>, QueueBounds {
+export interface SqliteBrokerOptions extends Partial<OpenOptions>, QueueBounds, TransitionOptions {
   readonly clock?: Clock
   readonly random?: () => number
 }
@@ -65,10 +67,11 @@ export function sqliteBroker(options: SqliteBrokerOptions = {}): Broker {
     random = Math.random,
   } = options
   checkBounds(options)
+  const maxEvents = checkMaxEvents(options)
   const driver = openDatabase({ ...options, path, besideOtherTables, durability })
   const { maxReady, maxTimed } = options
   const bounds = maxReady === undefined && maxTimed === undefined ? undefined : options
-  return createSqliteBroker(driver, clock, random, bounds)
+  return createSqliteBroker(driver, clock, random, bounds, maxEvents)
 }
 
 interface Stepped {
@@ -80,14 +83,26 @@ interface Stepped {
 }
 
 /** The broker on an open database: what tests put a driver of their own under. */
-export function createSqliteBroker(driver: Driver, clock: Clock, random: () => number, bounds?: QueueBounds): Broker {
+export function createSqliteBroker(
+  driver: Driver,
+  clock: Clock,
+  random: () => number,
+  bounds?: QueueBounds,
+  maxEvents?: number,
+): Broker {
+  const keepsEvents = keepEvents(driver, maxEvents)
   const wake = createWake(driver)
   const holdLeasesMs = createLeaseGuard(clock)
   const turn = createTurns()
 
   /** One atomic step, then the hints for those it named. Whoever it registered is known before anybody else has a turn. */
   async function step<T extends Stepped>(run: (nowMs: number) => T): Promise<T> {
-    const outcome = transaction(driver, () => run(Math.round(clock.now())))
+    const outcome = transaction(driver, () => {
+      const nowMs = Math.round(clock.now())
+      const stepped = run(nowMs)
+      if (keepsEvents) stampEvents(driver, nowMs)
+      return stepped
+    })
     if (outcome.registered !== undefined) wake.registered(outcome.registered)
     wake.named(outcome.named)
     if (outcome.changed) wake.changed()
@@ -227,6 +242,16 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
       return value
     },
 
+    ...(keepsEvents && {
+      transitions: async (query = {}) => {
+        const { value } = await step((nowMs) => {
+          stampEvents(driver, nowMs)
+          return quiet(transitionsStep(driver, query))
+        })
+        return value
+      },
+    }),
+
     async close() {
       wake.close()
       driver.close()
@@ -236,7 +261,9 @@ export function createSqliteBroker(driver: Driver, clock: Clock, random: () => n
   /** Has written by the time it returns: everything up to here runs in the caller's turn. */
   function enqueueWithin(jobs: Parameters<Broker['enqueue']>[0], within: unknown): Enqueued['outcomes'] {
     const joined = joinTransaction(driver, within)
-    const { outcomes, named } = enqueueStep(joined.driver, jobs, Math.round(clock.now()), bounds)
+    const nowMs = Math.round(clock.now())
+    const { outcomes, named } = enqueueStep(joined.driver, jobs, nowMs, bounds)
+    if (keepsEvents) stampEvents(joined.driver, nowMs)
     if (named.length > 0) afterCommit(joined, () => wake.named(named))
     return outcomes
   }
