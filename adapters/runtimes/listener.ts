@@ -40,11 +40,17 @@ const OPTIONS = { overrideGlobalObjects: false }
  * ```
  */
 export function toListener(fetch: FetchHandler): Listener {
-  const answer = getRequestListener(fetch, OPTIONS)
+  const answer = getRequestListener((request) => fetch(toOwn(request)), OPTIONS)
   const refuse = getRequestListener(() => problemResponse(bodyRead()), OPTIONS)
   return (incoming: IncomingMessage & Handed, outgoing) => {
     incoming.url = incoming.originalUrl ?? incoming.url ?? '/'
     const isBodyGone = incoming.readableDidRead && !(incoming.rawBody instanceof Buffer)
     void (isBodyGone ? refuse : answer)(incoming, outgoing)
   }
+}
+
+/** What there was is like a `Request`, and not one that the process's own `Request` would take for one. */
+function toOwn(like: Request): Request {
+  const { method, headers, body, signal, url } = like
+  return new Request(url, { method, headers, signal, ...(body && { body, duplex: 'half' }) })
 }

@@ -27,7 +27,7 @@ import { jobChangeRoutes } from './job-changes.ts'
 import { jobEventRoutes } from './job-events.ts'
 import { jobRoutes } from './jobs.ts'
 import { linkRoutes } from './links.ts'
-import { checkBasePath, mountedAt, refuseRest } from './mount.ts'
+import { checkBasePath, isMounted, mountedAt, refuseRest } from './mount.ts'
 import { problemResponse, refusal, toRefusal } from './problem.ts'
 import { queueRoutes } from './queues.ts'
 import type { RateCounter, RateLimits } from './rate-limits.ts'
@@ -203,7 +203,7 @@ function observe(clock: Clock, onEvent: OnEvent | undefined): MiddlewareHandler 
     const { status, headers } = c.res
     const location = headers.get('Location')
     if (location?.startsWith('/v1/')) headers.set('Location', mountedAt(c, routeIndex) + location)
-    setSafeHeaders(headers, c.req.url)
+    setSafeHeaders(headers, isMounted(c, routeIndex) ? undefined : c.req.url)
     const durationMs = clock.monotonic() - startedMs
     const reason = status === 500 ? { reason: withoutPasswords(toError(c.error?.cause ?? c.error).message) } : {}
     onEvent?.({ kind: 'http.request', method: c.req.method, path: c.req.path, status, durationMs, ...reason })

@@ -6,6 +6,9 @@ import { refusal } from './problem.ts'
 import { ADMIN, type Caller, needsLink, requireScope } from './scopes.ts'
 import { checkTokens, type Tokens } from './tokens.ts'
 
+/** Of the caller's token; by a name that an app which mounts the API has no value of its own under. */
+export const DIGEST = 'tq.digest'
+
 const CREDENTIALS = /^Bearer +([\x21-\x7e]+) *$/i
 
 /** Lets through whoever may call, to what they may do. Throws `InvalidOption` for tokens that could never match or that protect nothing. */
@@ -16,7 +19,7 @@ export function guard(tokens: Tokens | (() => Tokens), clock: Clock): Middleware
   return async (c, next) => {
     if (needsLink(c)) return next()
     const { caller, digest } = await identify(c, clock.now())
-    c.set('digest', digest)
+    c.set(DIGEST, digest)
     requireScope(c, caller)
     return next()
   }

@@ -52,14 +52,20 @@ export async function readBody(c: Context): Promise<ArrayBuffer> {
   const { raw, bodyCache } = c.req
   if (raw.bodyUsed && !KEPT.some((form) => form in bodyCache)) throw bodyRead()
   const bytes = await c.req.arrayBuffer().catch(refuseCut)
-  if (bytes.byteLength === 0 && Number(c.req.header('Content-Length')) > 0) throw bodyRead()
+  if (bytes.byteLength === 0 && Number(c.req.header('Content-Length')) > 0) throw noBytes()
   return bytes
 }
 
+const PUT_BEFORE = 'put the API before what parses bodies, such as express.json()'
+
 /** For a body that some other part of the server has taken from the request. */
 export function bodyRead() {
-  const expected = 'expected the body as it was sent, got one that is read already'
-  return refusal('body-read', `${expected}: put the API before what parses bodies, such as express.json()`)
+  return refusal('body-read', `expected the body as it was sent, got one that is read already: ${PUT_BEFORE}`)
+}
+
+/** Its caller is gone, or another part of the server has taken it in a way that cannot be seen here. */
+function noBytes() {
+  return refusal('malformed-body', `expected the whole body, got nothing of it: send it again, or ${PUT_BEFORE}`)
 }
 
 /** Whatever each server says of a connection that is gone in the middle: it is the caller's end that was lost. */

@@ -23,6 +23,9 @@ export function mountedAt(c: Context, at: number): string {
   return new URL(c.req.url).pathname.split('/').slice(0, depthOf(c, at)).join('/')
 }
 
+/** Whether the host is not the API's alone. */
+export const isMounted = (c: Context, at: number): boolean => depthOf(c, at) > 1
+
 /** How many parts that is, of `/tq/*` two: a name and what is before the first `/`. */
 function depthOf(c: Context, at: number): number {
   const pattern = c.req.matchedRoutes[at]?.path ?? ''

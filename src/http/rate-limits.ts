@@ -22,6 +22,7 @@ import {
   type RateLimit,
 } from '../rate.ts'
 import { networkOf } from './addresses.ts'
+import { DIGEST } from './auth.ts'
 import type { AddressOf } from './failures.ts'
 import { refusal } from './problem.ts'
 import { needsLink } from './scopes.ts'
@@ -59,6 +60,8 @@ export interface RateCounter {
 
 type Counted = RateLimit & RateLeft
 
+/** By a name that an app which mounts the API has no value of its own under. */
+const COUNTED = 'tq.counted'
 /** Of a token's SHA-256: no two tokens share so much of it. */
 const TOKEN_BYTES = 12
 /** An address is shorter. */
@@ -102,7 +105,7 @@ function createCountCall({ perToken, perAddress }: RateLimitOptions, context: Ra
   const usedUp = new Map<string, number>()
 
   function limitsOf(c: Context): RateLimit[] {
-    const digest: Uint8Array | undefined = c.get('digest')
+    const digest: Uint8Array | undefined = c.get(DIGEST)
     const address = perAddress && addressOf?.(c.req.raw)
     return [
       ...(perToken && digest ? [limit('token', toBase64Url(digest.subarray(0, TOKEN_BYTES)), perToken)] : []),
@@ -148,7 +151,7 @@ function createCountCall({ perToken, perAddress }: RateLimitOptions, context: Ra
     if (limits.length === 0) return
     const known = stillUsedUp(limits)
     const counted = known.length > 0 ? known : await countIfAnswered(limits)
-    c.set('counted', counted)
+    c.set(COUNTED, counted)
     const refused = refusedOf(counted)
     if (refused.length > 0) throw tooMany(refused)
   }
@@ -163,7 +166,7 @@ const countUnlessLink =
 
 const tellRates: MiddlewareHandler = async (c, next) => {
   await next()
-  const counted: readonly Counted[] = c.get('counted') ?? []
+  const counted: readonly Counted[] = c.get(COUNTED) ?? []
   if (counted.length === 0) return
   const listed = (toParameters: (one: Counted) => string) =>
     counted.map((one) => `"${nameOf(one)}"${toParameters(one)}`).join(', ')

@@ -16,8 +16,11 @@ const YEAR_S = 31_536_000
 /** Browsers keep it for a host, whatever the port: on this machine it would shut out every other server that has no TLS. */
 const OVER_TLS = /^https:\/\/(?!(?:[^/]+\.)?localhost[:/]|127\.|\[::1\])/
 
-/** Sets what the answer to a call of `url` does not say itself; over TLS also that the next call is to come so. */
-export function setSafeHeaders(headers: Headers, url: string): void {
+/**
+ * Sets what an answer does not say itself. Given the URL of a host that is the API's alone, over TLS also that all its calls are to come so:
+ * of anybody else's host that is not the API's to say.
+ */
+export function setSafeHeaders(headers: Headers, url = ''): void {
   for (const [name, value] of ENTRIES) if (!headers.has(name)) headers.set(name, value)
   if (OVER_TLS.test(url) && !headers.has('Strict-Transport-Security'))
     headers.set('Strict-Transport-Security', `max-age=${YEAR_S}`)
