@@ -4,7 +4,7 @@ import { InvalidOption } from '../errors.ts'
 import { placeAmong, sha256, toBytes } from '../hmac.ts'
 import { refusal } from './problem.ts'
 import { ADMIN, type Caller, needsLink, requireScope } from './scopes.ts'
-import { checkTokens, type Tokens } from './tokens.ts'
+import { checkTokens, type KnownToken, type Tokens } from './tokens.ts'
 
 const CREDENTIALS = /^Bearer +([\x21-\x7e]+) *$/i
 
@@ -50,11 +50,24 @@ export function createTokenCheck(tokens: Exclude<Tokens, 'none'>): TokenCheck {
   const known = checkTokens(tokens)
   // Made at the first request: some edge runtimes do no work before one.
   let digests: readonly Uint8Array[] | undefined
+  const underWay = new Map<string, Promise<KnownToken | undefined>>()
+
+  async function find(token: string): Promise<KnownToken | undefined> {
+    digests ??= await Promise.all(known.map(({ digest }) => digest()))
+    return known[placeAmong(await sha256(toBytes(token)), digests)]
+  }
+
+  /** Requests that come at once with the same token share one look at it, which is most of what a request takes. */
+  function findTogether(token: string): Promise<KnownToken | undefined> {
+    const found = underWay.get(token) ?? find(token).finally(() => underWay.delete(token))
+    underWay.set(token, found)
+    return found
+  }
+
   return async (header, nowMs) => {
     const token = CREDENTIALS.exec(header ?? '')?.[1]
     if (token === undefined) throw unauthorized('none', '')
-    digests ??= await Promise.all(known.map(({ digest }) => digest()))
-    const found = known[placeAmong(await sha256(toBytes(token)), digests)]
+    const found = await findTogether(token)
     // An expired one is answered as one that never was.
     if (!found || nowMs >= found.expiresAtMs) throw unauthorized('one that is not known', ', error="invalid_token"')
     return found.caller
