@@ -4,7 +4,7 @@ import { InvalidOption } from '../errors.ts'
 import { placeAmong, sha256, toBytes } from '../hmac.ts'
 import { refusal } from './problem.ts'
 import { ADMIN, type Caller, needsLink, requireScope } from './scopes.ts'
-import { checkTokens, type Tokens } from './tokens.ts'
+import { checkTokens, type KnownToken, type Tokens } from './tokens.ts'
 
 /** Of the caller's token; by a name that an app which mounts the API has no value of its own under. */
 export const DIGEST = 'tq.digest'
@@ -55,6 +55,12 @@ function identifyBy(tokens: Tokens): Identify {
   return (c, nowMs) => check(c.req.header('Authorization'), nowMs)
 }
 
+/** A token's SHA-256, and which of the known ones it is. */
+interface Found {
+  readonly digest: Uint8Array
+  readonly found: KnownToken | undefined
+}
+
 export type TokenCheck = (header: string | null | undefined, nowMs: number) => Promise<Identity>
 
 /** Says who has sent an `Authorization` header. Throws `RefusedRequest` for one that carries none of the tokens. */
@@ -62,12 +68,25 @@ export function createTokenCheck(tokens: Exclude<Tokens, 'none'>): TokenCheck {
   const known = checkTokens(tokens)
   // Made at the first request: some edge runtimes do no work before one.
   let digests: readonly Uint8Array[] | undefined
+  const underWay = new Map<string, Promise<Found>>()
+
+  async function find(token: string): Promise<Found> {
+    digests ??= await Promise.all(known.map((one) => one.digest()))
+    const digest = await sha256(toBytes(token))
+    return { digest, found: known[placeAmong(digest, digests)] }
+  }
+
+  /** Requests that come at once with the same token share one look at it, which is most of what a request takes. */
+  function findTogether(token: string): Promise<Found> {
+    const looked = underWay.get(token) ?? find(token).finally(() => underWay.delete(token))
+    underWay.set(token, looked)
+    return looked
+  }
+
   return async (header, nowMs) => {
     const token = CREDENTIALS.exec(header ?? '')?.[1]
     if (token === undefined) throw unauthorized('none', '')
-    digests ??= await Promise.all(known.map(({ digest }) => digest()))
-    const digest = await sha256(toBytes(token))
-    const found = known[placeAmong(digest, digests)]
+    const { found, digest } = await findTogether(token)
     // An expired one is answered as one that never was.
     if (!found || nowMs >= found.expiresAtMs) throw unauthorized('one that is not known', ', error="invalid_token"')
     return { caller: found.caller, digest }

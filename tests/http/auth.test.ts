@@ -1,4 +1,4 @@
-import { expect, test } from 'bun:test'
+import { expect, spyOn, test } from 'bun:test'
 import { sqliteBroker } from 'tq-edge/brokers/sqlite'
 import { createApi } from 'tq-edge/http'
 import { isAmong } from '../../src/hmac.ts'
@@ -160,4 +160,18 @@ test('without tokens a page reaches the API by a name of this machine only, so n
     expect((await ask(host, page)).status).not.toBe(403)
   // A webhook that comes through a tunnel is no page.
   expect((await ask('tunnel.example', { 'Content-Type': 'application/json' })).status).not.toBe(403)
+})
+
+test('calls that come at once with the same token share one look at it, and those with another have their own', async () => {
+  const { api } = setUp({ tokens: ['right'] })
+  const call = async (token: string) => api.request('/v1/tasks', { headers: { Authorization: `Bearer ${token}` } })
+  await call('right')
+  const digest = spyOn(crypto.subtle, 'digest')
+  const tokens = Array.from({ length: 60 }, (_, at) => ['right', 'wrong', 'Right'][at % 3] as string)
+  const answers = await Promise.all(tokens.map(call))
+  expect(answers.map(({ status }) => status)).toEqual(tokens.map((token) => (token === 'right' ? 200 : 401)))
+  expect(digest).toHaveBeenCalledTimes(3)
+  await call('right')
+  expect(digest).toHaveBeenCalledTimes(4)
+  digest.mockRestore()
 })

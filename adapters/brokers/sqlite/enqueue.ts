@@ -8,13 +8,12 @@ import { nameWaiting, queueTopic } from './waiting.ts'
 
 const COLUMNS = 'id, task, queue, state, priority, createdAtMs, atMs, v, tick, tags, fingerprint, callbacks, input'
 const PLACES = '(?,?,?,?,?,?,?,?,?,?,?,?,?)'
-/** Rows per statement: long enough to save calls, short enough to keep the statement small. */
-const CHUNK = 50
+/** Rows per statement: long enough to save calls, short enough to keep the statement small; fewer for the jobs of some requests at once. */
+const CHUNKS = [50, 10] as const
 
 const insertOf = (rows: number) =>
   `insert into tq_job (${COLUMNS}) values ${Array(rows).fill(PLACES).join(',')} on conflict (id) do nothing`
-const INSERT_ONE = insertOf(1)
-const INSERT_CHUNK = insertOf(CHUNK)
+const INSERT = { 1: insertOf(1), 10: insertOf(10), 50: insertOf(50) } as const
 
 export interface Enqueued {
   readonly outcomes: readonly EnqueueOutcome[]
@@ -31,11 +30,12 @@ export function enqueueStep(
   blocked = false,
 ): Enqueued {
   const outcomes: EnqueueOutcome[] = []
-  for (let from = 0; from < jobs.length; from += CHUNK) {
-    const chunk = jobs.slice(from, from + CHUNK)
-    outcomes.push(
-      ...(insertChunk(driver, chunk, nowMs, blocked) ?? chunk.map((job) => insertOne(driver, job, nowMs, blocked))),
-    )
+  while (outcomes.length < jobs.length) {
+    const left = jobs.length - outcomes.length
+    const rows = CHUNKS.find((most) => most <= left) ?? 1
+    const chunk = jobs.slice(outcomes.length, outcomes.length + rows)
+    const created = rows !== 1 && insertChunk(driver, chunk, rows, nowMs, blocked)
+    for (const job of chunk) outcomes.push(created ? 'created' : insertOne(driver, job, nowMs, blocked))
   }
   keepTogether(driver, jobs, outcomes)
   const named = blocked ? [] : nameForJobs(driver, jobs, nowMs)
@@ -51,18 +51,23 @@ function placeOf(job: Job, nowMs: number): Place {
   return job.priority === 0 ? 'ready' : 'prioritized'
 }
 
-/** All of a full chunk as new jobs, or null (and nothing stored) when one of them is there already. */
-function insertChunk(driver: Driver, chunk: readonly Job[], nowMs: number, blocked: boolean): EnqueueOutcome[] | null {
-  if (chunk.length < CHUNK) return null
+/** All of a chunk as new jobs, or none of them (and false) when one is there already. */
+function insertChunk(
+  driver: Driver,
+  chunk: readonly Job[],
+  rows: (typeof CHUNKS)[number],
+  nowMs: number,
+  blocked: boolean,
+): boolean {
   driver.run('savepoint tq_chunk')
-  const created = driver.run(INSERT_CHUNK, ...chunk.flatMap((job) => valuesOf(job, nowMs, blocked))) === CHUNK
+  const created = driver.run(INSERT[rows], ...chunk.flatMap((job) => valuesOf(job, nowMs, blocked))) === rows
   if (!created) driver.run('rollback to tq_chunk')
   driver.run('release tq_chunk')
-  return created ? Array<EnqueueOutcome>(CHUNK).fill('created') : null
+  return created
 }
 
 function insertOne(driver: Driver, job: Job, nowMs: number, blocked: boolean): EnqueueOutcome {
-  if (driver.run(INSERT_ONE, ...valuesOf(job, nowMs, blocked)) === 1) return 'created'
+  if (driver.run(INSERT[1], ...valuesOf(job, nowMs, blocked)) === 1) return 'created'
   const [same] = driver.all(
     `select iif(?1 is null, state = 'removed' or (task = ?2 and input = ?3), fingerprint is ?1) as same from tq_job where id = ?4`,
     job.fingerprint ?? null,
