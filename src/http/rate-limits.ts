@@ -62,6 +62,7 @@ type Counted = RateLimit & RateLeft
 
 /** By a name that an app which mounts the API has no value of its own under. */
 const COUNTED = 'tq.counted'
+const ADDRESS = 'tq.address'
 /** Of a token's SHA-256: no two tokens share so much of it. */
 const TOKEN_BYTES = 12
 /** An address is shorter. */
@@ -95,18 +96,18 @@ export function rateLimits(options: RateLimitOptions): RateLimits {
     if (perToken) requireCounted('perToken', context.tokens !== 'none', 'tokens that callers have')
     if (perAddress) requireCounted('perAddress', context.addressOf !== undefined, '`addressOf`, which knows addresses')
     const countCall = createCountCall(options, context)
-    return { countCall, count: countUnlessLink(countCall), tell: tellRates }
+    return { countCall, count: countUnlessLink(countCall), tell: tellRates(context) }
   }
 }
 
 function createCountCall({ perToken, perAddress }: RateLimitOptions, context: RateContext): CountCall {
-  const { broker, addressOf, clock, onEvent } = context
+  const { broker, clock, onEvent } = context
   /** Until when limits are used up: whatever others do, none of them allows a call before, and the broker need not be asked. */
   const usedUp = new Map<string, number>()
 
   function limitsOf(c: Context): RateLimit[] {
     const digest: Uint8Array | undefined = c.get(DIGEST)
-    const address = perAddress && addressOf?.(c.req.raw)
+    const address: string | null | undefined = perAddress && c.get(ADDRESS)
     return [
       ...(perToken && digest ? [limit('token', toBase64Url(digest.subarray(0, TOKEN_BYTES)), perToken)] : []),
       ...(perAddress && address ? [limit('address', networkOf(address).slice(0, MAX_ADDRESS_CHARS), perAddress)] : []),
@@ -164,21 +165,25 @@ const countUnlessLink =
     return next()
   }
 
-const tellRates: MiddlewareHandler = async (c, next) => {
-  await next()
-  const counted: readonly Counted[] = c.get(COUNTED) ?? []
-  if (counted.length === 0) return
-  const listed = (toParameters: (one: Counted) => string) =>
-    counted.map((one) => `"${nameOf(one)}"${toParameters(one)}`).join(', ')
-  c.res.headers.set(
-    'RateLimit-Policy',
-    listed(({ calls, windowMs }) => `;q=${calls};w=${toS(windowMs)}`),
-  )
-  c.res.headers.set(
-    'RateLimit',
-    listed(({ remaining, moreInMs }) => `;r=${remaining};t=${toS(moreInMs)}`),
-  )
-}
+/** Comes first, and so knows the address of the request as it came: reading its body may make another of it. */
+const tellRates =
+  ({ addressOf }: RateContext): MiddlewareHandler =>
+  async (c, next) => {
+    c.set(ADDRESS, addressOf?.(c.req.raw))
+    await next()
+    const counted: readonly Counted[] = c.get(COUNTED) ?? []
+    if (counted.length === 0) return
+    const listed = (toParameters: (one: Counted) => string) =>
+      counted.map((one) => `"${nameOf(one)}"${toParameters(one)}`).join(', ')
+    c.res.headers.set(
+      'RateLimit-Policy',
+      listed(({ calls, windowMs }) => `;q=${calls};w=${toS(windowMs)}`),
+    )
+    c.res.headers.set(
+      'RateLimit',
+      listed(({ remaining, moreInMs }) => `;r=${remaining};t=${toS(moreInMs)}`),
+    )
+  }
 
 type LimitName = 'token' | 'address'
 

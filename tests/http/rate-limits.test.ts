@@ -245,6 +245,27 @@ test('a webhook counts against its sender’s address once it is verified, and o
   expect((await deliver('/hooks/own', '')).status).toBe(202)
 })
 
+test('a webhook whose length is not said counts for an address that is known of the request as it came', async () => {
+  const { secret, delivery } = CASES.find(({ name }) => name === 'github') as (typeof CASES)[number]
+  const { broker, clock } = limited()
+  const peers = new WeakMap<Request, string>()
+  const api = createApi({
+    broker,
+    clock,
+    tokens: [ADA],
+    addressOf: (request) => peers.get(request),
+    rateLimits: rateLimits({ perAddress: { calls: 1, windowMs: 60_000 } }),
+    webhooks: [webhook('/hooks/github', github({ secret }), 'anything')],
+  })
+  const deliver = async () => {
+    const body = new Blob([delivery.body]).stream()
+    const request = new Request('http://localhost/hooks/github', { method: 'POST', headers: delivery.headers, body })
+    peers.set(request, '192.0.2.1')
+    return (await api.fetch(request)).status
+  }
+  expect([await deliver(), await deliver()]).toEqual([202, 429])
+})
+
 test.each([new BrokerUnavailable('sqlite', 'none in time'), new StorageFull('Redis')])(
   'a call that cannot be counted goes on uncounted, once, and that is told: $name',
   async (error) => {
