@@ -4,6 +4,7 @@ import type { Broker } from '../../src/broker.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import type { OnEvent } from '../../src/events.ts'
 import { type AddressOf, createApi, type Tokens } from '../../src/http/index.ts'
+import type { OpenApi } from '../../src/http/openapi/index.ts'
 import { withProblems } from '../../src/http/problem.ts'
 import { JOBS_HEADER } from '../../src/http/webhooks.ts'
 import { type DrainOptions, type DrainReport, drain } from '../../src/worker/drain.ts'
@@ -25,6 +26,8 @@ export interface EdgeOptions {
    * allows it. Default: they are not, and the bundle is 5 kB smaller.
    */
   readonly schedules?: typeof createSchedules
+  /** `openApi()` of `tq-edge/openapi`, for `/openapi.json` and `/docs`. Default: there are none, and the bundle is 16 kB smaller. */
+  readonly openapi?: OpenApi
   /** The limits of the drain that follows each beat of a cron trigger; false fires schedules alone. */
   readonly drain?: DrainLimits | false
   /** Drains as well right after a job has been taken, so that it need not wait for the next cron trigger. Default false. */
@@ -107,6 +110,7 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
       schedules: options.schedules?.({ broker: ownBroker, app, ...told }),
       blobs: app.blobs,
       webhooks: app.webhooks?.(textsOf(variables)),
+      openapi: options.openapi,
       ...told,
     })
     return api

@@ -3,6 +3,7 @@ import { secretsOf } from '../../adapters/runtimes/variables.ts'
 import { createSchedules } from '../../scheduler/index.ts'
 import { systemClock } from '../../src/clock.ts'
 import { type ApiOptions, brokerRoutes, createApi, type Tokens } from '../../src/http/index.ts'
+import { openApi } from '../../src/http/openapi/index.ts'
 import { appPositional, commonArgs, hostArg, tokensOfEnvironment, wholeNumber } from '../args.ts'
 import { withBroker } from '../broker.ts'
 import { command } from '../command.ts'
@@ -43,6 +44,12 @@ const args = {
     type: 'boolean',
     description: 'Let other processes use this broker as theirs: whoever has a token may then do everything',
   },
+  docs: {
+    type: 'boolean',
+    default: true,
+    description: 'Serve /openapi.json and /docs',
+    negativeDescription: 'Serve no /openapi.json and no /docs',
+  },
   ...commonArgs,
 } as const
 
@@ -71,6 +78,7 @@ export default command({
         linkSecrets: secretsOf(process.env, 'TQ_LINK_SECRET'),
         onEvent,
         brokerRoutes: flags['broker-routes'] ? brokerRoutes : undefined,
+        openapi: flags.docs ? openApi() : undefined,
         schedules: createSchedules({ broker, app: loaded?.app, onEvent }),
         ...(loaded
           ? {

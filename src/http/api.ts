@@ -12,7 +12,7 @@ import { checkSecret } from '../hmac.ts'
 import { resend } from '../resend.ts'
 import type { Schedules } from '../schedules.ts'
 import type { Task } from '../task.ts'
-import { guard } from './auth.ts'
+import { createIdentify, guard, type Identify } from './auth.ts'
 import { limitBody } from './body.ts'
 import type { BrokerRoutes } from './broker-routes.ts'
 import type { ApiContext } from './context.ts'
@@ -24,6 +24,7 @@ import { jobChangeRoutes } from './job-changes.ts'
 import { jobEventRoutes } from './job-events.ts'
 import { jobRoutes } from './jobs.ts'
 import { linkRoutes } from './links.ts'
+import type { OpenApi } from './openapi/open-api.ts'
 import { problemResponse, refusal, toRefusal } from './problem.ts'
 import { queueRoutes } from './queues.ts'
 import { readyRoutes } from './ready.ts'
@@ -59,6 +60,8 @@ export interface ApiOptions {
   readonly webhooks?: readonly Webhook[] | undefined
   /** `brokerRoutes`, where other processes are to use this broker by `httpBroker`. Default none. */
   readonly brokerRoutes?: BrokerRoutes | undefined
+  /** `openApi()` of `tq-edge/openapi`, where the API is to tell of itself at `/openapi.json` and `/docs`. Default it does not. */
+  readonly openapi?: OpenApi | undefined
   readonly clock?: Clock
   readonly random?: () => number
   readonly newId?: () => string
@@ -106,6 +109,7 @@ export function createApi(options: ApiOptions): Api {
   }
   const client = createClient(clientOptions)
   const resending = { clock, random, deadlineMs: RESEND_DEADLINE_MS, onEvent }
+  const identify = createIdentify(options.tokens, clock)
   const context: ApiContext = {
     broker,
     client,
@@ -114,6 +118,7 @@ export function createApi(options: ApiOptions): Api {
     schedules,
     linkSecrets: linkSecrets.map((secret) => checkSecret('linkSecrets', secret)),
     clock,
+    identify,
     maxBodyBytes,
     maxStreams,
     enqueue: createEnqueue({ broker, client, tasks, clock, newId, onEvent }),
@@ -121,11 +126,12 @@ export function createApi(options: ApiOptions): Api {
     send: (call, send) => resend(send, { call, ...resending }),
   }
 
-  const base = createBase(options, clock, onEvent)
+  const base = createBase(options, identify, clock, onEvent)
   const checking = tasks ? createClient({ ...clientOptions, tasks }) : client
   const limit = limitBody(maxBodyBytes)
   mountWebhooks(base, options.webhooks ?? [], { client: checking, tasks, limit, clock, onEvent })
   if (options.brokerRoutes) base.route('/', options.brokerRoutes(context))
+  if (options.openapi) base.route('/', options.openapi(context))
 
   return base
     .route('/', healthRoutes(context))
@@ -141,16 +147,19 @@ export function createApi(options: ApiOptions): Api {
     .route('/', linkRoutes(context))
 }
 
+/** Where a token is looked at. */
+const CHECKED = ['/v1/*', '/openapi.json', '/docs']
+
 /** What holds for every route: problems for errors, an event and headers for every answer, and who may call what. */
-function createBase({ tokens, addressOf }: ApiOptions, clock: Clock, onEvent: OnEvent | undefined): Hono {
+function createBase({ addressOf }: ApiOptions, identify: Identify, clock: Clock, onEvent: OnEvent | undefined): Hono {
   const app = new Hono()
   app.onError((error) => problemResponse(toRefusal(error)))
   app.notFound(({ req }) => problemResponse(refusal('unknown-route', `expected a path of this API, got ${req.path}`)))
   app.use(observe(clock, onEvent))
   app.use(methodNotAllowed({ app, onMethodNotAllowed: refuseMethod }))
-  if (addressOf) app.use('/v1/*', slowDown(addressOf, clock))
+  if (addressOf) app.on('ALL', CHECKED, slowDown(addressOf, clock))
   setNeeds(app)
-  app.use('/v1/*', guard(tokens, clock))
+  app.use('/v1/*', guard(identify))
   return app
 }
 

@@ -4,6 +4,7 @@ import type { Results } from '../client/results.ts'
 import type { Clock } from '../clock.ts'
 import type { Schedules } from '../schedules.ts'
 import type { Task } from '../task.ts'
+import type { Identify } from './auth.ts'
 import type { Enqueue } from './enqueue.ts'
 
 /** What the groups of routes share: each takes of it what it needs. */
@@ -18,6 +19,8 @@ export interface ApiContext {
   /** What links are signed with; none where there are no links. */
   readonly linkSecrets: readonly string[]
   readonly clock: Clock
+  /** Who calls, for a route that tells some more than others. */
+  readonly identify: Identify
   /** The looks at jobs that somebody watches. */
   readonly results: Results
   readonly enqueue: Enqueue

@@ -30,10 +30,7 @@ export const list = <In, Out>(
   max: number,
   message = `expected a list of at most ${max}`,
 ): v.GenericSchema<In[], Out[]> =>
-  v.pipe(
-    v.custom<In[]>((value) => Array.isArray(value) && value.length <= max, message),
-    v.array(item),
-  )
+  v.pipe(v.array(v.unknown() as v.GenericSchema<In, unknown>, message), v.maxLength(max, message), v.array(item))
 
 /** JSON as the broker keeps it. */
 export const jsonText: v.GenericSchema<string> = v.pipe(

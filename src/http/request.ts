@@ -66,7 +66,7 @@ export interface WaitQuery {
 
 type JobOptions = Omit<JobRequest, 'task' | 'input'>
 
-const taskQuery: v.GenericSchema<TaskQuery, JobOptions> = v.strictObject(
+export const taskQuery: v.GenericSchema<TaskQuery, JobOptions> = v.strictObject(
   {
     id: v.optional(id),
     queue: v.optional(name),
@@ -76,7 +76,7 @@ const taskQuery: v.GenericSchema<TaskQuery, JobOptions> = v.strictObject(
   form('id, queue, priority, delayMs'),
 )
 
-const jobRequest: v.GenericSchema<JobRequest> = v.strictObject(
+export const jobRequest: v.GenericSchema<JobRequest> = v.strictObject(
   {
     task: name,
     input: v.optional(v.unknown()),
@@ -96,7 +96,7 @@ export const waitMs: v.GenericSchema<string, number> = v.pipe(
   fromText(v.pipe(v.number(), v.minValue(0, SECONDS)), SECONDS),
   v.transform(toWaitMs),
 )
-const waitQuery: v.GenericSchema<WaitQuery, { readonly wait?: number | undefined }> = v.strictObject(
+export const waitQuery: v.GenericSchema<WaitQuery, { readonly wait?: number | undefined }> = v.strictObject(
   { wait: v.optional(waitMs) },
   form('wait'),
 )

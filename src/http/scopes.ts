@@ -107,7 +107,7 @@ function requireEach(
 }
 
 /** Without a name: whether there is any that the caller may. */
-function allows(caller: Caller, kind: ScopeKind, name?: string): boolean {
+export function allows(caller: Caller, kind: ScopeKind, name?: string): boolean {
   return caller.some((scope) => {
     if (scope.kind === 'admin') return true
     return scope.kind === kind && (name === undefined || fits(scope.glob, name))

@@ -1,6 +1,7 @@
 import { type Blobs, defineApp, defineTask, type Job, type OnEvent, type Task, type TqEvent } from 'tq-edge'
 import { sqliteBroker } from 'tq-edge/brokers/sqlite'
 import { type BrokerRoutes, createApi } from 'tq-edge/http'
+import type { OpenApi } from 'tq-edge/openapi'
 import * as v from 'valibot'
 import type { Broker, Settlement } from '../../src/broker.ts'
 import type { Clock } from '../../src/clock.ts'
@@ -41,6 +42,7 @@ interface Setup {
   readonly app?: string
   readonly blobs?: Blobs
   readonly brokerRoutes?: BrokerRoutes
+  readonly openapi?: OpenApi
   /** What makes its schedules, on its broker and clock. */
   readonly schedules?: (given: { readonly broker: Broker; readonly clock: Clock }) => Schedules
   readonly onEvent?: OnEvent
