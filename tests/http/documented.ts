@@ -1,6 +1,6 @@
 /** Holds what the API answers to what its document says. */
 import { expect } from 'bun:test'
-import Ajv from 'ajv/dist/2020.js'
+import Ajv, { type ValidateFunction } from 'ajv/dist/2020.js'
 import type { Document, OperationObject, Parameter, ResponseObject } from '../../src/http/openapi/document.ts'
 
 export interface Call {
@@ -52,6 +52,13 @@ export function createCheck(document: Document): Check {
   const at = (parts: readonly string[]) =>
     `document#/${parts.map((part) => encodeURIComponent(part.replaceAll('~', '~0').replaceAll('/', '~1'))).join('/')}`
 
+  const validators = new Map<string, ValidateFunction>()
+  function validatorOf($ref: string): ValidateFunction {
+    const validate = validators.get($ref) ?? ajv.compile({ $ref })
+    validators.set($ref, validate)
+    return validate
+  }
+
   return async ({ method, path, operation: { operationId, responses } }, response) => {
     const status = String(response.status)
     const where = `${operationId} ${status}`
@@ -72,7 +79,7 @@ export function createCheck(document: Document): Check {
       name === undefined
         ? ['paths', path, method.toLowerCase(), 'responses', status]
         : ['components', 'responses', name]
-    const validate = ajv.compile({ $ref: at([...place, 'content', type, 'schema']) })
+    const validate = validatorOf(at([...place, 'content', type, 'schema']))
     validate(JSON.parse(text))
     expect([where, text, validate.errors]).toEqual([where, text, null])
     return text

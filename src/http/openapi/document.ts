@@ -8,7 +8,7 @@ import type { GenericSchema } from 'valibot'
 import { TYPE_BASE } from '../problem.ts'
 import { PARAMETERS, PATH_PARAMETERS, withDescriptions } from './glossary.ts'
 import { REQUEST_HEADERS, type RequestHeader, toHeaders } from './headers.ts'
-import { createSchemas, type JsonSchema } from './json-schema.ts'
+import { createSchemas, type JsonSchema, type ParametersSchema } from './json-schema.ts'
 import { NAMED } from './named.ts'
 import { createNeedOf, type Need, type NeedOf } from './needs.ts'
 import type { Answer, Body, Operation } from './operation.ts'
@@ -151,10 +151,9 @@ function toOperationObject(tag: string, path: string, operation: Operation, need
 }
 
 function toParameters(path: string, { query, headers = [] }: Operation): readonly Parameter[] {
-  const ofQuery = Object.entries(query ? schemas().ofParameters(query) : {}).filter(([name]) => name !== 'link')
   return [
     ...[...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => toPathParameter(name as keyof typeof PATH_PARAMETERS)),
-    ...ofQuery.map(([name, schema]) => toQueryParameter(name, schema)),
+    ...(query ? toQueryParameters(schemas().ofParameters(query)) : []),
     ...headers.map(toHeaderParameter),
   ]
 }
@@ -163,10 +162,17 @@ function toPathParameter(name: keyof typeof PATH_PARAMETERS): Parameter {
   return { name, in: 'path', required: true, ...PATH_PARAMETERS[name], schema: { type: 'string', minLength: 1 } }
 }
 
-function toQueryParameter(name: string, given: JsonSchema): Parameter {
-  const { default: _, ...schema } = given
-  const list = schema.type === 'array' ? { explode: false } : {}
-  return { name, in: 'query', required: false, ...(PARAMETERS[name] ?? { description: '' }), ...list, schema }
+/** But for the link, which stands for a token. */
+function toQueryParameters({ properties, required }: ParametersSchema): readonly Parameter[] {
+  const own = Object.entries(properties).filter(([name]) => name !== 'link')
+  return own.map(([name, { default: _, ...schema }]) => ({
+    name,
+    in: 'query',
+    required: required.includes(name),
+    ...(PARAMETERS[name] ?? { description: '' }),
+    ...(schema.type === 'array' && { explode: false }),
+    schema,
+  }))
 }
 
 function toHeaderParameter(name: RequestHeader): Parameter {

@@ -17,8 +17,13 @@ export interface Schemas {
   readonly named: Readonly<Record<string, JsonSchema>>
   /** Of one of the others, or a reference to one that has a name. */
   of(schema: v.GenericSchema): JsonSchema
-  /** Of the parameters of a query: as what they are read as, not as the texts that they are. */
-  ofParameters(schema: v.GenericSchema): Readonly<Record<string, JsonSchema>>
+  /** Of the parameters of a query, as an object: as what they are read as, not as the texts that they are. */
+  ofParameters(schema: v.GenericSchema): ParametersSchema
+}
+
+export interface ParametersSchema {
+  readonly properties: Readonly<Record<string, JsonSchema>>
+  readonly required: readonly string[]
 }
 
 /** All at once: the library would convert those with a name anew for each of the others. */
@@ -39,8 +44,7 @@ export function createSchemas(
       const key = keys.get(plain(schema)) as string
       return names.has(plain(schema)) ? { $ref: toReference(key) } : convertedOf(key)
     },
-    ofParameters: (schema) =>
-      (toJsonSchema(schema, { ...CONFIG, typeMode: 'output' }).properties ?? {}) as Record<string, JsonSchema>,
+    ofParameters: (schema) => toJsonSchema(schema, { ...CONFIG, typeMode: 'output' }) as unknown as ParametersSchema,
   }
 }
 
@@ -58,6 +62,7 @@ interface Node {
   readonly pipe?: readonly Node[]
   readonly entries?: Readonly<Record<string, Node>>
   readonly item?: Node
+  readonly items?: readonly Node[]
   readonly wrapped?: Node
   readonly options?: readonly (Node | string | number)[]
   readonly getter?: (input: unknown) => Node
@@ -90,11 +95,12 @@ function plainPipe(pipe: readonly Node[]): Node {
 const flat = (pipe: readonly Node[]): readonly Node[] => pipe.flatMap((item) => (item.pipe ? flat(item.pipe) : [item]))
 
 function plainParts(node: Node): Node {
-  const { entries, item, wrapped, options } = node
+  const { entries, item, items, wrapped, options } = node
   return {
     ...node,
     ...(entries && { entries: Object.fromEntries(Object.entries(entries).map(([key, at]) => [key, plainNode(at)])) }),
     ...(item && { item: plainNode(item) }),
+    ...(items && { items: items.map(plainNode) }),
     ...(wrapped && { wrapped: plainNode(wrapped) }),
     ...(options && { options: options.map((option) => (typeof option === 'object' ? plainNode(option) : option)) }),
   }
