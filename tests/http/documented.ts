@@ -1,7 +1,15 @@
 /** Holds what the API answers to what its document says. */
 import { expect } from 'bun:test'
 import Ajv, { type ValidateFunction } from 'ajv/dist/2020.js'
-import type { Document, OperationObject, Parameter, ResponseObject } from '../../src/http/openapi/document.ts'
+import {
+  createDocument,
+  type Document,
+  type OperationObject,
+  type Parameter,
+  type ResponseObject,
+} from '../../src/http/openapi/document.ts'
+import type { Parts } from '../../src/http/openapi/operations.ts'
+import type { Api } from '../../src/http/routes.ts'
 
 export interface Call {
   readonly method: string
@@ -94,4 +102,39 @@ function closed(node: unknown): unknown {
   const same = Object.fromEntries(Object.entries(node).map(([key, value]) => [key, closed(value)]))
   const isObject = $ref === undefined && additionalProperties === undefined && Object.keys(properties ?? {}).length > 0
   return isObject ? { ...same, additionalProperties: false } : same
+}
+
+/** By the parts that an API has; each is made once. */
+const checks = new Map<string, Promise<{ readonly calls: readonly Call[]; readonly check: Check }>>()
+
+async function makeCheck(parts: Parts) {
+  const document = JSON.parse(JSON.stringify(await createDocument(parts))) as Document
+  return { calls: callsOf(document), check: createCheck(document) }
+}
+
+/** From here on every answer to `request` is held to the document: what a test did not expect of it fails that test. */
+export function hold(api: Api, parts: Parts): void {
+  const { request } = api
+  const key = JSON.stringify(parts)
+  api.request = async (...args) => {
+    const [input, init] = args
+    const answer = await request(...args)
+    const made = checks.get(key) ?? makeCheck(parts)
+    checks.set(key, made)
+    const { calls, check } = await made
+    const { pathname } = new URL(input instanceof Request ? input.url : input, 'http://localhost')
+    const method = init?.method ?? (input instanceof Request ? input.method : 'GET')
+    const call = callAt(calls, method, pathname)
+    const isStream = answer.headers.get('Content-Type') === 'text/event-stream'
+    if (call && !isStream) await check(call, answer.clone())
+    return answer
+  }
+}
+
+/** Where a path fits two, the one without parameters is meant. */
+function callAt(calls: readonly Call[], method: string, pathname: string): Call | undefined {
+  const fitting = calls.filter(
+    (call) => call.method === method && new RegExp(`^${call.path.replace(/\{\w+\}/g, '[^/]+')}$`).test(pathname),
+  )
+  return fitting.find(({ path }) => path === pathname) ?? fitting[0]
 }

@@ -9,6 +9,7 @@ import type { AddressOf } from '../../src/http/failures.ts'
 import type { Tokens } from '../../src/http/tokens.ts'
 import type { Schedules } from '../../src/schedules.ts'
 import { createVirtualClock } from '../support/clock.ts'
+import { hold } from './documented.ts'
 
 /** Stands for what nobody but the task may see: no answer but the job itself repeats it. */
 export const SECRET = 'sesame-4711'
@@ -78,6 +79,7 @@ export function setUp({ wrap, schedules, ...options }: Setup = {}) {
     })
   }
 
+  hold(api, { schedules: schedules !== undefined, links: (options.linkSecrets ?? []).length > 0 })
   return { api, broker, clock, events, post, get: async (path: string) => api.request(path) }
 }
 
