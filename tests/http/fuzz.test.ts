@@ -18,6 +18,8 @@ import { aJob, failed, settle, setUp, tasks } from './support.ts'
 
 const RUNS = 100
 const SEED = 2026
+/** For a machine that has much else to do: what is not answered is told long before. */
+const TIMEOUT_MS = 60_000
 const TOKEN = 'a-long-random-token'
 const SECRET = 'a-long-random-secret'
 
@@ -248,4 +250,5 @@ test.each([...callsOf(document), ...brokerCalls].map((call) => [call.operation.o
     expect(({} as { polluted?: unknown }).polluted).toBeUndefined()
     await setup.broker.close()
   },
+  TIMEOUT_MS,
 )

@@ -12,6 +12,8 @@ import { type Call, callsOf, createCheck, toRequest } from './documented.ts'
 import { aJob, failed, settle, setUp, tasks } from './support.ts'
 
 const SECRET = 'a-long-random-secret'
+/** Those that make every call, on a machine that has much else to do. */
+const TIMEOUT_MS = 60_000
 const ADMIN = 'a-long-random-token'
 
 const greet = defineTask({ name: 'greet', input: v.object({ name: v.string() }), run: () => {} })
@@ -142,15 +144,19 @@ test.each(calls.map((call) => [call.operation.operationId, call] as const))(
   },
 )
 
-test('every header that a call takes is answered as the document says, whatever it asks for', async () => {
-  for (const call of calls)
-    for (const header of call.operation.parameters.filter((parameter) => parameter.in === 'header')) {
-      const setup = setUpAll()
-      await BEFORE[call.operation.operationId]?.(setup)
-      const values = (parameter: Parameter) => (parameter === header ? header.example : required(parameter))
-      await make(call, { values, body: bodiesOf(call)[0] }, setup)
-    }
-})
+test(
+  'every header that a call takes is answered as the document says, whatever it asks for',
+  async () => {
+    for (const call of calls)
+      for (const header of call.operation.parameters.filter((parameter) => parameter.in === 'header')) {
+        const setup = setUpAll()
+        await BEFORE[call.operation.operationId]?.(setup)
+        const values = (parameter: Parameter) => (parameter === header ? header.example : required(parameter))
+        await make(call, { values, body: bodiesOf(call)[0] }, setup)
+      }
+  },
+  TIMEOUT_MS,
+)
 
 /** Answers that take more than an example. */
 const RARE: readonly [id: string, status: number, prepare: (setup: Setup) => unknown, given?: object][] = [
@@ -214,38 +220,46 @@ test('every success that the document has is answered by an example, or tested b
   expect(untested.map(({ operation }) => operation.operationId)).toEqual([])
 })
 
-test('each call asks for a token with the scope that it is documented with, and for no more', async () => {
-  const { api } = setUpAll({ tokens: [ADMIN] })
-  for (const call of calls) {
-    const request = toRequest(call, { values: required, body: bodiesOf(call)[0] })
-    const response = await api.fetch(request)
-    const [scheme] = call.operation.security
-    const expected = !scheme ? 200 : 'link' in scheme ? 403 : 401
-    expect([call.operation.operationId, response.status]).toEqual([call.operation.operationId, expected])
-    await check(call, response)
-  }
-})
+test(
+  'each call asks for a token with the scope that it is documented with, and for no more',
+  async () => {
+    const { api } = setUpAll({ tokens: [ADMIN] })
+    for (const call of calls) {
+      const request = toRequest(call, { values: required, body: bodiesOf(call)[0] })
+      const response = await api.fetch(request)
+      const [scheme] = call.operation.security
+      const expected = !scheme ? 200 : 'link' in scheme ? 403 : 401
+      expect([call.operation.operationId, response.status]).toEqual([call.operation.operationId, expected])
+      await check(call, response)
+    }
+  },
+  TIMEOUT_MS,
+)
 
-test('a call is refused without the scope that it is documented with, and done with it', async () => {
-  for (const call of calls) {
-    const scope = call.operation.security[0]?.token?.[0]
-    if (scope === undefined) continue
-    const kind = /^(enqueue|work)$/.test(scope) ? `${scope}:*` : scope
-    const others = ['read', 'operate', 'enqueue:*', 'work:*'].filter(
-      (other) => !kind.startsWith(other.replace('*', '')),
-    )
-    const { record: enough, token: good } = await createToken({ scopes: [kind] })
-    const { record: tooLittle, token: bad } = await createToken({ scopes: others })
-    const setup = setUpAll({ tokens: [ADMIN, enough, tooLittle] })
-    await BEFORE[call.operation.operationId]?.(setup)
-    // Whoever runs a schedule with an input of their own enqueues as well.
-    const body = call.operation.operationId === 'runSchedule' ? undefined : bodiesOf(call)[0]
-    const statusBy = (token: string) =>
-      make(call, { values: required, body, headers: { Authorization: `Bearer ${token}` } }, setup)
-    expect([call.operation.operationId, await statusBy(bad)]).toEqual([call.operation.operationId, 403])
-    expect([call.operation.operationId, (await statusBy(good)) < 300]).toEqual([call.operation.operationId, true])
-  }
-})
+test(
+  'a call is refused without the scope that it is documented with, and done with it',
+  async () => {
+    for (const call of calls) {
+      const scope = call.operation.security[0]?.token?.[0]
+      if (scope === undefined) continue
+      const kind = /^(enqueue|work)$/.test(scope) ? `${scope}:*` : scope
+      const others = ['read', 'operate', 'enqueue:*', 'work:*'].filter(
+        (other) => !kind.startsWith(other.replace('*', '')),
+      )
+      const { record: enough, token: good } = await createToken({ scopes: [kind] })
+      const { record: tooLittle, token: bad } = await createToken({ scopes: others })
+      const setup = setUpAll({ tokens: [ADMIN, enough, tooLittle] })
+      await BEFORE[call.operation.operationId]?.(setup)
+      // Whoever runs a schedule with an input of their own enqueues as well.
+      const body = call.operation.operationId === 'runSchedule' ? undefined : bodiesOf(call)[0]
+      const statusBy = (token: string) =>
+        make(call, { values: required, body, headers: { Authorization: `Bearer ${token}` } }, setup)
+      expect([call.operation.operationId, await statusBy(bad)]).toEqual([call.operation.operationId, 403])
+      expect([call.operation.operationId, (await statusBy(good)) < 300]).toEqual([call.operation.operationId, true])
+    }
+  },
+  TIMEOUT_MS,
+)
 
 /** The names in "expected nothing but id, queue", or "expected no parameter". */
 function namesIn(problem: string): readonly string[] {
@@ -253,37 +267,45 @@ function namesIn(problem: string): readonly string[] {
   return list === undefined ? [] : list.split(', ')
 }
 
-test('every parameter that a route takes is in the document, and no other', async () => {
-  const { api } = setUpAll()
-  for (const call of calls) {
-    const request = toRequest(call, { values: required, body: bodiesOf(call)[0] })
-    const text = await (await api.fetch(new Request(`${request.url}?unheard-of=1`, request))).text()
-    const taken = namesIn(text).filter((name) => name !== 'link')
-    const ofQuery = call.operation.parameters.filter((parameter) => parameter.in === 'query').map(({ name }) => name)
-    // A monitor may add what it likes there.
-    if (call.operation.operationId === 'getHealth') expect([taken, ofQuery]).toEqual([[], ['beat']])
-    else expect([call.operation.operationId, ofQuery]).toEqual([call.operation.operationId, [...taken]])
-  }
-})
+test(
+  'every parameter that a route takes is in the document, and no other',
+  async () => {
+    const { api } = setUpAll()
+    for (const call of calls) {
+      const request = toRequest(call, { values: required, body: bodiesOf(call)[0] })
+      const text = await (await api.fetch(new Request(`${request.url}?unheard-of=1`, request))).text()
+      const taken = namesIn(text).filter((name) => name !== 'link')
+      const ofQuery = call.operation.parameters.filter((parameter) => parameter.in === 'query').map(({ name }) => name)
+      // A monitor may add what it likes there.
+      if (call.operation.operationId === 'getHealth') expect([taken, ofQuery]).toEqual([[], ['beat']])
+      else expect([call.operation.operationId, ofQuery]).toEqual([call.operation.operationId, [...taken]])
+    }
+  },
+  TIMEOUT_MS,
+)
 
 interface Fields {
   readonly properties?: Readonly<Record<string, unknown>>
   readonly $ref?: string
 }
 
-test('every field that a route takes is in the document, and no other', async () => {
-  for (const call of calls) {
-    const schema = call.operation.requestBody?.content['application/json']?.schema as Fields | undefined
-    const { $ref, properties } = schema ?? {}
-    const named = $ref === undefined ? undefined : (all.components.schemas[$ref.split('/').pop() ?? ''] as Fields)
-    const fields = properties ?? named?.properties
-    if (!fields || $ref?.includes('Task.')) continue
-    const body = { ...(bodiesOf(call)[0] as object), 'unheard-of': 1 }
-    const text = await (await setUpAll().api.fetch(toRequest(call, { values: required, body }))).text()
-    const taken = /there are ([^"]*?\))/.exec(text)?.[1]?.replace(')', '').split(', ').slice(1) ?? namesIn(text)
-    expect([call.operation.operationId, Object.keys(fields)]).toEqual([call.operation.operationId, [...taken]])
-  }
-})
+test(
+  'every field that a route takes is in the document, and no other',
+  async () => {
+    for (const call of calls) {
+      const schema = call.operation.requestBody?.content['application/json']?.schema as Fields | undefined
+      const { $ref, properties } = schema ?? {}
+      const named = $ref === undefined ? undefined : (all.components.schemas[$ref.split('/').pop() ?? ''] as Fields)
+      const fields = properties ?? named?.properties
+      if (!fields || $ref?.includes('Task.')) continue
+      const body = { ...(bodiesOf(call)[0] as object), 'unheard-of': 1 }
+      const text = await (await setUpAll().api.fetch(toRequest(call, { values: required, body }))).text()
+      const taken = /there are ([^"]*?\))/.exec(text)?.[1]?.replace(')', '').split(', ').slice(1) ?? namesIn(text)
+      expect([call.operation.operationId, Object.keys(fields)]).toEqual([call.operation.operationId, [...taken]])
+    }
+  },
+  TIMEOUT_MS,
+)
 
 test('every parameter and every field says what it stands for', () => {
   const unsaid: string[] = []

@@ -26,7 +26,8 @@ export const jobOperations: OperationsOf<JobRoutes & JobEventRoutes> = {
     $post: {
       id: 'enqueueJobs',
       summary: 'Enqueues one job or many, with all options',
-      description: 'One job is answered as one, a list as `{"jobs": [...]}` in its order.',
+      description:
+        'One job is answered as one, a list as `{"jobs": [...]}` in its order. A job has `delayMs` or `dueAtMs`, not both.',
       body: {
         schema: jobsBody,
         required: true,
