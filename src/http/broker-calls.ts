@@ -19,7 +19,7 @@ import {
 import type { Job, JobTick } from '../job.ts'
 import { OVERLAPS } from '../schedule.ts'
 import { JOB_STATES } from '../words.ts'
-import { jsonText, list, MAX_ID_CHARS, queueName, text, whole } from './fields.ts'
+import { jsonText, line, list, MAX_ID_CHARS, queueName, text, whole } from './fields.ts'
 import { form, MAX_MS } from './request.ts'
 
 /** The calls of the contract that are answered with what they take as JSON. A worker's own, the exchange, has a route of its own. */
@@ -35,6 +35,9 @@ const MAX_TEXT_CHARS = 4_000_000
 const WHOLE = 'expected a whole number, 0 or more'
 const NUMBER = `expected a number from -${MAX_MS} to ${MAX_MS}`
 const FLAG = 'expected true or false'
+const TIME = 'expected milliseconds, 0 or more'
+const PART = 'expected a text without |'
+const SCHEDULE = 'expected the name of a schedule'
 
 const count = whole(WHOLE)
 /** Of which the broker itself says what it may be. */
@@ -44,9 +47,15 @@ const number = v.pipe(
   limited,
   v.transform((value) => Math.round(value)),
 )
+/** A moment, or how long from now. */
+const time = v.pipe(number, v.minValue(0, TIME))
 const flag = v.boolean(FLAG)
-const word = text(1_000)
-const id = text(MAX_ID_CHARS, 1)
+const word = line(1_000)
+const id = line(MAX_ID_CHARS, 1)
+/** Stands between others on a line of a store. */
+const part = v.pipe(word, v.regex(/^[^|]*$/, PART))
+/** What an app has deployed may stand among its schedules, behind an `@`. */
+const scheduleName = v.pipe(word, v.regex(/^[^@]/, SCHEDULE))
 const many = <In, Out>(item: v.GenericSchema<In, Out>) => list(item, MAX_BATCH_JOBS)
 const fields = <Entries extends v.ObjectEntries>(entries: Entries) =>
   v.strictObject(entries, form(Object.keys(entries).join(', ')))
@@ -59,16 +68,16 @@ const job: v.GenericSchema<Job> = fields({
   queue: queueName,
   input: jsonText,
   priority: number,
-  createdAtMs: number,
-  delayMs: v.exactOptional(number),
-  dueAtMs: v.exactOptional(number),
+  createdAtMs: time,
+  delayMs: v.exactOptional(time),
+  dueAtMs: v.exactOptional(time),
   tick: v.exactOptional(jobTick),
 })
 const tick: v.GenericSchema<Tick> = fields({
-  schedule: word,
+  schedule: scheduleName,
   revision: count,
-  dueAtMs: v.nullable(number),
-  nextDueAtMs: v.nullable(number),
+  dueAtMs: v.nullable(time),
+  nextDueAtMs: v.nullable(time),
   job: v.nullable(job),
   overlap: v.exactOptional(v.picklist(OVERLAPS, 'expected a rule of overlap')),
 })
@@ -100,25 +109,25 @@ const change: v.GenericSchema<ScheduleChange> = v.variant(
   [
     fields({
       kind: v.literal('set'),
-      name: word,
+      name: scheduleName,
       app: word,
       definition: text(MAX_TEXT_CHARS),
-      dueAtMs: v.nullable(number),
-      incarnation: word,
-      stampMs: number,
+      dueAtMs: v.nullable(time),
+      incarnation: part,
+      stampMs: time,
       revision: v.exactOptional(count),
     }),
     fields({
       kind: v.literal('remove'),
-      name: word,
+      name: scheduleName,
       app: word,
-      stampMs: number,
+      stampMs: time,
       revision: v.exactOptional(count),
     }),
   ],
   'expected a kind of set or remove',
 )
-const mark: v.GenericSchema<DeployMark> = fields({ stampMs: number, digest: word })
+const mark: v.GenericSchema<DeployMark> = fields({ stampMs: time, digest: part })
 const limit = v.optional(count)
 
 type ArgumentsOf<Schemas extends v.TupleItems> = { -readonly [At in keyof Schemas]: v.InferOutput<Schemas[At]> }

@@ -29,7 +29,9 @@ export function fromSchema(schema: JsonSchema, named: Readonly<Record<string, Js
 
 function fromText({ pattern, minLength = 0 }: JsonSchema): fc.Arbitrary<string> {
   const fits = new RegExp(typeof pattern === 'string' ? pattern : '', 'u')
-  const own = fc.string({ minLength: minLength as number, maxLength: 40 }).filter((text) => fits.test(text))
+  const own = fc
+    .string({ unit: 'binary', minLength: minLength as number, maxLength: 40 })
+    .filter((text) => fits.test(text))
   return fc.oneof({ weight: 3, arbitrary: word }, { weight: 1, arbitrary: own })
 }
 
@@ -74,6 +76,7 @@ export const hostile: fc.Arbitrary<unknown> = fc.oneof(
     { toString: 1, valueOf: 1, toJSON: 1, hasOwnProperty: 1 },
   ),
   fc.jsonValue({ maxDepth: 4 }),
+  fc.string({ unit: 'binary' }),
   deep,
 )
 
