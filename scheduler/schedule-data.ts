@@ -7,72 +7,13 @@
 import * as v from 'valibot'
 import { type App, unknownTask } from '../src/app.ts'
 import { describe, InvalidOption } from '../src/errors.ts'
-import { OVERLAPS, type Schedule } from '../src/schedule.ts'
+import type { Schedule } from '../src/schedule.ts'
+import { scheduleData } from '../src/schedule-data.ts'
 import type { RuleData, ScheduleData } from '../src/schedules.ts'
 import { defineTask, type Task, validateInput } from '../src/task.ts'
 import { at } from './at.ts'
 import { cron } from './cron.ts'
 import { every } from './every.ts'
-
-const text = v.optional(v.string('a text'))
-const number = v.optional(v.number('a number'))
-const exactNumber = v.exactOptional(v.number())
-
-/** Also for a key that is missing. */
-const form =
-  (keys: string) =>
-  ({ expected }: { readonly expected: string | null }) => {
-    if (expected === 'never') return `left out (there are ${keys})`
-    return expected === 'Object' ? `an object of ${keys}` : 'given'
-  }
-
-const jitter = { jitterMs: number, enabled: v.optional(v.boolean('true or false')) }
-const bounds = { startAtMs: number, endAtMs: number, maxRuns: number, ...jitter }
-const BOUNDS = 'startAtMs, endAtMs, maxRuns, jitterMs, enabled'
-
-const rules = [
-  v.strictObject(
-    { kind: v.literal('cron'), pattern: v.string('a text'), timezone: text, ...bounds },
-    form(`kind, pattern, timezone, ${BOUNDS}`),
-  ),
-  v.strictObject(
-    {
-      kind: v.literal('every'),
-      everyMs: v.number('a number'),
-      align: v.optional(v.picklist(['clock', 'first'], '"clock" or "first"')),
-      ...bounds,
-    },
-    form(`kind, everyMs, align, ${BOUNDS}`),
-  ),
-  v.strictObject(
-    { kind: v.literal('at'), atMs: v.number('a number'), ...jitter },
-    form('kind, atMs, jitterMs, enabled'),
-  ),
-] as const
-
-const OVERLAP_WORDS = ['allow', ...OVERLAPS] as const
-
-const catchUp = v.union(
-  [v.picklist(['skip', 'latest', 'all']), v.strictObject({ maxAgeMs: exactNumber, maxRuns: exactNumber })],
-  '"skip", "latest", "all" or an object of maxAgeMs, maxRuns',
-)
-
-const Data: v.GenericSchema<unknown, ScheduleData> = v.strictObject(
-  {
-    name: v.string('a text'),
-    task: v.string('a text'),
-    input: v.optional(v.unknown()),
-    queue: text,
-    priority: number,
-    rule: v.variant('kind', rules, ({ received }) =>
-      received === 'undefined' ? 'given' : 'an object whose kind is "cron", "every" or "at"',
-    ),
-    catchUp: v.nullish(catchUp),
-    overlap: v.nullish(v.picklist(OVERLAP_WORDS, `one of ${OVERLAP_WORDS.join(', ')}`)),
-    pingUrl: v.nullish(v.string('a text')),
-  },
-  form('name, task, input, queue, priority, rule, catchUp, overlap, pingUrl'),
-)
 
 /**
  * The schedule that data declares. Without an app neither the task's name nor the input are checked.
@@ -88,7 +29,7 @@ export async function fromScheduleData(given: unknown, app?: App): Promise<Sched
 }
 
 function parse(given: unknown): ScheduleData {
-  const read = v.safeParse(Data, given, { abortEarly: true })
+  const read = v.safeParse(scheduleData, given, { abortEarly: true })
   if (read.success) return read.output
   const [{ path = [], message, input }] = read.issues
   const where = path.map(({ key }) => String(key)).join('.')

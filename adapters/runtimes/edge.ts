@@ -4,6 +4,7 @@ import type { Broker } from '../../src/broker.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import type { OnEvent } from '../../src/events.ts'
 import { type AddressOf, createApi, type RateLimits, type Tokens } from '../../src/http/index.ts'
+import type { OpenApi } from '../../src/http/openapi/index.ts'
 import { withProblems } from '../../src/http/problem.ts'
 import { SAFE_HEADERS } from '../../src/http/safe-headers.ts'
 import { JOBS_HEADER } from '../../src/http/webhooks.ts'
@@ -39,6 +40,8 @@ export interface EdgeOptions {
   readonly callbacks?: typeof sendCallbacks
   /** Sends pings and callbacks. Default the platform's own, and on Node, Bun and Deno `hostFetch`. */
   readonly fetch?: Fetch
+  /** `openApi()` of `tq-edge/openapi`, for `/openapi.json` and `/docs`. Default: there are none, and the bundle is 16 kB smaller. */
+  readonly openapi?: OpenApi
   /** The limits of the drain that follows each beat of a cron trigger; false fires schedules alone. */
   readonly drain?: DrainLimits | false
   /** Drains as well right after a job has been taken, so that it need not wait for the next cron trigger. Default false. */
@@ -122,6 +125,7 @@ export function createEdge(app: App, options: EdgeOptions = {}, platform: Platfo
       linkSecrets: secretsOf(variables, 'TQ_LINK_SECRET'),
       schedules: options.schedules?.({ broker: ownBroker, app, ...told }),
       webhooks: app.webhooks?.(textsOf(variables)),
+      openapi: options.openapi,
       ...told,
     })
     return api

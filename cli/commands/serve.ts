@@ -13,6 +13,7 @@ import {
   rateLimits,
   type Tokens,
 } from '../../src/http/index.ts'
+import { openApi } from '../../src/http/openapi/index.ts'
 import { appPositional, commonArgs, hostArg, names, tokensOfEnvironment, wholeNumber } from '../args.ts'
 import { withBroker } from '../broker.ts'
 import { command } from '../command.ts'
@@ -68,6 +69,12 @@ const args = {
     type: 'boolean',
     description: 'Let other processes use this broker as theirs: whoever has a token may then do everything',
   },
+  docs: {
+    type: 'boolean',
+    default: true,
+    description: 'Serve /openapi.json and /docs',
+    negativeDescription: 'Serve no /openapi.json and no /docs',
+  },
   ...commonArgs,
 } as const
 
@@ -109,6 +116,7 @@ export default command({
         linkSecrets: secretsOf(process.env, 'TQ_LINK_SECRET'),
         onEvent,
         brokerRoutes: flags['broker-routes'] ? brokerRoutes : undefined,
+        openapi: flags.docs ? openApi() : undefined,
         schedules: createSchedules({ broker, app: loaded, onEvent }),
         webhooks: loaded?.webhooks?.(process.env),
       })

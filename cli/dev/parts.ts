@@ -2,6 +2,7 @@ import { createBeat, createSchedules } from '../../scheduler/index.ts'
 import type { Broker } from '../../src/broker.ts'
 import type { OnEvent } from '../../src/events.ts'
 import { type Api, createApi } from '../../src/http/index.ts'
+import { openApi } from '../../src/http/openapi/index.ts'
 import { createWorker, type Worker } from '../../src/worker/worker.ts'
 import { given } from '../args.ts'
 import type { LoadedApp } from '../config.ts'
@@ -29,7 +30,8 @@ export interface Parts {
 export function createDevApi({ app }: LoadedApp, { broker, onEvent }: PartsOptions): Api {
   const webhooks = app.webhooks?.(process.env)
   const schedules = createSchedules({ app, broker, onEvent })
-  return createApi({ app, broker, tokens: 'none', schedules, webhooks, onEvent })
+  const openapi = openApi()
+  return createApi({ app, broker, tokens: 'none', schedules, webhooks, openapi, onEvent })
 }
 
 export function startParts({ app, stampMs }: LoadedApp, api: Api, options: PartsOptions): Parts {

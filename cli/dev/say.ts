@@ -27,6 +27,7 @@ export function createSay({ file, db, json }: Pick<DevOptions, 'file' | 'db' | '
         `${app} (${shortPath(file)}): ${count(tasks, 'task')}, ${count(schedules, 'schedule')}, jobs in ${db ?? DEFAULT_DB}`,
       )
       printLine(`listening on ${url}`)
+      printLine(`what may be called: ${url}/docs`)
       const curl = toCurl(loaded, url)
       if (curl) printLine(`\ntry it:\n  ${curl}\n`)
     },

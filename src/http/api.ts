@@ -11,7 +11,7 @@ import { type OnEvent, withoutThrowing } from '../events.ts'
 import { checkSecret } from '../hmac.ts'
 import { resend } from '../resend.ts'
 import type { Schedules } from '../schedules.ts'
-import { guard } from './auth.ts'
+import { createIdentify, guard, type Identify } from './auth.ts'
 import { limitBody } from './body.ts'
 import type { BrokerRoutes } from './broker-routes.ts'
 import type { ApiContext } from './context.ts'
@@ -28,6 +28,7 @@ import { jobEventRoutes } from './job-events.ts'
 import { jobRoutes } from './jobs.ts'
 import { linkRoutes } from './links.ts'
 import { checkBasePath, isMounted, mountedAt, refuseRest } from './mount.ts'
+import type { OpenApi } from './openapi/open-api.ts'
 import { problemResponse, refusal, toRefusal } from './problem.ts'
 import { queueRoutes } from './queues.ts'
 import type { RateCounter, RateLimits } from './rate-limits.ts'
@@ -69,6 +70,8 @@ export interface ApiOptions {
   readonly webhooks?: readonly Webhook[] | undefined
   /** `brokerRoutes`, where other processes are to use this broker by `httpBroker`. Default none. */
   readonly brokerRoutes?: BrokerRoutes | undefined
+  /** `openApi()` of `tq-edge/openapi`, where the API is to tell of itself at `/openapi.json` and `/docs`. Default it does not. */
+  readonly openapi?: OpenApi | undefined
   readonly clock?: Clock
   readonly random?: () => number
   readonly newId?: () => string
@@ -122,6 +125,7 @@ export function createApi(options: ApiOptions): Api {
   const client = createClient(clientOptions)
   const resending = { clock, random, deadlineMs: RESEND_DEADLINE_MS, onEvent }
   const counter = options.rateLimits?.({ ...options, clock, onEvent })
+  const identify = createIdentify(options.tokens, clock)
   const context: ApiContext = {
     broker,
     client,
@@ -131,6 +135,7 @@ export function createApi(options: ApiOptions): Api {
     schedules,
     linkSecrets: linkSecrets.map((secret) => checkSecret('linkSecrets', secret)),
     clock,
+    identify,
     maxBodyBytes,
     streams: createStreams(clock, maxStreams),
     reading: resending,
@@ -140,7 +145,7 @@ export function createApi(options: ApiOptions): Api {
     send: (call, send) => resend(send, { call, ...resending }),
   }
 
-  const base = createBase(options, counter, clock, onEvent)
+  const base = createBase(options, { identify, counter, clock, onEvent })
   const checking = tasks ? createClient({ ...clientOptions, tasks }) : client
   const limit = limitBody(maxBodyBytes)
   mountWebhooks(base, options.webhooks ?? [], {
@@ -152,6 +157,7 @@ export function createApi(options: ApiOptions): Api {
     countCall: context.countCall,
   })
   if (options.brokerRoutes) base.route('/', options.brokerRoutes(context))
+  if (options.openapi) base.route('/', options.openapi(context))
   const uncounted = base
     .route('/', healthRoutes(context))
     .route('/', readyRoutes(context))
@@ -173,12 +179,20 @@ export function createApi(options: ApiOptions): Api {
   return api
 }
 
+/** Where a token is looked at. */
+const CHECKED = ['/v1/*', '/openapi.json', '/docs']
+
+interface Parts {
+  readonly identify: Identify
+  readonly counter: RateCounter | undefined
+  readonly clock: Clock
+  readonly onEvent: OnEvent | undefined
+}
+
 /** What holds for every route: problems for errors, an event and headers for every answer, and who may call what. */
 function createBase(
-  { tokens, addressOf, cors, basePath = '' }: ApiOptions,
-  counter: RateCounter | undefined,
-  clock: Clock,
-  onEvent: OnEvent | undefined,
+  { addressOf, cors, basePath = '' }: ApiOptions,
+  { identify, counter, clock, onEvent }: Parts,
 ): Hono {
   const app = new Hono().basePath(checkBasePath(basePath))
   app.onError((error) => problemResponse(toRefusal(error)))
@@ -186,11 +200,11 @@ function createBase(
     problemResponse(refusal('unknown-route', `expected a path below ${basePath}, got ${path}`)),
   )
   app.use(observe(clock, onEvent))
-  if (cors) app.use('/v1/*', cors)
+  if (cors) app.on('ALL', CHECKED, cors)
   if (counter) app.use(counter.tell)
-  if (addressOf) app.use('/v1/*', slowDown(addressOf, clock))
+  if (addressOf) app.on('ALL', CHECKED, slowDown(addressOf, clock))
   setNeeds(app)
-  app.use('/v1/*', guard(tokens, clock))
+  app.use('/v1/*', guard(identify))
   return app
 }
 

@@ -11,14 +11,11 @@ export const DIGEST = 'tq.digest'
 
 const CREDENTIALS = /^Bearer +([\x21-\x7e]+) *$/i
 
-/** Lets through whoever may call, to what they may do. Throws `InvalidOption` for tokens that could never match or that protect nothing. */
-export function guard(tokens: Tokens | (() => Tokens), clock: Clock): MiddlewareHandler {
-  if (Array.isArray(tokens) && tokens.length === 0)
-    throw new InvalidOption('tokens', "one token or more, or 'none'", 'an array of 0')
-  const identify = createIdentify(typeof tokens === 'function' ? tokens : () => tokens)
+/** Lets through whoever may call, to what they may do. */
+export function guard(identify: Identify): MiddlewareHandler {
   return async (c, next) => {
     if (needsLink(c)) return next()
-    const { caller, digest } = await identify(c, clock.now())
+    const { caller, digest } = await identify(c)
     c.set(DIGEST, digest)
     requireScope(c, caller)
     return next()
@@ -31,21 +28,30 @@ interface Identity {
   readonly digest?: Uint8Array
 }
 
-type Identify = (c: Context, nowMs: number) => Promise<Identity>
+/** Says who calls. Throws `RefusedRequest` for whoever may not. */
+export type Identify = (c: Context) => Promise<Identity>
 
-/** By the tokens as they are by then, which may be none any more: what is made of them is made anew only when they are others. */
-function createIdentify(tokensNow: () => Tokens): Identify {
+type IdentifyAt = (c: Context, nowMs: number) => Promise<Identity>
+
+/**
+ * By the tokens as they are by then, which may be none any more: what is made of them is made anew only when they are others. Throws
+ * `InvalidOption` for tokens that could never match or that protect nothing.
+ */
+export function createIdentify(given: Tokens | (() => Tokens), clock: Clock): Identify {
+  if (Array.isArray(given) && given.length === 0)
+    throw new InvalidOption('tokens', "one token or more, or 'none'", 'an array of 0')
+  const tokensNow = typeof given === 'function' ? given : () => given
   let tokens = tokensNow()
   let identify = identifyBy(tokens)
-  return (c, nowMs) => {
+  return (c) => {
     const current = tokensNow()
     if (current !== tokens) identify = identifyBy(current)
     tokens = current
-    return identify(c, nowMs)
+    return identify(c, clock.now())
   }
 }
 
-function identifyBy(tokens: Tokens): Identify {
+function identifyBy(tokens: Tokens): IdentifyAt {
   if (tokens === 'none')
     return async (c) => {
       requireSameSite(c)

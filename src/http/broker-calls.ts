@@ -22,7 +22,7 @@ import { MAX_RATE_CALLS, MAX_RATE_KEY_CHARS, MAX_RATE_WINDOW_MS, MIN_RATE_WINDOW
 import { OVERLAPS } from '../schedule.ts'
 import { transitionsOf } from '../transitions.ts'
 import { JOB_STATES, MAX_TAGS } from '../words.ts'
-import { callbackFields, jsonText, list, MAX_ID_CHARS, queueName, text, whole } from './fields.ts'
+import { callbackFields, jsonText, line, list, MAX_ID_CHARS, queueName, text, whole } from './fields.ts'
 import { form, MAX_MS, tag } from './request.ts'
 
 /** The calls of the contract that are answered with what they take as JSON. A worker's own, the exchange, has a route of its own. */
@@ -39,6 +39,9 @@ const WHOLE = 'expected a whole number, 0 or more'
 const NUMBER = `expected a number from -${MAX_MS} to ${MAX_MS}`
 const FLAG = 'expected true or false'
 const FINGERPRINT_TEXT = `expected ${FINGERPRINT_FORM}`
+const TIME = 'expected milliseconds, 0 or more'
+const PART = 'expected a text without |'
+const SCHEDULE = 'expected the name of a schedule'
 
 const count = whole(WHOLE)
 /** Of which the broker itself says what it may be. */
@@ -48,9 +51,15 @@ const number = v.pipe(
   limited,
   v.transform((value) => Math.round(value)),
 )
+/** A moment, or how long from now. */
+const time = v.pipe(number, v.minValue(0, TIME))
 const flag = v.boolean(FLAG)
-const word = text(1_000)
-const id = text(MAX_ID_CHARS, 1)
+const word = line(1_000)
+const id = line(MAX_ID_CHARS, 1)
+/** Stands between others on a line of a store. */
+const part = v.pipe(word, v.regex(/^[^|]*$/, PART))
+/** What an app has deployed may stand among its schedules, behind an `@`. */
+const scheduleName = v.pipe(word, v.regex(/^[^@]/, SCHEDULE))
 const many = <In, Out>(item: v.GenericSchema<In, Out>) => list(item, MAX_BATCH_JOBS)
 const fields = <Entries extends v.ObjectEntries>(entries: Entries) =>
   v.strictObject(entries, form(Object.keys(entries).join(', ')))
@@ -63,19 +72,19 @@ const job: v.GenericSchema<Job> = fields({
   queue: queueName,
   input: jsonText,
   priority: number,
-  createdAtMs: number,
-  delayMs: v.exactOptional(number),
-  dueAtMs: v.exactOptional(number),
+  createdAtMs: time,
+  delayMs: v.exactOptional(time),
+  dueAtMs: v.exactOptional(time),
   tick: v.exactOptional(jobTick),
   tags: v.exactOptional(list(tag, MAX_TAGS)),
   fingerprint: v.exactOptional(v.pipe(v.string(FINGERPRINT_TEXT), v.regex(FINGERPRINT, FINGERPRINT_TEXT))),
   ...callbackFields,
 })
 const tick: v.GenericSchema<Tick> = fields({
-  schedule: word,
+  schedule: scheduleName,
   revision: count,
-  dueAtMs: v.nullable(number),
-  nextDueAtMs: v.nullable(number),
+  dueAtMs: v.nullable(time),
+  nextDueAtMs: v.nullable(time),
   job: v.nullable(job),
   overlap: v.exactOptional(v.picklist(OVERLAPS, 'expected a rule of overlap')),
 })
@@ -108,19 +117,19 @@ const change: v.GenericSchema<ScheduleChange> = v.variant(
   [
     fields({
       kind: v.literal('set'),
-      name: word,
+      name: scheduleName,
       app: word,
       definition: text(MAX_TEXT_CHARS),
-      dueAtMs: v.nullable(number),
-      incarnation: word,
-      stampMs: number,
+      dueAtMs: v.nullable(time),
+      incarnation: part,
+      stampMs: time,
       revision: v.exactOptional(count),
     }),
     fields({
       kind: v.literal('remove'),
-      name: word,
+      name: scheduleName,
       app: word,
-      stampMs: number,
+      stampMs: time,
       revision: v.exactOptional(count),
     }),
   ],
@@ -130,7 +139,7 @@ const transitionQuery: v.GenericSchema<TransitionQuery> = fields({
   after: v.exactOptional(word),
   limit: v.exactOptional(limited),
 })
-const mark: v.GenericSchema<DeployMark> = fields({ stampMs: number, digest: word })
+const mark: v.GenericSchema<DeployMark> = fields({ stampMs: time, digest: part })
 const rateLimit: v.GenericSchema<RateLimit> = fields({
   key: text(MAX_RATE_KEY_CHARS, 1),
   calls: whole(`expected a whole number from 1 to ${MAX_RATE_CALLS}`, 1, MAX_RATE_CALLS),

@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { ResendOptions } from '../resend.ts'
 import type { Schedules } from '../schedules.ts'
 import type { Task } from '../task.ts'
+import type { Identify } from './auth.ts'
 import type { Enqueue } from './enqueue.ts'
 import type { Streams } from './event-stream.ts'
 import type { Once } from './idempotency.ts'
@@ -24,6 +25,8 @@ export interface ApiContext {
   /** What links are signed with; none where there are no links. */
   readonly linkSecrets: readonly string[]
   readonly clock: Clock
+  /** Who calls, for a route that tells some more than others. */
+  readonly identify: Identify
   /** The looks at jobs that somebody watches. */
   readonly results: Results
   readonly enqueue: Enqueue

@@ -42,7 +42,7 @@ interface Wanted {
   readonly task?: string | undefined
 }
 
-const eventsQuery: v.GenericSchema<EventsQuery, Wanted> = v.strictObject(
+export const eventsQuery: v.GenericSchema<EventsQuery, Wanted> = v.strictObject(
   {
     after: v.optional(v.pipe(v.string(AFTER), v.maxLength(200, AFTER))),
     state: v.optional(

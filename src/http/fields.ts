@@ -10,6 +10,7 @@ import { NAME, NAME_FORM } from '../words.ts'
 import { isDeeper, MAX_DEPTH } from './depth.ts'
 
 const QUEUE = `expected a queue's name of ${NAME_FORM}`
+const LINE = 'expected a text without control characters'
 const JSON_TEXT = 'expected a JSON text, empty for no value, or a reference to a blob'
 
 // A tick's job is named for its schedule, which makes its id longer than one that a caller may choose.
@@ -22,6 +23,10 @@ export const text = (maxChars: number, minChars = 0): v.GenericSchema<string> =>
   return v.pipe(v.string(message), v.minLength(minChars, message), v.maxLength(maxChars, message))
 }
 
+/** One line: stores write what goes together on one, with control characters between. */
+export const line = (maxChars: number, minChars = 0): v.GenericSchema<string> =>
+  v.pipe(text(maxChars, minChars), v.regex(/^[^\p{Cc}\p{Cs}]*$/u, LINE))
+
 export const whole = (message: string, min = 0, max: number = Number.MAX_SAFE_INTEGER): v.GenericSchema<number> =>
   v.pipe(v.number(message), v.safeInteger(message), v.minValue(min, message), v.maxValue(max, message))
 
@@ -31,10 +36,7 @@ export const list = <In, Out>(
   max: number,
   message = `expected a list of at most ${max}`,
 ): v.GenericSchema<In[], Out[]> =>
-  v.pipe(
-    v.custom<In[]>((value) => Array.isArray(value) && value.length <= max, message),
-    v.array(item),
-  )
+  v.pipe(v.array(v.unknown() as v.GenericSchema<In, unknown>, message), v.maxLength(max, message), v.array(item))
 
 const CALLBACK = 'expected the address of a callback as a client writes it'
 const callbackUrl = v.exactOptional(v.pipe(v.string(CALLBACK), v.regex(CALLBACK_URL, CALLBACK)))

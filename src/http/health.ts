@@ -25,7 +25,7 @@ export type HealthRoutes = {
 const BEAT_S = 'expected seconds from 120 to 2678400'
 const beatS = v.pipe(v.number(), v.minValue(120, BEAT_S), v.maxValue(2_678_400, BEAT_S))
 /** What else is in the query is nobody's mistake here: some monitors add a number of their own. */
-const healthQuery: v.GenericSchema<HealthQuery, { readonly beat?: number | undefined }> = v.object({
+export const healthQuery: v.GenericSchema<HealthQuery, { readonly beat?: number | undefined }> = v.object({
   beat: v.optional(fromText(beatS, BEAT_S)),
 })
 

@@ -75,7 +75,7 @@ const limit = v.pipe(v.number(LIMIT), v.integer(LIMIT), v.minValue(1, LIMIT), v.
 const time = v.optional(fromText(ms, MOMENT))
 const cursor = v.pipe(v.string(CURSOR), v.maxLength(8_000, CURSOR))
 
-const filterQuery: v.GenericSchema<FilterQuery, JobFilter> = v.pipe(
+export const filterQuery: v.GenericSchema<FilterQuery, JobFilter> = v.pipe(
   v.strictObject(
     {
       state: v.optional(states),
@@ -114,7 +114,7 @@ const filterBody = v.strictObject(
   form('states, queue, task, tag, createdFromMs, createdToMs, finishedFromMs, finishedToMs'),
 )
 
-const jobsChange = v.pipe(
+const change = v.pipe(
   v.strictObject(
     {
       ids: v.optional(
@@ -140,9 +140,8 @@ const jobsChange = v.pipe(
   ),
 )
 
-export const checkChange: Checked<{ in: { json: JobsChange }; out: { json: JobsMeant } }> = checkBody(
-  jobsChange as v.GenericSchema<JobsChange, JobsMeant>,
-)
+export const jobsChange = change as v.GenericSchema<JobsChange, JobsMeant>
+export const checkChange: Checked<{ in: { json: JobsChange }; out: { json: JobsMeant } }> = checkBody(jobsChange)
 
 type Present<T> = { [Key in keyof T]?: Exclude<T[Key], undefined> }
 

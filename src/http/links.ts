@@ -30,14 +30,12 @@ export type LinkRoutes = {
 }
 
 const linkText = v.optional(v.string('expected a link'), '')
-const linkQuery: v.GenericSchema<LinkQuery, { readonly link: string }> = v.strictObject(
+export const linkQuery: v.GenericSchema<LinkQuery, { readonly link: string }> = v.strictObject(
   { link: linkText },
   form('link'),
 )
-const linkWaitQuery: v.GenericSchema<LinkWaitQuery, { readonly link: string; readonly wait: number }> = v.strictObject(
-  { link: linkText, wait: v.optional(waitMs, '0') },
-  form('link, wait'),
-)
+export const linkWaitQuery: v.GenericSchema<LinkWaitQuery, { readonly link: string; readonly wait: number }> =
+  v.strictObject({ link: linkText, wait: v.optional(waitMs, '0') }, form('link, wait'))
 
 const maxBytes = v.pipe(v.number(), v.safeInteger(), v.minValue(1))
 /** What this version does not know limits the link in a way that it could not keep to: such a link is none. */

@@ -8,7 +8,7 @@
 import { type InputIssue, InvalidInput, isTqError, StaleExchange, TqError, toError, UnknownTask } from '../errors.ts'
 import { SAFE_HEADERS } from './safe-headers.ts'
 
-const TYPE_BASE = 'urn:tq:problem:'
+export const TYPE_BASE = 'urn:tq:problem:'
 const MAX_ISSUES = 20
 const MAX_PATH_CHARS = 200
 const MAX_DETAIL_CHARS = 1_000

@@ -51,8 +51,8 @@ const LIMIT = `expected a whole number from 1 to ${MAX_BATCH_JOBS}`
 const revision = v.optional(v.pipe(v.number(REVISION), v.safeInteger(REVISION), v.minValue(0, REVISION)))
 const limit = v.pipe(v.number(LIMIT), v.integer(LIMIT), v.minValue(1, LIMIT), v.maxValue(MAX_BATCH_JOBS, LIMIT))
 
-const queueChange: v.GenericSchema<QueueChange> = v.strictObject({ revision }, form('revision'))
-const queuePurge: v.GenericSchema<QueuePurge> = v.strictObject(
+export const queueChange: v.GenericSchema<QueueChange> = v.strictObject({ revision }, form('revision'))
+export const queuePurge: v.GenericSchema<QueuePurge> = v.strictObject(
   { revision, limit: v.optional(limit) },
   form('revision, limit'),
 )

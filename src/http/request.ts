@@ -97,7 +97,7 @@ const repeated = v.pipe(
   tags,
 )
 
-const taskQuery: v.GenericSchema<TaskQuery, JobOptions> = v.pipe(
+export const taskQuery: v.GenericSchema<TaskQuery, JobOptions> = v.pipe(
   v.strictObject(
     {
       id: v.optional(id),
@@ -113,7 +113,7 @@ const taskQuery: v.GenericSchema<TaskQuery, JobOptions> = v.pipe(
   v.transform(({ tag: given, ...options }) => ({ ...options, tags: given })),
 )
 
-const jobRequest: v.GenericSchema<JobRequest> = v.pipe(
+export const jobRequest: v.GenericSchema<JobRequest> = v.pipe(
   v.strictObject(
     {
       task: name,
@@ -143,7 +143,7 @@ export const waitMs: v.GenericSchema<string, number> = v.pipe(
   fromText(v.pipe(v.number(), v.minValue(0, SECONDS)), SECONDS),
   v.transform(toWaitMs),
 )
-const waitQuery: v.GenericSchema<WaitQuery, { readonly wait?: number | undefined }> = v.strictObject(
+export const waitQuery: v.GenericSchema<WaitQuery, { readonly wait?: number | undefined }> = v.strictObject(
   { wait: v.optional(waitMs) },
   form('wait'),
 )

@@ -63,15 +63,15 @@ const MS = 'expected milliseconds, 0 or more'
 const COUNT = 'expected a whole number from 1 to 1000'
 const count = v.pipe(v.number(COUNT), v.integer(COUNT), v.minValue(1, COUNT), v.maxValue(1_000, COUNT))
 
-const schedulesQuery: v.GenericSchema<ScheduleListQuery, SchedulesQuery> = v.strictObject(
+export const schedulesQuery: v.GenericSchema<ScheduleListQuery, SchedulesQuery> = v.strictObject(
   { app: v.optional(name), limit: v.optional(fromText(count, COUNT)), cursor: v.optional(name) },
   form('app, limit, cursor'),
 )
-const nextQuery: v.GenericSchema<NextQuery, NextOptions> = v.strictObject(
+export const nextQuery: v.GenericSchema<NextQuery, NextOptions> = v.strictObject(
   { count: v.optional(fromText(count, COUNT)), afterMs: v.optional(fromText(ms, MS)) },
   form('count, afterMs'),
 )
-const runQuery: v.GenericSchema<RunQuery, RunQuery> = v.strictObject({ id: v.optional(id) }, form('id'))
+export const runQuery: v.GenericSchema<RunQuery, RunQuery> = v.strictObject({ id: v.optional(id) }, form('id'))
 const FIELDS = 'task, input, queue, priority, rule, catchUp, overlap, pingUrl'
 /** What a loose object is read without, and would not be refused. */
 const UNREAD = ['__proto__', 'constructor', 'prototype']

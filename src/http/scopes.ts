@@ -130,7 +130,7 @@ function requireEach(
 }
 
 /** Without a name: whether there is any that the caller may. */
-function allows(scopes: readonly Scope[], kind: ScopeKind, name?: string): boolean {
+export function allows(scopes: readonly Scope[], kind: ScopeKind, name?: string): boolean {
   return scopes.some((scope) => {
     if (scope.kind === 'admin') return true
     return scope.kind === kind && (name === undefined || fits(scope.glob, name))

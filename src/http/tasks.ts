@@ -56,7 +56,7 @@ function createTaskViews(): (task: Task) => TaskView {
 }
 
 /** By Standard JSON Schema, which some libraries have built in. One that cannot say it of this schema throws. */
-function toInputSchema({ schema }: Task): JsonObject | null {
+export function toInputSchema({ schema }: Task): JsonObject | null {
   const { jsonSchema } = (schema?.['~standard'] ?? {}) as Partial<StandardJSONSchemaV1.Props>
   try {
     return (jsonSchema?.input({ target: 'draft-2020-12' }) as JsonObject | undefined) ?? null

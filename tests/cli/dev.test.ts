@@ -41,6 +41,8 @@ test('dev runs everything in one process and prints the curl to try', async () =
   expect(await dev.line('curl')).toContain(
     `curl -X POST ${dev.url}/v1/tasks/greet -H 'Content-Type: application/json' -d '{"name":"beat"}'`,
   )
+  const page = await fetch(`${dev.url}/docs`)
+  expect(await page.text()).toContain('/v1/tasks/greet')
   await dev.line(/fired +greetings/)
   await dev.line(/succeeded +greet .*"Hello, beat"/)
   const response = await fetch(`${dev.url}/v1/tasks/greet`, { method: 'POST', body: '{"name":"Ada"}' })

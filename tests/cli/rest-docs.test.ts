@@ -29,7 +29,7 @@ test.skipIf(!canRun)('what the reference says to type does what it says', async 
   const blocks = await commands()
   const script = `${STRICT_CURL}${blocks.join('\n')}`.replace('http://127.0.0.1:8787', url)
   const env = { ...process.env, TQ_TOKEN: TOKEN, TQ_LINK_SECRET }
-  const shell = spawn(['bash', '-c', script], { env, stdout: 'pipe', stderr: 'pipe' })
+  const shell = spawn(['bash', '-c', script], { cwd: folder.path, env, stdout: 'pipe', stderr: 'pipe' })
   const [stdout, stderr] = await Promise.all([new Response(shell.stdout).text(), new Response(shell.stderr).text()])
   expect([stderr, await shell.exited]).toEqual(['', 0])
   expect(stdout).toContain('{"id":"greet-ada","state":"scheduled"}')
@@ -38,5 +38,6 @@ test.skipIf(!canRun)('what the reference says to type does what it says', async 
   expect(stdout).toContain('{"id":"greet-ada","state":"succeeded","result":"Hello, Ada"}')
   expect(stdout).toContain('{"id":"greet-edsger","outcome":"cancelled"}')
   expect(stdout).toContain('{"queue":"slow","paused":true,"revision":1}')
+  expect(await Bun.file(join(folder.path, 'openapi.json')).json()).toHaveProperty(['paths', '/v1/tasks/greet'])
   expect(blocks.length).toBeGreaterThan(7)
 })

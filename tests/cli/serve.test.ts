@@ -21,6 +21,8 @@ test('serve takes a job over HTTP, a worker runs it, and the result comes back',
   const { id } = (await accepted.json()) as { id: string }
   const result = fetch(`${url}/v1/jobs/${id}/result?wait=30`, { headers })
   await folder.tq(['work', '--burst'])
+  const { paths } = (await (await fetch(`${url}/openapi.json`, { headers })).json()) as { paths: object }
+  expect(Object.keys(paths)).toContain('/v1/tasks/greet')
   expect(await (await result).json()).toMatchObject({ state: 'succeeded', result: 'Hello, Ada' })
 
   server.signal('SIGTERM')
@@ -28,6 +30,16 @@ test('serve takes a job over HTTP, a worker runs it, and the result comes back',
   expect(stdout).toMatch(/enqueued +greet/)
   expect(stdout + stderr).not.toContain(TOKEN)
   expect(exitCode).toBe(0)
+})
+
+test('serve --no-docs has no document and no page of its API', async () => {
+  await using folder = await createFolder()
+  const server = folder.start(['serve', '--port', '0', '--no-auth', '--no-docs'])
+  const [url] = /http:\S+/.exec(await server.line('listening on')) ?? []
+  for (const path of ['/openapi.json', '/docs']) expect((await fetch(`${url}${path}`)).status).toBe(404)
+  expect((await fetch(`${url}/healthz`)).status).toBe(200)
+  server.signal('SIGTERM')
+  await server.exit
 })
 
 test('tokens also come from TQ_TOKENS, and events go out as JSON lines', async () => {

@@ -32,6 +32,11 @@ test('a call answers as the broker does', async () => {
   expect((await broker.get(['a']))[0]?.input).toBe('{"n":12345678901234567890}')
 })
 
+const aSchedule = () => ({
+  ...{ kind: 'set', name: 'a', app: 'shop', definition: '{}', dueAtMs: 1, incarnation: 'i', stampMs: 0 },
+})
+const aTick = () => ({ schedule: 'a', revision: 1, dueAtMs: 1, nextDueAtMs: 2, job: null })
+
 test.each<[string, string, unknown[], string]>([
   ['a job without a task', 'enqueue', [[{ ...aJob('a'), task: undefined }]], 'arguments.0.0.task'],
   ['an input that is no JSON', 'enqueue', [[aJob('a', { input: '{' })]], 'arguments.0.0.input'],
@@ -42,6 +47,31 @@ test.each<[string, string, unknown[], string]>([
   ['no epoch', 'retry', [[{ id: 'a' }]], 'arguments.0.0.epoch'],
   ['a rate limit of no calls', 'countCall', [[{ key: 'a', calls: 0, windowMs: 1_000 }]], 'arguments.0.0.calls'],
   ['a kind of change that is none', 'setSchedules', [[{ kind: 'swap' }]], 'arguments.0.0.kind'],
+  ['an id in two lines', 'enqueue', [[aJob('a\nb')]], 'arguments.0.0.id'],
+  ['a task in two lines', 'enqueue', [[aJob('a', { task: 'a\nb' })]], 'arguments.0.0.task'],
+  ['a job due before there was time', 'enqueue', [[aJob('a', { dueAtMs: -1 })]], 'arguments.0.0.dueAtMs'],
+  [
+    'a schedule due before there was time',
+    'setSchedules',
+    [[{ ...aSchedule(), dueAtMs: -1 }]],
+    'arguments.0.0.dueAtMs',
+  ],
+  ['a stamp from before there was time', 'setSchedules', [[{ ...aSchedule(), stampMs: -1 }]], 'arguments.0.0.stampMs'],
+  ['an app in two lines', 'setSchedules', [[{ ...aSchedule(), app: 'a\nb' }]], 'arguments.0.0.app'],
+  ['an incarnation in parts', 'setSchedules', [[{ ...aSchedule(), incarnation: 'a|b' }]], 'arguments.0.0.incarnation'],
+  [
+    "a schedule in the place of an app's mark",
+    'setSchedules',
+    [[{ ...aSchedule(), name: '@a' }]],
+    'arguments.0.0.name',
+  ],
+  [
+    'a tick that is next due before there was time',
+    'fire',
+    [[{ ...aTick(), nextDueAtMs: -1 }]],
+    'arguments.0.0.nextDueAtMs',
+  ],
+  ['a mark in parts', 'setDeployed', ['a', { stampMs: 0, digest: 'a|b' }, null], 'arguments.1.digest'],
   ['an argument too many', 'workers', [1], 'arguments.0'],
   ['an argument too few', 'setPaused', ['default', true], 'arguments.2'],
 ])('a call with %s is refused, and says where', async (_, method, args, path) => {

@@ -1,6 +1,7 @@
 import { type App, type Blobs, defineApp, defineTask, type Job, type OnEvent, type TqEvent } from 'tq-edge'
 import { sqliteBroker } from 'tq-edge/brokers/sqlite'
 import { type BrokerRoutes, type Cors, createApi, type RateLimitOptions, rateLimits } from 'tq-edge/http'
+import type { OpenApi } from 'tq-edge/openapi'
 import type { Webhook } from 'tq-edge/webhooks'
 import * as v from 'valibot'
 import type { Broker, Settlement } from '../../src/broker.ts'
@@ -9,6 +10,7 @@ import type { AddressOf } from '../../src/http/failures.ts'
 import type { Tokens } from '../../src/http/tokens.ts'
 import type { Schedules } from '../../src/schedules.ts'
 import { createVirtualClock } from '../support/clock.ts'
+import { hold } from './documented.ts'
 
 /** Stands for what nobody but the task may see: no answer but the job itself repeats it. */
 export const SECRET = 'sesame-4711'
@@ -45,6 +47,7 @@ interface Setup {
   readonly maxStreams?: number
   readonly blobs?: Blobs
   readonly brokerRoutes?: BrokerRoutes
+  readonly openapi?: OpenApi
   /** What makes its schedules, on its broker and clock. */
   readonly schedules?: (given: { readonly broker: Broker; readonly clock: Clock }) => Schedules
   readonly onEvent?: OnEvent
@@ -81,6 +84,7 @@ export function setUp({ wrap, schedules, limits, ...options }: Setup = {}) {
     })
   }
 
+  hold(api, { schedules: schedules !== undefined, links: (options.linkSecrets ?? []).length > 0 })
   return { api, broker, clock, events, post, get: async (path: string) => api.request(path) }
 }
 

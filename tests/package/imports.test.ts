@@ -26,10 +26,11 @@ const PACKAGES: Record<string, readonly RegExp[]> = {
   '@hono/node-server': [/^adapters\/runtimes\//],
   '@redis/client': [/^adapters\/gateway\//],
   '@upstash/redis': [/^adapters\/brokers\/redis\//],
-  valibot: [/^src\/http\//, /^scheduler\//, /^cli\//],
+  valibot: [/^src\/http\//, /^src\/schedule-data\.ts$/, /^scheduler\//, /^cli\//],
   uuid: [/^src\//, /^scheduler\//, /^cli\//],
   leven: [/^src\//, /^cli\//],
   '@standard-schema/spec': [/^src\//],
+  '@valibot/to-json-schema': [/^src\/http\/openapi\//],
 }
 
 /** There, what is between backticks is what `tq init` writes: programs that import on their own behalf. */
