@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { Validator } from '@seriousme/openapi-schema-validator'
-import { defineApp, defineTask, type Task } from 'tq-edge'
+import { defineApp, defineTask } from 'tq-edge'
 import { createLink } from 'tq-edge/client'
 import { brokerRoutes, createToken } from 'tq-edge/http'
 import { openApi } from 'tq-edge/openapi'

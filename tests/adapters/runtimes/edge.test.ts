@@ -4,6 +4,7 @@ import { sqliteBroker } from 'tq-edge/brokers/sqlite'
 import { createLink } from 'tq-edge/client'
 import { toWorker } from 'tq-edge/cloudflare'
 import { createToken, rateLimits } from 'tq-edge/http'
+import { openApi } from 'tq-edge/openapi'
 import { createSchedules, every } from 'tq-edge/scheduler'
 import { createEdge, type DrainLimits, type EdgeOptions } from '../../../adapters/runtimes/edge.ts'
 import { KICK_HEADER, signKick } from '../../../src/kick.ts'
@@ -119,6 +120,17 @@ test('nobody makes schedules over REST where the app does not say so', async () 
   const { edge } = setUp()
   const { status } = await edge.fetch(new Request('http://edge.test/v1/schedules', { headers }), VARIABLES, () => {})
   expect(status).toBe(404)
+})
+
+test('an API tells of itself and its tasks where the app says so', async () => {
+  const headers = { Authorization: `Bearer ${TOKEN}` }
+  const statusAndTasks = async (options: Partial<EdgeOptions>) => {
+    const request = new Request('http://edge.test/openapi.json', { headers })
+    const answer = await setUp(options).edge.fetch(request, VARIABLES, () => {})
+    return [answer.status, (await answer.text()).includes('/v1/tasks/held')]
+  }
+  expect(await statusAndTasks({ openapi: openApi() })).toEqual([200, true])
+  expect(await statusAndTasks({})).toEqual([404, false])
 })
 
 test('a job that was taken is run right after the answer, where the platform lets work go on', async () => {
