@@ -71,7 +71,7 @@ const NEEDS: readonly (readonly [method: string, path: string, need: ScopeKind |
 ]
 
 /** By names that an app which mounts the API has no values of its own under. */
-const NEED = 'tq.need'
+export const NEED = 'tq.need'
 const CALLER = 'tq.caller'
 
 /** Has every call know what it needs; comes before `requireScope`. */

@@ -35,6 +35,7 @@ async function prepare() {
     linkSecrets: [SECRET],
     schedules: (given) => createSchedules({ ...given, appName: 'shop' }),
     openapi: openApi(),
+    maxEvents: 100,
   })
   const { api, broker } = setup
   await broker.enqueue([aJob('failed')])

@@ -28,6 +28,7 @@ const setUpAll = (options: Parameters<typeof setUp>[0] = {}) =>
     linkSecrets: [SECRET],
     schedules: (given) => createSchedules({ ...given, appName: 'shop' }),
     openapi: openApi(),
+    maxEvents: 100,
     ...options,
   })
 

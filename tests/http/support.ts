@@ -45,6 +45,8 @@ interface Setup {
   readonly webhooks?: readonly Webhook[]
   readonly maxBodyBytes?: number
   readonly maxStreams?: number
+  /** How many events its broker keeps. Default none. */
+  readonly maxEvents?: number
   readonly blobs?: Blobs
   readonly brokerRoutes?: BrokerRoutes
   readonly openapi?: OpenApi
@@ -56,9 +58,14 @@ interface Setup {
 }
 
 /** An API on a broker of its own, in virtual time, with ids that count up. */
-export function setUp({ wrap, schedules, limits, ...options }: Setup = {}) {
+export function setUp({ wrap, schedules, limits, maxEvents, ...options }: Setup = {}) {
   const clock = createVirtualClock()
-  const broker = sqliteBroker({ path: ':memory:', clock, random: () => 0.5 })
+  const broker = sqliteBroker({
+    path: ':memory:',
+    clock,
+    random: () => 0.5,
+    ...(maxEvents && { events: { maxEvents } }),
+  })
   const events: TqEvent[] = []
   let ids = 0
   const used = wrap ? { ...broker, ...wrap(broker) } : broker

@@ -55,6 +55,7 @@ export const FIELDS: Readonly<Record<string, string>> = {
   beat: 'When a beat was there last',
   blob: 'The key that it is kept under elsewhere',
   bytes: 'How large it is, in UTF-8',
+  callbacks: 'Who is told how jobs end that name nobody themselves, by their task',
   cancelled: 'Of the extended jobs those that somebody wants cancelled',
   catchUp: 'What becomes of due times that were missed; of a tick whether it was',
   commands: 'What the process has had the store execute',

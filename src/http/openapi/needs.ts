@@ -1,5 +1,5 @@
 import { Hono } from 'hono'
-import { type ScopeKind, setNeeds } from '../scopes.ts'
+import { NEED, type ScopeKind, setNeeds } from '../scopes.ts'
 
 /** What a call is allowed by: a scope, a signed link, or nothing, where everybody may make it. */
 export type Need = ScopeKind | 'link' | null
@@ -10,7 +10,7 @@ export type NeedOf = (method: string, path: string) => Promise<Need>
 export function createNeedOf(): NeedOf {
   const app = new Hono()
   setNeeds(app)
-  app.all('/v1/*', (c) => c.text((c.get('need' as never) as Need) ?? 'admin'))
+  app.all('/v1/*', (c) => c.text((c.get(NEED as never) as Need) ?? 'admin'))
   app.all('*', (c) => c.body(null, 204))
   return async (method, path) => {
     const answer = await app.request(path, { method })
