@@ -113,7 +113,7 @@ async function makeCheck(parts: Parts) {
 }
 
 /** From here on every answer to `request` is held to the document: what a test did not expect of it fails that test. */
-export function hold(api: Api, parts: Parts): void {
+export function hold(api: Api, parts: Parts, basePath = ''): void {
   const { request } = api
   const key = JSON.stringify(parts)
   api.request = async (...args) => {
@@ -124,7 +124,7 @@ export function hold(api: Api, parts: Parts): void {
     const { calls, check } = await made
     const { pathname } = new URL(input instanceof Request ? input.url : input, 'http://localhost')
     const method = init?.method ?? (input instanceof Request ? input.method : 'GET')
-    const call = callAt(calls, method, pathname)
+    const call = pathname.startsWith(basePath) && callAt(calls, method, pathname.slice(basePath.length))
     const isStream = answer.headers.get('Content-Type') === 'text/event-stream'
     if (call && !isStream) await check(call, answer.clone())
     return answer

@@ -91,7 +91,7 @@ export function setUp({ wrap, schedules, limits, maxEvents, ...options }: Setup 
     })
   }
 
-  hold(api, { schedules: schedules !== undefined, links: (options.linkSecrets ?? []).length > 0 })
+  hold(api, { schedules: schedules !== undefined, links: (options.linkSecrets ?? []).length > 0 }, options.basePath)
   return { api, broker, clock, events, post, get: async (path: string) => api.request(path) }
 }
 

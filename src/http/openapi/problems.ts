@@ -13,7 +13,9 @@ const OF_A_TOKEN: readonly ProblemKind[] = [
   'rate-limited',
 ]
 const OF_A_LINK: readonly ProblemKind[] = ['unsigned', 'too-many-failures', 'rate-limited']
-const OF_A_BODY: readonly ProblemKind[] = ['malformed-json', 'too-large', 'unsupported-media-type']
+const OF_A_BODY: readonly ProblemKind[] = [
+  ...(['malformed-json', 'malformed-body', 'too-large', 'unsupported-media-type', 'body-read'] as const),
+]
 
 const OF_A_KEY: readonly ProblemKind[] = ['key-under-way', 'key-reused']
 
@@ -55,7 +57,8 @@ export function problemResponses(paths: Readonly<Record<string, PathItem>>): Rea
 }
 
 function toResponse(kinds: readonly ProblemKind[]): ResponseObject {
-  const headers = HEADERS_OF_STATUS[KINDS[kinds[0] as ProblemKind].status]
+  const ofStatus = HEADERS_OF_STATUS[KINDS[kinds[0] as ProblemKind].status]
+  const headers = kinds.includes('key-under-way') ? (['Retry-After'] as const) : ofStatus
   const type = { enum: kinds.map((kind) => TYPE_BASE + kind) }
   return {
     description: kinds.map((kind) => KINDS[kind].title).join('. '),
