@@ -1,13 +1,14 @@
+import { ErrorReply } from '@redis/client'
 import type { Clock } from '../../src/clock.ts'
 import { BrokerUnavailable, Unsupported } from '../../src/errors.ts'
 import { type Client, checkVersion, openClient, reasonOf } from './client.ts'
 import type { OnGatewayEvent } from './events.ts'
-import { unavailable } from './refusal.ts'
+import { badRequest, unavailable } from './refusal.ts'
 
 /** A connection to Redis on which nobody waits for ever. */
 export interface Connection {
   readonly client: Client
-  /** What `call` brings, or `Refusal` when Redis is away or takes too long. */
+  /** What `call` brings, or `Refusal` when Redis refuses it, is away, or takes too long. */
   within<T>(call: Promise<T>): Promise<T>
   /** Lets what is under way finish, within the deadline. */
   close(): Promise<void>
@@ -59,7 +60,7 @@ export async function createConnection(url: string, options: ConnectionOptions):
           },
           (error: unknown) => {
             cancel()
-            reject(unavailable(reasonOf(error)))
+            reject(error instanceof ErrorReply ? badRequest(error.message) : unavailable(reasonOf(error)))
           },
         )
       }),

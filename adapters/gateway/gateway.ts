@@ -7,6 +7,7 @@ import { createConnection } from './connection.ts'
 import { BASE64, type Body, type Format, PLAIN } from './encoding.ts'
 import type { OnGatewayEvent } from './events.ts'
 import { createLink } from './link.ts'
+import { createMonitor } from './monitor.ts'
 import { createPrepare } from './prepare.ts'
 import { badRequest, Refusal } from './refusal.ts'
 import { RESP2 } from './resp2.ts'
@@ -66,6 +67,7 @@ export async function createGateway({
   const connection = await connect()
   const run = createRunner(createLink(connection), createPrepare())
   const subscriptions = createSubscriptions({ connect, clock, heartbeatMs, onEvent })
+  const monitor = createMonitor({ connect, clock, heartbeatMs, onEvent })
   const started = clock.now().toString(36)
   let requests = 0
 
@@ -79,6 +81,7 @@ export async function createGateway({
       const commands = parseCommands(await readText(request, maxBodyBytes), path)
       return format.many(await (path === 'pipeline' ? run.pipeline(commands) : run.transaction(commands)))
     }
+    if (path === 'monitor') return monitor.open()
     const [word, ...channels] = path.split('/')
     if ((word === 'subscribe' || word === 'psubscribe') && channels.length > 0)
       return subscriptions.open(word, channels.map(decode))
@@ -92,16 +95,21 @@ export async function createGateway({
     return { 'content-type': contentType, 'upstash-sync-token': syncToken() }
   }
 
+  async function stream(body: ReadableStream<Uint8Array>, { method }: Request): Promise<Response> {
+    // Nobody would read it, nor end it.
+    if (method === 'HEAD') await body.cancel()
+    return new Response(method === 'HEAD' ? null : body, {
+      headers: { ...headers('text/event-stream'), 'cache-control': 'no-cache, no-transform' },
+    })
+  }
+
   return {
     async fetch(request) {
       const target = split(request.url)
       const format = formatOf(request.headers, target)
       try {
         const body = await route(request, target, format)
-        if (body instanceof ReadableStream)
-          return new Response(body, {
-            headers: { ...headers('text/event-stream'), 'cache-control': 'no-cache, no-transform' },
-          })
+        if (body instanceof ReadableStream) return await stream(body, request)
         return new Response(body, { headers: headers((format ?? PLAIN).contentType) })
       } catch (error) {
         if (!(error instanceof Refusal)) throw error
@@ -113,7 +121,7 @@ export async function createGateway({
       }
     },
     async close() {
-      await Promise.all([subscriptions.close(), connection.close()])
+      await Promise.all([subscriptions.close(), monitor.close(), connection.close()])
     },
   }
 }
