@@ -42,6 +42,9 @@ export async function createConnection(url: string, options: ConnectionOptions):
     client.connect().catch(() => {})
   }
 
+  // An error while the socket stands: the library could not read a reply, and would give the next ones to the wrong commands.
+  client.on('error', (error: unknown) => suspect(reasonOf(error)))
+
   return {
     client,
     within: (call) =>

@@ -29,6 +29,21 @@ test('integers beyond 2^53 arrive exactly, in both directions', async () => {
   expect(await send('GET', 'quoted " 12345678901234567890')).toBe('{"result":"12345678901234567890"}')
 })
 
+test('a number that JavaScript cannot hold goes as its digits, whatever stands around it, and others as they are', async () => {
+  const text = `${'\\"\\\\'.repeat(1_000)}1e999`
+  const body = `["RPUSH", "numbers", ${JSON.stringify(text)}, 12345678901234567890, 1.50, "\\\\", -1e999, 1e3, "12345678901234567890"]`
+  expect(await post('/', body)).toEqual([200, '{"result":7}'])
+  expect(JSON.parse(await send('LRANGE', 'numbers', 0, -1)).result).toEqual([
+    text,
+    '12345678901234567890',
+    '1.5',
+    '\\',
+    '-1e999',
+    '1000',
+    '12345678901234567890',
+  ])
+})
+
 test('arrays nest, with nil and errors in them', async () => {
   const script = `return {1, 'a', false, {'b', {}, redis.status_reply('OK')}, redis.error_reply('ERR inner')}`
   expect(await send('EVAL', script, 0)).toBe('{"result":[1,"a",null,["b",[],"OK"],{"error":"ERR inner"}]}')
