@@ -13,6 +13,7 @@ import { badRequest, Refusal } from './refusal.ts'
 import { RESP2 } from './resp2.ts'
 import { createRunner } from './run.ts'
 import { createSubscriptions } from './subscriptions.ts'
+import { withWaits } from './waits.ts'
 
 export interface GatewayOptions {
   /** `redis://`, `rediss://` or `unix://`: Redis 7.0 or newer, or Valkey. */
@@ -65,7 +66,7 @@ export async function createGateway({
   const admit = createGuard(tokens)
   const connect = () => createConnection(redis, { clock, deadlineMs, onEvent })
   const connection = await connect()
-  const run = createRunner(createLink(connection), createPrepare())
+  const run = createRunner(withWaits(createLink(connection), { connect, deadlineMs }), createPrepare())
   const subscriptions = createSubscriptions({ connect, clock, heartbeatMs, onEvent })
   const monitor = createMonitor({ connect, clock, heartbeatMs, onEvent })
   const started = clock.now().toString(36)

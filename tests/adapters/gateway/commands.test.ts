@@ -178,7 +178,7 @@ test.each([
 test.each([
   [
     'blocks',
-    'BLPOP a 0|brpop a 0|BLMOVE a b LEFT LEFT 0|BZPOPMIN a 0|XREAD BLOCK 0 STREAMS a 0|xreadgroup GROUP g c block 0 STREAMS a >|WAIT 1 0',
+    'BLPOP a 0|brpop a 0|BLMOVE a b LEFT LEFT 0|BZPOPMIN a 0|XREAD BLOCK 0 STREAMS a 0|xreadgroup GROUP g c block 0 STREAMS a >',
   ],
   [
     'changes the connection',
