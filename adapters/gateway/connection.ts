@@ -1,9 +1,9 @@
-import { ErrorReply } from '@redis/client'
+import { ClientOfflineError, ErrorReply } from '@redis/client'
 import type { Clock } from '../../src/clock.ts'
 import { BrokerUnavailable, Unsupported } from '../../src/errors.ts'
 import { type Client, checkVersion, openClient, reasonOf } from './client.ts'
 import type { OnGatewayEvent } from './events.ts'
-import { badRequest, unavailable } from './refusal.ts'
+import { badRequest, type Refusal, unanswered, unavailable } from './refusal.ts'
 
 /** A connection to Redis on which nobody waits for ever. */
 export interface Connection {
@@ -52,7 +52,7 @@ export async function createConnection(url: string, options: ConnectionOptions):
         const answersBefore = answers
         const cancel = clock.after(deadlineMs, () => {
           const reason = `no answer within ${deadlineMs} ms`
-          reject(unavailable(reason))
+          reject(unanswered(reason))
           if (answers === answersBefore) suspect(reason)
         })
         call.then(
@@ -63,7 +63,7 @@ export async function createConnection(url: string, options: ConnectionOptions):
           },
           (error: unknown) => {
             cancel()
-            reject(error instanceof ErrorReply ? badRequest(error.message) : unavailable(reasonOf(error)))
+            reject(toRefusal(error))
           },
         )
       }),
@@ -75,6 +75,11 @@ export async function createConnection(url: string, options: ConnectionOptions):
       cancel()
     },
   }
+}
+
+function toRefusal(error: unknown): Refusal {
+  if (error instanceof ErrorReply) return badRequest(error.message)
+  return error instanceof ClientOfflineError ? unavailable(reasonOf(error)) : unanswered(reasonOf(error))
 }
 
 async function connect(url: string, { clock, deadlineMs }: ConnectionOptions): Promise<Client> {

@@ -1,11 +1,13 @@
 import { ErrorReply } from '@redis/client'
 import { type Clock, systemClock } from '../../src/clock.ts'
-import { createGuard } from './auth.ts'
+import { KEY_FORM, toKey } from '../../src/http/idempotency-key.ts'
+import { createGuard, tokenOf } from './auth.ts'
 import { readBytes, readText } from './body.ts'
 import { decode, parseCommand, parseCommands, parsePath } from './command.ts'
 import { createConnection } from './connection.ts'
 import { BASE64, type Body, type Format, PLAIN } from './encoding.ts'
 import type { OnGatewayEvent } from './events.ts'
+import { createIdempotency, type Keyed, REPLAYED } from './idempotency.ts'
 import { createLink } from './link.ts'
 import { createMonitor } from './monitor.ts'
 import { createPrepare } from './prepare.ts'
@@ -36,7 +38,11 @@ export interface Gateway {
   close(): Promise<void>
 }
 
-type Answer = Body | ReadableStream<Uint8Array>
+interface Routed {
+  readonly body: Body | ReadableStream<Uint8Array>
+  /** True where it is the answer to an earlier request. */
+  readonly isReplay?: boolean
+}
 
 /** What a request's url says. */
 interface Target {
@@ -69,23 +75,30 @@ export async function createGateway({
   const run = createRunner(withWaits(createLink(connection), { connect, deadlineMs }), createPrepare())
   const subscriptions = createSubscriptions({ connect, clock, heartbeatMs, onEvent })
   const monitor = createMonitor({ connect, clock, heartbeatMs, onEvent })
+  const idempotency = createIdempotency(clock)
   const started = clock.now().toString(36)
   let requests = 0
 
-  async function route(request: Request, { path, query }: Target, format?: Format): Promise<Answer> {
+  async function route(request: Request, target: Target, format?: Format): Promise<Routed> {
     if (!METHODS.has(request.method))
       throw new Refusal(405, 'ERR method not allowed', { allow: [...METHODS].join(', ') })
-    admit(request, query)
+    admit(request, target.query)
     if (!format) throw badRequest(FORMATS)
+    const [word, ...channels] = target.path.split('/')
+    if (target.path === 'monitor') return { body: await monitor.open() }
+    if ((word === 'subscribe' || word === 'psubscribe') && channels.length > 0)
+      return { body: await subscriptions.open(word, channels.map(decode)) }
+    const keyed = await keyedOf(request, target, maxBodyBytes)
+    const execute = () => runAll(request, target, format)
+    return keyed ? idempotency.once(keyed, execute) : { body: await execute() }
+  }
+
+  async function runAll(request: Request, { path, query }: Target, format: Format): Promise<Body> {
     if (path === '') return format.one(await run.command(parseCommand(await readText(request, maxBodyBytes))))
     if (path === 'pipeline' || path === MULTI_EXEC) {
       const commands = parseCommands(await readText(request, maxBodyBytes), path)
       return format.many(await (path === 'pipeline' ? run.pipeline(commands) : run.transaction(commands)))
     }
-    if (path === 'monitor') return monitor.open()
-    const [word, ...channels] = path.split('/')
-    if ((word === 'subscribe' || word === 'psubscribe') && channels.length > 0)
-      return subscriptions.open(word, channels.map(decode))
     return format.one(await run.command(parsePath(path, query, await readBytes(request, maxBodyBytes))))
   }
 
@@ -109,9 +122,9 @@ export async function createGateway({
       const target = split(request.url)
       const format = formatOf(request.headers, target)
       try {
-        const body = await route(request, target, format)
+        const { body, isReplay } = await route(request, target, format)
         if (body instanceof ReadableStream) return await stream(body, request)
-        return new Response(body, { headers: headers((format ?? PLAIN).contentType) })
+        return new Response(body, { headers: { ...headers((format ?? PLAIN).contentType), ...(isReplay && REPLAYED) } })
       } catch (error) {
         if (!(error instanceof Refusal)) throw error
         const { contentType, one } = format ?? PLAIN
@@ -122,6 +135,7 @@ export async function createGateway({
       }
     },
     async close() {
+      idempotency.close()
       await Promise.all([subscriptions.close(), monitor.close(), connection.close()])
     },
   }
@@ -144,4 +158,16 @@ function formatOf(headers: Headers, { path }: Target): Format | undefined {
   if (asked === 'json') return base64 ? BASE64 : PLAIN
   if (asked !== 'resp2' || base64) return undefined
   return path === MULTI_EXEC ? PLAIN : RESP2
+}
+
+/** What a request under an `Idempotency-Key` stands for. */
+async function keyedOf(request: Request, { path, query }: Target, maxBytes: number): Promise<Keyed | undefined> {
+  const { headers, method } = request
+  const header = headers.get('idempotency-key')
+  if (header === null) return undefined
+  const key = toKey(header)
+  if (key === undefined) throw badRequest(`ERR ${KEY_FORM}`)
+  const formats = [headers.get('upstash-encoding') ?? '', headers.get('upstash-response-format') ?? '']
+  const body = await readBytes(request.clone() as Request, maxBytes)
+  return { key, token: tokenOf(request, query) ?? '', request: [method, path, query, ...formats, body] }
 }

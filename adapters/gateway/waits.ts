@@ -1,13 +1,14 @@
 import type { Command } from './command.ts'
 import type { Connection } from './connection.ts'
+import type { Reply } from './encoding.ts'
 import { createLink, type Link } from './link.ts'
-import { unavailable } from './refusal.ts'
+import { Refusal, unavailable } from './refusal.ts'
 import { upper } from './restricted.ts'
 
 /** Each holds a connection of Redis's. */
 const MAX_WAITS = 100
-/** Of a request's deadline, so that Redis says how far it got before the gateway gives up on it. */
-const SHARE_OF_DEADLINE = 0.9
+/** Of a request's deadline: Redis is to say how far it got before the gateway gives up on it, and looks only every 100 ms. */
+const SHARE_OF_DEADLINE = 0.5
 
 export interface WaitsOptions {
   readonly connect: () => Promise<Connection>
@@ -40,16 +41,22 @@ export function withWaits(link: Link, { connect, deadlineMs }: WaitsOptions): Li
 
   return async (commands) => {
     if (commands[0]?.[0] === 'MULTI' || !commands.some(isWait)) return link(commands)
-    const replies = []
+    const replies: Reply[] = []
     for (let at = 0; at < commands.length; ) {
       const next = commands.findIndex((command, index) => index >= at && isWait(command))
       const end = next === -1 ? commands.length : next
-      if (end > at) replies.push(...(await link(commands.slice(at, end))))
-      if (next !== -1) replies.push(await wait(commands[next] as Command))
+      if (end > at) replies.push(...(await link(commands.slice(at, end)).catch((error) => refuseRest(error, at))))
+      if (next !== -1) replies.push(await wait(commands[next] as Command).catch((error) => refuseRest(error, end)))
       at = end + 1
     }
     return replies
   }
+}
+
+/** What stands before it has run. */
+function refuseRest(error: unknown, commandsRun: number): never {
+  if (!(error instanceof Refusal) || commandsRun === 0) throw error
+  throw new Refusal(error.status, error.message, error.headers, true)
 }
 
 /** By its length first: a batch has tens of thousands of commands. */

@@ -30,11 +30,11 @@ async function setUp(options: Partial<GatewayOptions> = {}) {
   }
   const gateway = await createGateway({ redis: redis.url, tokens: [TOKEN], onEvent, ...options })
   cleanups.push(gateway.close)
-  const request = (path: string, body?: unknown) =>
+  const request = (path: string, body?: unknown, headers: Record<string, string> = {}) =>
     gateway.fetch(
       new Request(`http://gateway${path}`, {
         method: 'POST',
-        headers: { authorization: `Bearer ${TOKEN}` },
+        headers: { authorization: `Bearer ${TOKEN}`, ...headers },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       }),
     )
@@ -132,6 +132,39 @@ withRedis('a reply that cannot be read is 503, and nobody gets the reply to anot
   }
   expect(events[0]).toEqual({ type: 'redis.lost', reason: expect.stringContaining('Unknown RESP type') })
 })
+
+withRedis(
+  'under a key a 503 is an answer like others where the request may have run, and none where it was not sent',
+  async () => {
+    const clock = createVirtualClock()
+    const { redis, request, back } = await setUp({ clock, deadlineMs: 5_000 })
+    const under = async (key: string, body: unknown, path = '/') => {
+      const response = await request(path, body, { 'idempotency-key': key })
+      return [response.status, response.headers.get('idempotent-replayed')]
+    }
+    process.kill(redis.pid, 'SIGSTOP')
+    let status: unknown[] | undefined
+    void under('unknown', ['INCR', 'a']).then((answer) => {
+      status = answer
+    })
+    while (!status) await clock.advance(1_000)
+    expect(status).toEqual([503, null])
+    expect(await under('unsent', ['INCR', 'b'])).toEqual([503, null])
+    const isBack = back()
+    process.kill(redis.pid, 'SIGCONT')
+    await isBack
+    expect(await under('unknown', ['INCR', 'a'])).toEqual([503, 'true'])
+    expect(await under('unsent', ['INCR', 'b'])).toEqual([200, null])
+    expect(
+      await (
+        await request('/pipeline', [
+          ['GET', 'a'],
+          ['GET', 'b'],
+        ])
+      ).text(),
+    ).toMatch(/^\[\{"result":("1"|null)\},\{"result":"1"\}\]$/)
+  },
+)
 
 withRedis('closing waits no longer than the deadline for a Redis that does not answer', async () => {
   const clock = createVirtualClock()

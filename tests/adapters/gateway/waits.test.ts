@@ -7,7 +7,7 @@ import { hasRedisServer, startSubject, until } from './subject.ts'
 const withRedis = (name: string, run: () => Promise<void>) =>
   test.skipIf(!hasRedisServer)(hasRedisServer ? name : `${name} (needs redis-server on the PATH)`, run)
 
-const { redis, post, send } = await startSubject({ deadlineMs: 5_000 })
+const { redis, post, send } = await startSubject({ deadlineMs: 8_000 })
 const info = async (section: string) => JSON.parse(await send('INFO', section)).result as string
 
 let replica: TestRedis | null = null
@@ -75,11 +75,32 @@ withRedis('in a pipeline it waits for what stands before it, and in a transactio
   })
 })
 
+withRedis('where a WAIT in a pipeline is refused, a key remembers that what stands before it has run', async () => {
+  const { fetch: get, post: plain } = await startSubject({ deadlineMs: 2_000 })
+  const body = JSON.stringify([
+    ['INCR', 'before'],
+    ['WAIT', 1, 1_000],
+  ])
+  const send = async () => {
+    const { status, headers } = await get('/pipeline', {
+      method: 'POST',
+      body,
+      headers: { 'idempotency-key': 'partly' },
+    })
+    return [status, headers.get('idempotent-replayed')]
+  }
+  const waiting = Array.from({ length: 100 }, () => plain('/', ['WAIT', 1, 500]))
+  expect(await send()).toEqual([503, null])
+  await Promise.all(waiting)
+  expect(await send()).toEqual([503, 'true'])
+  expect(await plain('/', ['GET', 'before'])).toEqual([200, '{"result":"1"}'])
+})
+
 withRedis('a WAIT for ever ends before the deadline, with what has been reached', async () => {
-  const hasty = await startSubject({ deadlineMs: 200 })
+  const hasty = await startSubject({ deadlineMs: 1_000 })
   await hasty.send('SET', 'a', '1')
-  expect(await hasty.post('/', ['WAIT', 1, 0])).toEqual([200, '{"result":0}'])
-  expect(await hasty.post('/', ['WAIT', 1, 100_000])).toEqual([200, '{"result":0}'])
+  for (const reply of await Promise.all([0, 100_000].map((ms) => hasty.post('/', ['WAIT', 1, ms]))))
+    expect(reply).toEqual([200, '{"result":0}'])
   expect(hasty.events).toEqual([])
 })
 
