@@ -24,19 +24,30 @@ export function parseCommands(text: string, kind: 'pipeline' | 'multi-exec'): Co
 
 /** Reads a command from a path (`/set/key/value?EX=10`); a body comes after the path, the query after the body. */
 export function parsePath(path: string, query: string, body: Buffer): Command {
-  const command: Command = path.split('/').map(decode)
+  const command: Command = path.split('/').map(toPart)
   if (body.length > 0) command.push(body)
   for (const [name, value] of new URLSearchParams(query))
     if (name !== '_token') command.push(...(value === '' ? [name] : [name, value]))
   return command
 }
 
-/** The parts of a path behind its first word, decoded. Throws `Refusal` for what is not percent-encoded UTF-8. */
+/** A part of a path that is to be text, decoded. Throws `Refusal` for what is not percent-encoded UTF-8. */
 export function decode(part: string): string {
   try {
     return decodeURIComponent(part)
   } catch {
     throw badRequest('ERR failed to parse command')
+  }
+}
+
+/** An argument in a path: the bytes that it says, which may be no UTF-8. Throws `Refusal` for half an escape. */
+function toPart(part: string): string | Buffer {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    if (/%(?![\da-f]{2})/i.test(part)) throw badRequest('ERR failed to parse command')
+    const bytes = part.replace(/%(..)/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+    return Buffer.from(bytes, 'latin1')
   }
 }
 

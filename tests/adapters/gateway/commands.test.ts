@@ -74,6 +74,14 @@ test('bytes that are no UTF-8 survive in base64 and become U+FFFD without', asyn
   expect(JSON.parse(await send('GET', 'bytes'))).toEqual({ result: '\ufffd\u0000\ufffd(\r\nA' })
 })
 
+test('a key in a path may be bytes that are no UTF-8', async () => {
+  expect(await (await get('/set/%ff%00%C3(a%20b/bytes')).text()).toBe('{"result":"OK"}')
+  expect(await (await get('/get/%FF%00%c3(a%20b')).text()).toBe('{"result":"bytes"}')
+  expect(await sendBase64('EVAL', `return redis.call('KEYS', '\\255*')`, 0)).toBe(
+    `{"result":["${Buffer.from('\xff\x00\xc3(a b', 'latin1').toString('base64')}"]}`,
+  )
+})
+
 test('a command can stand in the path, with a body and options behind it', async () => {
   const text = async (path: string, init?: RequestInit) => (await get(path, init)).text()
   expect(await text('/set/a%20b/c%2Fd')).toBe('{"result":"OK"}')
@@ -168,7 +176,8 @@ test.each([
   ['a pipeline of words', '/pipeline', '["PING"]', 'ERR failed to parse pipeline request'],
   ['an empty pipeline', '/pipeline', '[]', 'ERR empty pipeline request'],
   ['an empty transaction', '/multi-exec', '[]', 'ERR empty multi-exec request'],
-  ['a path that is not encoded', '/get/%ff', '', 'ERR failed to parse command'],
+  ['a path that is not encoded', '/get/%f', '', 'ERR failed to parse command'],
+  ['a channel that is no text', '/subscribe/%ff', '', 'ERR failed to parse command'],
   ['no known command', '/', '["NOSUCH"]', "ERR unknown command 'NOSUCH', with args beginning with: "],
 ])('%s is 400 and says why', async (_, path, body, error) => {
   const [status, text] = await post(path, body)
