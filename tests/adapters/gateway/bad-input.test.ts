@@ -1,9 +1,9 @@
 import { expect, test } from 'bun:test'
 import { connect, type Socket } from 'node:net'
 import { settled } from '../../support/clock.ts'
-import { startSubject, TOKEN, until } from './subject.ts'
+import { AUTHORIZED, startSubject, TOKEN, until } from './subject.ts'
 
-const { fetch: get, post, send, url } = await startSubject()
+const { gateway, fetch: get, post, send, url } = await startSubject()
 const port = Number(new URL(url).port)
 const WRONG = '{"error":"WRONGPASS invalid or missing auth token"}'
 
@@ -92,6 +92,26 @@ test('a body that breaks off is not run', async () => {
       socket.destroy()
     }
   }
+  expect(await send('EXISTS', 'bad')).toBe('{"result":0}')
+})
+
+test('a body that cannot be read to its end is 400, and no fault of the server', async () => {
+  for (const headers of [{}, { 'content-length': '1000' }, { 'idempotency-key': 'broken' }])
+    for (const path of ['/', '/multi-exec', '/set/bad']) {
+      const body = new ReadableStream({
+        start(controller) {
+          controller.enqueue(new TextEncoder().encode('["SET","bad","1"]'))
+        },
+        pull: () => Promise.reject(new Error('gone')),
+      })
+      const request = new Request(`http://gateway${path}`, {
+        method: 'POST',
+        body,
+        headers: { ...AUTHORIZED, ...headers },
+      })
+      const response = await gateway.fetch(request)
+      expect([response.status, await response.text()]).toEqual([400, '{"error":"ERR the request broke off"}'])
+    }
   expect(await send('EXISTS', 'bad')).toBe('{"result":0}')
 })
 
