@@ -15,10 +15,15 @@ const CREDENTIALS = /^Bearer +([^ ]+) *$/i
 export function createGuard(tokens: readonly string[]): (request: Request, query: string) => void {
   const digests = checkTokens(tokens).map(sha256)
   return (request, query) => {
-    const token = CREDENTIALS.exec(request.headers.get('authorization') ?? '')?.[1] ?? tokenOfQuery(query)
+    const token = tokenOf(request, query)
     if (token === undefined || !isAmong(sha256(token), digests))
       throw new Refusal(401, 'WRONGPASS invalid or missing auth token')
   }
+}
+
+/** The token that a request carries, right or wrong. */
+export function tokenOf(request: Request, query: string): string | undefined {
+  return CREDENTIALS.exec(request.headers.get('authorization') ?? '')?.[1] ?? tokenOfQuery(query)
 }
 
 function tokenOfQuery(query: string): string | undefined {

@@ -1,5 +1,7 @@
 import { badRequest } from './refusal.ts'
 
+const NUMBER = /-?\d[\d.eE+-]*/g
+
 /** A command and its arguments as Redis gets them. */
 export type Command = (string | Buffer)[]
 
@@ -22,19 +24,30 @@ export function parseCommands(text: string, kind: 'pipeline' | 'multi-exec'): Co
 
 /** Reads a command from a path (`/set/key/value?EX=10`); a body comes after the path, the query after the body. */
 export function parsePath(path: string, query: string, body: Buffer): Command {
-  const command: Command = path.split('/').map(decode)
+  const command: Command = path.split('/').map(toPart)
   if (body.length > 0) command.push(body)
   for (const [name, value] of new URLSearchParams(query))
     if (name !== '_token') command.push(...(value === '' ? [name] : [name, value]))
   return command
 }
 
-/** The parts of a path behind its first word, decoded. Throws `Refusal` for what is not percent-encoded UTF-8. */
+/** A part of a path that is to be text, decoded. Throws `Refusal` for what is not percent-encoded UTF-8. */
 export function decode(part: string): string {
   try {
     return decodeURIComponent(part)
   } catch {
     throw badRequest('ERR failed to parse command')
+  }
+}
+
+/** An argument in a path: the bytes that it says, which may be no UTF-8. Throws `Refusal` for half an escape. */
+function toPart(part: string): string | Buffer {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    if (/%(?![\da-f]{2})/i.test(part)) throw badRequest('ERR failed to parse command')
+    const bytes = part.replace(/%(..)/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+    return Buffer.from(bytes, 'latin1')
   }
 }
 
@@ -57,14 +70,36 @@ function toArgument(value: unknown): string {
   throw badRequest(value === null ? 'ERR null args are not supported' : 'ERR failed to parse command')
 }
 
-/** False where JSON.parse has rounded an integer. */
+/** False where JSON.parse has rounded an integer, or made an infinity of a number. */
 function isExact(values: readonly unknown[]): boolean {
-  for (const value of values)
-    if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)) return false
+  for (const value of values) if (typeof value === 'number' && isRounded(value)) return false
   return true
 }
 
-/** JSON text with its numbers as strings, digit by digit. */
+function isRounded(value: number): boolean {
+  return !Number.isSafeInteger(value) && (Number.isInteger(value) || !Number.isFinite(value))
+}
+
+/** JSON text with the numbers in it that would be rounded as strings, digit by digit. By hand: a pattern over long strings fills the stack. */
 function quoteNumbers(text: string): string {
-  return text.replace(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g, (token) => (token.startsWith('"') ? token : `"${token}"`))
+  let out = ''
+  for (let at = 0; at < text.length; ) {
+    const quote = text.indexOf('"', at)
+    const start = quote === -1 ? text.length : quote
+    const end = quote === -1 ? text.length : endOfString(text, quote)
+    out += text.slice(at, start).replace(NUMBER, (digits) => (isRounded(Number(digits)) ? `"${digits}"` : digits))
+    out += text.slice(start, end)
+    at = end
+  }
+  return out
+}
+
+/** Behind the quote that closes the string, which is none that an odd number of backslashes stands before. */
+function endOfString(text: string, start: number): number {
+  for (let end = start; ; ) {
+    end = text.indexOf('"', end + 1)
+    let before = end
+    while (text[before - 1] === '\\') before--
+    if ((end - before) % 2 === 0) return end + 1
+  }
 }

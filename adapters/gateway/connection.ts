@@ -1,13 +1,14 @@
+import { ClientOfflineError, ErrorReply } from '@redis/client'
 import type { Clock } from '../../src/clock.ts'
 import { BrokerUnavailable, Unsupported } from '../../src/errors.ts'
 import { type Client, checkVersion, openClient, reasonOf } from './client.ts'
 import type { OnGatewayEvent } from './events.ts'
-import { unavailable } from './refusal.ts'
+import { badRequest, type Refusal, unanswered, unavailable } from './refusal.ts'
 
 /** A connection to Redis on which nobody waits for ever. */
 export interface Connection {
   readonly client: Client
-  /** What `call` brings, or `Refusal` when Redis is away or takes too long. */
+  /** What `call` brings, or `Refusal` when Redis refuses it, is away, or takes too long. */
   within<T>(call: Promise<T>): Promise<T>
   /** Lets what is under way finish, within the deadline. */
   close(): Promise<void>
@@ -41,6 +42,9 @@ export async function createConnection(url: string, options: ConnectionOptions):
     client.connect().catch(() => {})
   }
 
+  // An error while the socket stands: the library could not read a reply, and would give the next ones to the wrong commands.
+  client.on('error', (error: unknown) => suspect(reasonOf(error)))
+
   return {
     client,
     within: (call) =>
@@ -48,7 +52,7 @@ export async function createConnection(url: string, options: ConnectionOptions):
         const answersBefore = answers
         const cancel = clock.after(deadlineMs, () => {
           const reason = `no answer within ${deadlineMs} ms`
-          reject(unavailable(reason))
+          reject(unanswered(reason))
           if (answers === answersBefore) suspect(reason)
         })
         call.then(
@@ -59,7 +63,7 @@ export async function createConnection(url: string, options: ConnectionOptions):
           },
           (error: unknown) => {
             cancel()
-            reject(unavailable(reasonOf(error)))
+            reject(toRefusal(error))
           },
         )
       }),
@@ -71,6 +75,11 @@ export async function createConnection(url: string, options: ConnectionOptions):
       cancel()
     },
   }
+}
+
+function toRefusal(error: unknown): Refusal {
+  if (error instanceof ErrorReply) return badRequest(error.message)
+  return error instanceof ClientOfflineError ? unavailable(reasonOf(error)) : unanswered(reasonOf(error))
 }
 
 async function connect(url: string, { clock, deadlineMs }: ConnectionOptions): Promise<Client> {

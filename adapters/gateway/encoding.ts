@@ -3,30 +3,50 @@ import { ErrorReply } from '@redis/client'
 /** A reply of Redis's: bulk strings as bytes; integers and statuses as text. */
 export type Reply = string | Buffer | null | ErrorReply | readonly Reply[]
 
+export type Body = string | Uint8Array<ArrayBuffer>
+
+/** How a response's body is written. */
+export interface Format {
+  readonly contentType: string
+  one(reply: Reply): Body
+  many(replies: readonly Reply[]): Body
+}
+
 /** Writes strings: as JSON text, where bytes that are no UTF-8 become U+FFFD, or as base64, which keeps every byte. */
 interface Writer {
   bytes(value: Buffer): string
   text(value: string): string
 }
 
-const PLAIN: Writer = { bytes: (value) => JSON.stringify(value.toString()), text: (value) => JSON.stringify(value) }
-const BASE64: Writer = {
+/** Replies as `{"result":...}` or `{"error":...}`. */
+export const PLAIN: Format = createJson({
+  bytes: (value) => JSON.stringify(value.toString()),
+  text: (value) => JSON.stringify(value),
+})
+
+/** The same, with every string in base64 but one: the status OK, and only as the whole result, which is where clients expect it. */
+export const BASE64: Format = createJson({
   bytes: (value) => `"${value.toString('base64')}"`,
   text: (value) => `"${Buffer.from(value).toString('base64')}"`,
+})
+
+function createJson(writer: Writer): Format {
+  function one(reply: Reply): string {
+    if (reply instanceof ErrorReply) return errorBody(reply.message)
+    return reply === 'OK' ? '{"result":"OK"}' : `{"result":${write(reply, writer)}}`
+  }
+  return {
+    contentType: 'application/json',
+    one,
+    many(replies) {
+      let out = '['
+      for (let at = 0; at < replies.length; at++) out += (at === 0 ? '' : ',') + one(replies[at] as Reply)
+      return `${out}]`
+    },
+  }
 }
 
-/**
- * A reply as `{"result":...}`, or as `{"error":...}`.
- *
- * In base64 every string is encoded but one: the status OK, and only as the whole result, which is where clients expect it.
- */
-export function toBody(reply: Reply, base64: boolean): string {
-  if (reply instanceof ErrorReply) return errorBody(reply.message)
-  if (reply === 'OK') return '{"result":"OK"}'
-  return `{"result":${write(reply, base64 ? BASE64 : PLAIN)}}`
-}
-
-export function errorBody(message: string): string {
+function errorBody(message: string): string {
   return `{"error":${JSON.stringify(message)}}`
 }
 
@@ -45,6 +65,6 @@ function writeArray(replies: readonly Reply[], writer: Writer): string {
 }
 
 /** Only a script can return a status of digits alone; it reads as the integer. */
-function isInteger(text: string): boolean {
+export function isInteger(text: string): boolean {
   return /^(?:0|-?[1-9]\d*)$/.test(text)
 }

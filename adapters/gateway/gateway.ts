@@ -1,15 +1,21 @@
+import { ErrorReply } from '@redis/client'
 import { type Clock, systemClock } from '../../src/clock.ts'
-import { createGuard } from './auth.ts'
+import { KEY_FORM, toKey } from '../../src/http/idempotency-key.ts'
+import { createGuard, tokenOf } from './auth.ts'
 import { readBytes, readText } from './body.ts'
 import { decode, parseCommand, parseCommands, parsePath } from './command.ts'
 import { createConnection } from './connection.ts'
-import { errorBody } from './encoding.ts'
+import { BASE64, type Body, type Format, PLAIN } from './encoding.ts'
 import type { OnGatewayEvent } from './events.ts'
+import { createIdempotency, type Keyed, REPLAYED } from './idempotency.ts'
 import { createLink } from './link.ts'
+import { createMonitor } from './monitor.ts'
 import { createPrepare } from './prepare.ts'
 import { badRequest, Refusal } from './refusal.ts'
+import { RESP2 } from './resp2.ts'
 import { createRunner } from './run.ts'
 import { createSubscriptions } from './subscriptions.ts'
+import { withWaits } from './waits.ts'
 
 export interface GatewayOptions {
   /** `redis://`, `rediss://` or `unix://`: Redis 7.0 or newer, or Valkey. */
@@ -32,6 +38,20 @@ export interface Gateway {
   close(): Promise<void>
 }
 
+interface Routed {
+  readonly body: Body | ReadableStream<Uint8Array>
+  /** True where it is the answer to an earlier request. */
+  readonly isReplay?: boolean
+}
+
+/** What a request's url says. */
+interface Target {
+  readonly path: string
+  readonly query: string
+}
+
+const MULTI_EXEC = 'multi-exec'
+const FORMATS = 'ERR expected the response format json or resp2, and resp2 without base64'
 const METHODS: ReadonlySet<string> = new Set(['POST', 'GET', 'PUT', 'HEAD'])
 
 /**
@@ -52,26 +72,34 @@ export async function createGateway({
   const admit = createGuard(tokens)
   const connect = () => createConnection(redis, { clock, deadlineMs, onEvent })
   const connection = await connect()
-  const run = createRunner(createLink(connection), createPrepare())
+  const run = createRunner(withWaits(createLink(connection), { connect, deadlineMs }), createPrepare())
   const subscriptions = createSubscriptions({ connect, clock, heartbeatMs, onEvent })
+  const monitor = createMonitor({ connect, clock, heartbeatMs, onEvent })
+  const idempotency = createIdempotency(clock)
   const started = clock.now().toString(36)
   let requests = 0
 
-  async function route(request: Request): Promise<string | ReadableStream<Uint8Array>> {
-    const { path, query } = split(request.url)
+  async function route(request: Request, target: Target, format?: Format): Promise<Routed> {
     if (!METHODS.has(request.method))
       throw new Refusal(405, 'ERR method not allowed', { allow: [...METHODS].join(', ') })
-    admit(request, query)
-    const base64 = isBase64(request.headers)
-    if (path === '') return run.command(parseCommand(await readText(request, maxBodyBytes)), base64)
-    if (path === 'pipeline')
-      return run.pipeline(parseCommands(await readText(request, maxBodyBytes), 'pipeline'), base64)
-    if (path === 'multi-exec')
-      return run.transaction(parseCommands(await readText(request, maxBodyBytes), 'multi-exec'), base64)
-    const [word, ...channels] = path.split('/')
+    admit(request, target.query)
+    if (!format) throw badRequest(FORMATS)
+    const [word, ...channels] = target.path.split('/')
+    if (target.path === 'monitor') return { body: await monitor.open() }
     if ((word === 'subscribe' || word === 'psubscribe') && channels.length > 0)
-      return subscriptions.open(word, channels.map(decode))
-    return run.command(parsePath(path, query, await readBytes(request, maxBodyBytes)), base64)
+      return { body: await subscriptions.open(word, channels.map(decode)) }
+    const keyed = await keyedOf(request, target, maxBodyBytes)
+    const execute = () => runAll(request, target, format)
+    return keyed ? idempotency.once(keyed, execute) : { body: await execute() }
+  }
+
+  async function runAll(request: Request, { path, query }: Target, format: Format): Promise<Body> {
+    if (path === '') return format.one(await run.command(parseCommand(await readText(request, maxBodyBytes))))
+    if (path === 'pipeline' || path === MULTI_EXEC) {
+      const commands = parseCommands(await readText(request, maxBodyBytes), path)
+      return format.many(await (path === 'pipeline' ? run.pipeline(commands) : run.transaction(commands)))
+    }
+    return format.one(await run.command(parsePath(path, query, await readBytes(request, maxBodyBytes))))
   }
 
   /** Clients echo the last one; it has to differ from reply to reply, and says nothing more here. */
@@ -81,31 +109,40 @@ export async function createGateway({
     return { 'content-type': contentType, 'upstash-sync-token': syncToken() }
   }
 
+  async function stream(body: ReadableStream<Uint8Array>, { method }: Request): Promise<Response> {
+    // Nobody would read it, nor end it.
+    if (method === 'HEAD') await body.cancel()
+    return new Response(method === 'HEAD' ? null : body, {
+      headers: { ...headers('text/event-stream'), 'cache-control': 'no-cache, no-transform' },
+    })
+  }
+
   return {
     async fetch(request) {
+      const target = split(request.url)
+      const format = formatOf(request.headers, target)
       try {
-        const body = await route(request)
-        if (typeof body === 'string') return new Response(body, { headers: headers('application/json') })
-        return new Response(body, {
-          headers: { ...headers('text/event-stream'), 'cache-control': 'no-cache, no-transform' },
-        })
+        const { body, isReplay } = await route(request, target, format)
+        if (body instanceof ReadableStream) return await stream(body, request)
+        return new Response(body, { headers: { ...headers((format ?? PLAIN).contentType), ...(isReplay && REPLAYED) } })
       } catch (error) {
         if (!(error instanceof Refusal)) throw error
-        const { status, message } = error
-        return new Response(errorBody(message), {
-          status,
-          headers: { ...headers('application/json'), ...error.headers },
+        const { contentType, one } = format ?? PLAIN
+        return new Response(one(new ErrorReply(error.message)), {
+          status: error.status,
+          headers: { ...headers(contentType), ...error.headers },
         })
       }
     },
     async close() {
-      await Promise.all([subscriptions.close(), connection.close()])
+      idempotency.close()
+      await Promise.all([subscriptions.close(), monitor.close(), connection.close()])
     },
   }
 }
 
 /** By hand: a URL object costs more than everything else that is done to a small request. */
-function split(url: string): { path: string; query: string } {
+function split(url: string): Target {
   const start = url.indexOf('/', url.indexOf('//') + 2)
   if (start === -1) return { path: '', query: '' }
   const mark = url.indexOf('?', start)
@@ -114,8 +151,23 @@ function split(url: string): { path: string; query: string } {
     : { path: url.slice(start + 1, mark), query: url.slice(mark) }
 }
 
-function isBase64(headers: Headers): boolean {
-  if ((headers.get('upstash-response-format') ?? 'json') !== 'json')
-    throw badRequest('ERR only the response format json is supported')
-  return headers.get('upstash-encoding') === 'base64'
+/** What the response is to be written in; `undefined` for what there is not. A transaction's is always JSON. */
+function formatOf(headers: Headers, { path }: Target): Format | undefined {
+  const base64 = headers.get('upstash-encoding') === 'base64'
+  const asked = headers.get('upstash-response-format') ?? 'json'
+  if (asked === 'json') return base64 ? BASE64 : PLAIN
+  if (asked !== 'resp2' || base64) return undefined
+  return path === MULTI_EXEC ? PLAIN : RESP2
+}
+
+/** What a request under an `Idempotency-Key` stands for. */
+async function keyedOf(request: Request, { path, query }: Target, maxBytes: number): Promise<Keyed | undefined> {
+  const { headers, method } = request
+  const header = headers.get('idempotency-key')
+  if (header === null) return undefined
+  const key = toKey(header)
+  if (key === undefined) throw badRequest(`ERR ${KEY_FORM}`)
+  const formats = [headers.get('upstash-encoding') ?? '', headers.get('upstash-response-format') ?? '']
+  const body = await readBytes(request.clone() as Request, maxBytes)
+  return { key, token: tokenOf(request, query) ?? '', request: [method, path, query, ...formats, body] }
 }

@@ -3,10 +3,13 @@ export class Refusal extends Error {
   override name = 'Refusal' as const
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
-  constructor(status: number, message: string, headers: Readonly<Record<string, string>> = {}) {
+  /** True where Redis may have executed something of the request all the same. */
+  readonly mayHaveRun: boolean
+  constructor(status: number, message: string, headers: Readonly<Record<string, string>> = {}, mayHaveRun = false) {
     super(message)
     this.status = status
     this.headers = headers
+    this.mayHaveRun = mayHaveRun
   }
 }
 
@@ -15,6 +18,12 @@ export const badRequest = (message: string): Refusal => new Refusal(400, message
 export const tooLarge = (limitBytes: number, actualBytes: number): Refusal =>
   new Refusal(413, `ERR max request size exceeded. Limit: ${limitBytes}, Actual: ${actualBytes}`)
 
+/** Redis was not asked. */
+export const unavailable = (reason: string): Refusal => away(reason, false)
+
 /** Redis did not answer. Whether the command has run is not known; what is sent again should be safe to send again. */
-export const unavailable = (reason: string): Refusal =>
-  new Refusal(503, `ERR redis is not available: ${reason}`, { 'retry-after': '1' })
+export const unanswered = (reason: string): Refusal => away(reason, true)
+
+function away(reason: string, mayHaveRun: boolean): Refusal {
+  return new Refusal(503, `ERR redis is not available: ${reason}`, { 'retry-after': '1' }, mayHaveRun)
+}

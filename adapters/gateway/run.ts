@@ -1,44 +1,44 @@
 import { ErrorReply } from '@redis/client'
 import type { Command } from './command.ts'
-import { errorBody, type Reply, toBody } from './encoding.ts'
+import type { Reply } from './encoding.ts'
 import type { Link } from './link.ts'
 import type { Prepared } from './prepare.ts'
 import { badRequest } from './refusal.ts'
 import { refusalOf } from './restricted.ts'
 
 export interface Runner {
-  /** One command: its reply's body, or `Refusal`. */
-  command(command: Command, base64: boolean): Promise<string>
-  /** Commands back to back, each with a result or an error of its own. */
-  pipeline(commands: readonly Command[], base64: boolean): Promise<string>
+  /** One command's reply, or `Refusal`. */
+  command(command: Command): Promise<Reply>
+  /** Commands back to back, each with a reply or an error of its own. */
+  pipeline(commands: readonly Command[]): Promise<readonly Reply[]>
   /** All commands or none. Throws `Refusal` where Redis, or the gateway, takes none of them. */
-  transaction(commands: readonly Command[], base64: boolean): Promise<string>
+  transaction(commands: readonly Command[]): Promise<readonly Reply[]>
 }
 
 export function createRunner(link: Link, prepare: (command: Command) => Prepared): Runner {
   return {
-    async command(command, base64) {
+    async command(command) {
       const prepared = allowed(command, prepare)
-      const [reply = null] = await link([prepared.command])
-      return toBody(refuseError(answered(prepared, reply)), base64)
+      const [reply] = await link([prepared.command])
+      return refuseError(answered(prepared, reply))
     },
-    async pipeline(commands, base64) {
+    async pipeline(commands) {
       const refusals = commands.map((command) =>
         command.length === 0 ? 'ERR empty pipeline command' : refusalOf(command),
       )
       const sent = commands.filter((_, at) => refusals[at] === undefined).map(prepare)
       const replies = sent.length > 0 ? await link(sent.map(({ command }) => command)) : []
       let next = 0
-      const toItem = (refusal: string | undefined) =>
-        refusal === undefined ? itemOf(sent[next], replies[next++], base64) : errorBody(refusal)
-      return `[${refusals.map(toItem).join(',')}]`
+      return refusals.map((refusal) =>
+        refusal === undefined ? answered(sent[next], replies[next++]) : new ErrorReply(refusal),
+      )
     },
-    async transaction(commands, base64) {
+    async transaction(commands) {
       const sent = commands.map((command) => allowed(command, prepare))
       const replies = await link([['MULTI'], ...sent.map(({ command }) => command), ['EXEC']])
       const results = refuseError(replies.at(-1) ?? null)
       if (!Array.isArray(results)) throw badRequest('EXECABORT Transaction discarded because of previous errors.')
-      return `[${sent.map((prepared, at) => itemOf(prepared, results[at], base64)).join(',')}]`
+      return sent.map((prepared, at) => answered(prepared, results[at]))
     },
   }
 }
@@ -50,11 +50,7 @@ function allowed(command: Command, prepare: (command: Command) => Prepared): Pre
   return prepare(command)
 }
 
-function itemOf(prepared: Prepared | undefined, reply: Reply | undefined, base64: boolean): string {
-  return toBody(answered(prepared, reply ?? null), base64)
-}
-
-function answered(prepared: Prepared | undefined, reply: Reply): Reply {
+function answered(prepared: Prepared | undefined, reply: Reply = null): Reply {
   return prepared?.answer !== undefined && !(reply instanceof ErrorReply) ? prepared.answer : reply
 }
 

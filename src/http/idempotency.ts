@@ -10,6 +10,7 @@
  */
 import type { Context } from 'hono'
 import { sha256, toBytes, toHex } from '../hmac.ts'
+import { KEY_FORM, toKey } from './idempotency-key.ts'
 import { isKind, refusal, toRefusal } from './problem.ts'
 import { whoOf } from './scopes.ts'
 
@@ -31,11 +32,6 @@ export interface Asked {
 
 /** Runs what a request asks for, with what its key stands for where it has one: one request at a time under the same. */
 export type Once = <T>(c: Context, asked: Asked, run: (keyed?: Keyed) => Promise<T>) => Promise<T>
-
-/** A String of RFC 8941, or as most clients send it: without the quotes. No list, which two headers would be. */
-const KEY = /^(?:"((?:[ !#-[\]-~]|\\["\\]){1,255})"|([!#-+\--:<-[\]-~]{1,255}))$/
-const KEY_FORM =
-  'expected one Idempotency-Key of 1 to 255 printable characters of ASCII, in quotes or without quotes, commas, semicolons, backslashes and spaces'
 
 export function createOnce(): Once {
   const underWay = new Set<string>()
@@ -59,8 +55,7 @@ export function createOnce(): Once {
 function keyOf(c: Context): string | undefined {
   const header = c.req.header('Idempotency-Key')
   if (header === undefined) return undefined
-  const [, quoted, bare] = KEY.exec(header) ?? []
-  const key = bare ?? quoted?.replace(/\\(.)/g, '$1')
+  const key = toKey(header)
   if (key === undefined) throw refusal('invalid-request', `${KEY_FORM}; got ${header.length} characters that are none`)
   return key
 }

@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from 'bun:test'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { createGateway, type GatewayEvent, type GatewayOptions, serveGateway } from '../../../adapters/gateway/index.ts'
 import { createVirtualClock, settled } from '../../support/clock.ts'
 import { type StartRedisOptions, startRedis as startRedisServer, type TestRedis } from '../../support/redis-server.ts'
@@ -29,11 +30,11 @@ async function setUp(options: Partial<GatewayOptions> = {}) {
   }
   const gateway = await createGateway({ redis: redis.url, tokens: [TOKEN], onEvent, ...options })
   cleanups.push(gateway.close)
-  const request = (path: string, body?: unknown) =>
+  const request = (path: string, body?: unknown, headers: Record<string, string> = {}) =>
     gateway.fetch(
       new Request(`http://gateway${path}`, {
         method: 'POST',
-        headers: { authorization: `Bearer ${TOKEN}` },
+        headers: { authorization: `Bearer ${TOKEN}`, ...headers },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       }),
     )
@@ -101,6 +102,69 @@ withRedis('a Redis that does not answer is 503 after the deadline, at once from 
   expect(await send('PING')).toEqual([200, '{"result":"PONG"}'])
   expect(events[0]).toEqual({ type: 'redis.lost', reason: 'no answer within 5000 ms' })
 })
+
+/** Between a gateway and its Redis; what comes back passes through `change`. */
+async function proxied(redis: TestRedis, change: (reply: string) => string): Promise<string> {
+  const proxy = createServer((client) => {
+    const server = connect(redis.port, '127.0.0.1')
+    client.pipe(server)
+    server.on('data', (chunk: Buffer) => client.write(change(chunk.toString('latin1')), 'latin1'))
+    server.on('close', () => client.destroy())
+    client.on('close', () => server.destroy())
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  cleanups.push(async () => void proxy.close())
+  return `redis://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+}
+
+withRedis('a reply that cannot be read is 503, and nobody gets the reply to another command for it', async () => {
+  const url = await proxied(await startRedis(), (reply) => reply.replace('$6\r\npoison', '?6\r\npoison'))
+  const { send, events, back } = await setUp({ redis: url })
+  for (let round = 0; round < 3; round++) {
+    const isBack = back()
+    const poisoned = send('ECHO', 'poison')
+    const others = await Promise.all(['a', 'b', 'c'].map((text) => send('ECHO', text)))
+    for (const [at, [status, body]] of others.entries())
+      if (status !== 503) expect(body).toBe(`{"result":"${'abc'[at]}"}`)
+    expect((await poisoned)[0]).toBe(503)
+    await isBack
+    expect(await send('ECHO', 'after')).toEqual([200, '{"result":"after"}'])
+  }
+  expect(events[0]).toEqual({ type: 'redis.lost', reason: expect.stringContaining('Unknown RESP type') })
+})
+
+withRedis(
+  'under a key a 503 is an answer like others where the request may have run, and none where it was not sent',
+  async () => {
+    const clock = createVirtualClock()
+    const { redis, request, back } = await setUp({ clock, deadlineMs: 5_000 })
+    const under = async (key: string, body: unknown, path = '/') => {
+      const response = await request(path, body, { 'idempotency-key': key })
+      return [response.status, response.headers.get('idempotent-replayed')]
+    }
+    process.kill(redis.pid, 'SIGSTOP')
+    let status: unknown[] | undefined
+    void under('unknown', ['INCR', 'a']).then((answer) => {
+      status = answer
+    })
+    while (!status) await clock.advance(1_000)
+    expect(status).toEqual([503, null])
+    expect(await under('unsent', ['INCR', 'b'])).toEqual([503, null])
+    const isBack = back()
+    process.kill(redis.pid, 'SIGCONT')
+    await isBack
+    expect(await under('unknown', ['INCR', 'a'])).toEqual([503, 'true'])
+    expect(await under('unsent', ['INCR', 'b'])).toEqual([200, null])
+    expect(
+      await (
+        await request('/pipeline', [
+          ['GET', 'a'],
+          ['GET', 'b'],
+        ])
+      ).text(),
+    ).toMatch(/^\[\{"result":("1"|null)\},\{"result":"1"\}\]$/)
+  },
+)
 
 withRedis('closing waits no longer than the deadline for a Redis that does not answer', async () => {
   const clock = createVirtualClock()

@@ -1,17 +1,18 @@
 import { afterAll } from 'bun:test'
-import { createGateway, type GatewayEvent, type GatewayOptions } from '../../../adapters/gateway/index.ts'
+import { createGateway, type Gateway, type GatewayEvent, type GatewayOptions } from '../../../adapters/gateway/index.ts'
 import { listen } from '../../../adapters/runtimes/listen.ts'
 import { settled } from '../../support/clock.ts'
 import { startRedisOrJs, type TestRedis } from '../../support/redis-server.ts'
 
 export const TOKEN = 'secret-token'
-const AUTHORIZED = { authorization: `Bearer ${TOKEN}` }
+export const AUTHORIZED = { authorization: `Bearer ${TOKEN}` }
 
 /** Why a test is skipped on the Redis in JavaScript. */
 export const hasRedisServer = Bun.which('redis-server') !== null
 
 export interface Subject {
   readonly redis: TestRedis
+  readonly gateway: Gateway
   readonly url: string
   readonly events: GatewayEvent[]
   fetch(path: string, init?: RequestInit): Promise<Response>
@@ -48,6 +49,7 @@ export async function startSubject(options: Partial<GatewayOptions> = {}): Promi
   }
   return {
     redis,
+    gateway,
     url: server.url,
     events,
     fetch: fetchPath,

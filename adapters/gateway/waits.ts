@@ -1,0 +1,72 @@
+import type { Command } from './command.ts'
+import type { Connection } from './connection.ts'
+import type { Reply } from './encoding.ts'
+import { createLink, type Link } from './link.ts'
+import { Refusal, unavailable } from './refusal.ts'
+import { upper } from './restricted.ts'
+
+/** Each holds a connection of Redis's. */
+const MAX_WAITS = 100
+/** Of a request's deadline: Redis is to say how far it got before the gateway gives up on it, and looks only every 100 ms. */
+const SHARE_OF_DEADLINE = 0.5
+
+export interface WaitsOptions {
+  readonly connect: () => Promise<Connection>
+  readonly deadlineMs: number
+}
+
+/**
+ * A link on which WAIT and WAITAOF keep nobody else waiting: each gets a connection of its own, once what stands before it has
+ * been answered. As on Upstash they wait for all writes before them, whoever sent them.
+ *
+ * In a transaction they wait for nothing, so one goes as it is.
+ */
+export function withWaits(link: Link, { connect, deadlineMs }: WaitsOptions): Link {
+  let waits = 0
+
+  async function wait(command: Command) {
+    if (waits >= MAX_WAITS) throw unavailable(`${MAX_WAITS} others wait for its replicas`)
+    waits++
+    try {
+      const connection = await connect().catch((error: Error) => {
+        throw unavailable(error.message)
+      })
+      // A connection waits for what was written before its last command.
+      const replies = createLink(connection)([['PING'], bounded(command, deadlineMs * SHARE_OF_DEADLINE)])
+      return (await replies.finally(connection.close))[1] ?? null
+    } finally {
+      waits--
+    }
+  }
+
+  return async (commands) => {
+    if (commands[0]?.[0] === 'MULTI' || !commands.some(isWait)) return link(commands)
+    const replies: Reply[] = []
+    for (let at = 0; at < commands.length; ) {
+      const next = commands.findIndex((command, index) => index >= at && isWait(command))
+      const end = next === -1 ? commands.length : next
+      if (end > at) replies.push(...(await link(commands.slice(at, end)).catch((error) => refuseRest(error, at))))
+      if (next !== -1) replies.push(await wait(commands[next] as Command).catch((error) => refuseRest(error, end)))
+      at = end + 1
+    }
+    return replies
+  }
+}
+
+/** What stands before it has run. */
+function refuseRest(error: unknown, commandsRun: number): never {
+  if (!(error instanceof Refusal) || commandsRun === 0) throw error
+  throw new Refusal(error.status, error.message, error.headers, true)
+}
+
+/** By its length first: a batch has tens of thousands of commands. */
+function isWait([name = '']: Command): boolean {
+  if (name.length !== 4 && name.length !== 7) return false
+  return upper(name) === 'WAIT' || upper(name) === 'WAITAOF'
+}
+
+/** Its last argument is how long it may take, 0 for ever. What is no number is for Redis to refuse. */
+function bounded(command: Command, maxMs: number): Command {
+  const ms = Number(command.at(-1))
+  return ms === 0 || ms > maxMs ? [...command.slice(0, -1), String(Math.floor(maxMs))] : command
+}
