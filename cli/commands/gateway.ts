@@ -4,15 +4,15 @@ import { command } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { OK } from '../exit.ts'
 import { valuesOf } from '../flags.ts'
+import { DEFAULT_GATEWAY_PORT } from '../port.ts'
 import { printJson, printLine } from '../print.ts'
 import { untilSignal } from '../signals.ts'
 
-const DEFAULT_PORT = 8079
 const DEFAULT_REDIS = 'redis://127.0.0.1:6379'
 
 const args = {
   redis: { type: 'string', description: `The Redis or Valkey behind it (default ${DEFAULT_REDIS})`, valueHint: 'url' },
-  port: { type: 'string', description: `Default ${DEFAULT_PORT}; 0 takes a free one`, valueHint: 'port' },
+  port: { type: 'string', description: `Default ${DEFAULT_GATEWAY_PORT}; 0 takes a free one`, valueHint: 'port' },
   ...hostArg,
   token: {
     type: 'string',
@@ -39,7 +39,7 @@ export default command({
       redis,
       tokens,
       beyondLoopback,
-      port: wholeNumber('port', port, { min: 0, max: 65_535 }) ?? DEFAULT_PORT,
+      port: wholeNumber('port', port, { min: 0, max: 65_535 }) ?? DEFAULT_GATEWAY_PORT,
       ...(host ? { hostname: host } : {}),
     })
     if (json) printJson({ kind: 'gateway.listening', url: server.url })
