@@ -1,7 +1,8 @@
 import type { Clock } from '../../src/clock.ts'
 import { BrokerUnavailable, Unsupported } from '../../src/errors.ts'
-import { type Client, checkVersion, openClient, reasonOf } from './client.ts'
+import { type Client, checkVersion, reasonOf } from './client.ts'
 import type { OnGatewayEvent } from './events.ts'
+import { openClient } from './open.ts'
 import { unavailable } from './refusal.ts'
 
 /** A connection to Redis on which nobody waits for ever. */
@@ -15,6 +16,8 @@ export interface Connection {
 
 export interface ConnectionOptions {
   readonly clock: Clock
+  /** Certificates, as PEM, to trust beside the usual ones. */
+  readonly ca?: string | undefined
   readonly deadlineMs: number
   readonly onEvent: OnGatewayEvent
 }
@@ -73,9 +76,9 @@ export async function createConnection(url: string, options: ConnectionOptions):
   }
 }
 
-async function connect(url: string, { clock, deadlineMs }: ConnectionOptions): Promise<Client> {
+async function connect(url: string, { clock, ca, deadlineMs }: ConnectionOptions): Promise<Client> {
   let ready = false
-  const client = openClient(url, () => ready)
+  const client = openClient(url, { clock, ca, hasBeenReady: () => ready })
   const cancel = clock.after(deadlineMs, () => client.destroy())
   try {
     await client.connect()
@@ -99,6 +102,7 @@ function createReport(client: Client, onEvent: OnGatewayEvent): (reason: string)
   }
   client.on('error', (error: unknown) => report(reasonOf(error)))
   client.on('ready', () => {
+    if (!lost) return
     lost = false
     onEvent({ type: 'redis.back' })
   })

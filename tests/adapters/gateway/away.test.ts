@@ -2,7 +2,7 @@ import { afterEach, expect, test } from 'bun:test'
 import { createGateway, type GatewayEvent, type GatewayOptions, serveGateway } from '../../../adapters/gateway/index.ts'
 import { createVirtualClock, settled } from '../../support/clock.ts'
 import { type StartRedisOptions, startRedis as startRedisServer, type TestRedis } from '../../support/redis-server.ts'
-import { hasRedisServer, readLines, TOKEN, until } from './subject.ts'
+import { createCaller, hasRedisServer, readLines, TOKEN, until } from './subject.ts'
 
 /** For what ends, freezes or replaces a redis-server. */
 const withRedis = (name: string, run: () => Promise<void>) =>
@@ -100,6 +100,15 @@ withRedis('a Redis that does not answer is 503 after the deadline, at once from 
   await isBack
   expect(await send('PING')).toEqual([200, '{"result":"PONG"}'])
   expect(events[0]).toEqual({ type: 'redis.lost', reason: 'no answer within 5000 ms' })
+})
+
+withRedis('a Redis that has nothing to answer with is away: 503', async () => {
+  const redis = await startRedis({ args: ['--replicaof', '127.0.0.1 1', '--replica-serve-stale-data', 'no'] })
+  const gateway = await createGateway({ redis: redis.url, tokens: [TOKEN] })
+  cleanups.push(gateway.close)
+  const response = await createCaller(gateway).request('/', ['GET', 'a'])
+  expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1'])
+  expect(await response.json()).toEqual({ error: expect.stringContaining('ERR redis is not available: MASTERDOWN') })
 })
 
 withRedis('closing waits no longer than the deadline for a Redis that does not answer', async () => {

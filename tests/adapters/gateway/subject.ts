@@ -1,5 +1,5 @@
 import { afterAll } from 'bun:test'
-import { createGateway, type GatewayEvent, type GatewayOptions } from '../../../adapters/gateway/index.ts'
+import { createGateway, type Gateway, type GatewayEvent, type GatewayOptions } from '../../../adapters/gateway/index.ts'
 import { listen } from '../../../adapters/runtimes/listen.ts'
 import { settled } from '../../support/clock.ts'
 import { startRedisOrJs, type TestRedis } from '../../support/redis-server.ts'
@@ -54,6 +54,31 @@ export async function startSubject(options: Partial<GatewayOptions> = {}): Promi
     post,
     send: async (...command) => (await post('/', command))[1],
     sendBase64: async (...command) => (await post('/', command, { 'upstash-encoding': 'base64' }))[1],
+  }
+}
+
+export interface Caller {
+  request(path: string, body?: unknown): Promise<Response>
+  /** One command's status and body. */
+  send(...command: readonly unknown[]): Promise<[number, string]>
+}
+
+/** Calls a gateway that listens nowhere. */
+export function createCaller({ fetch }: Pick<Gateway, 'fetch'>): Caller {
+  const request: Caller['request'] = (path, body) =>
+    fetch(
+      new Request(`http://gateway${path}`, {
+        method: 'POST',
+        headers: AUTHORIZED,
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      }),
+    )
+  return {
+    request,
+    async send(...command) {
+      const response = await request('/', command)
+      return [response.status, await response.text()]
+    },
   }
 }
 
