@@ -28,6 +28,13 @@ export function readTls({ cert, key }: TlsPaths): TlsFiles | undefined {
   return files
 }
 
+/** Certificates to trust. Throws `UsageError` for what holds none. */
+export function readCa(flag: string, path: string): string {
+  const pem = read(flag, path)
+  parse(`${flag} to be certificates as PEM, got ${path}`, () => new X509Certificate(pem))
+  return pem
+}
+
 function read(flag: string, path: string): string {
   try {
     return readFileSync(path, 'utf8')

@@ -1,32 +1,75 @@
-import { createClient, ErrorReply, RESP_TYPES } from '@redis/client'
-import { InvalidOption, Unsupported } from '../../src/errors.ts'
+import { rootCertificates } from 'node:tls'
+import { createClient, ErrorReply, RESP_TYPES, type RedisClientOptions } from '@redis/client'
+import type { Clock } from '../../src/clock.ts'
+import { Unsupported } from '../../src/errors.ts'
+import type { Command } from './command.ts'
+import type { Reply } from './encoding.ts'
 
 /** Bytes stay bytes, and 64-bit integers exact; what is left as text is a status, which so stays apart from a bulk string. */
 const TYPES = { [RESP_TYPES.BLOB_STRING]: Buffer, [RESP_TYPES.NUMBER]: String }
+/** A request has one deadline; the library's own would make an AbortSignal per command. */
+export const COMMAND_OPTIONS = { timeout: 0, typeMapping: TYPES }
 const MAX_RECONNECT_MS = 1_000
 
-/** What the gateway uses of the library. */
-export type Client = ReturnType<typeof openClient>
+export type Listener = (message: string | Buffer, channel: string | Buffer) => void
 
-/**
- * A client that, once it has been connected, reconnects for ever, and that fails at once while it is not: a command that
- * waits would run when its caller has long been told that it did not.
- *
- * Throws `InvalidOption` for a url that is none.
- */
-export function openClient(url: string, hasBeenReady: () => boolean) {
-  if (!/^(rediss?:\/\/|unix:)./.test(url))
-    throw new InvalidOption('redis', 'a redis://, rediss:// or unix:// URL', 'another')
-  const client = createClient({
-    url,
-    RESP: 2,
-    disableOfflineQueue: true,
-    // A request has one deadline; the library's own would make an AbortSignal per command.
-    commandOptions: { timeout: 0, typeMapping: TYPES },
-    socket: { reconnectStrategy: (retries) => hasBeenReady() && Math.min(25 * 2 ** retries, MAX_RECONNECT_MS) },
-  })
+/** What the gateway uses of Redis, be it one server, the one that sentinels name, or a cluster. */
+export interface Client {
+  readonly isReady: boolean
+  connect(): Promise<unknown>
+  close(): Promise<unknown>
+  destroy(): void
+  sendCommand<T = Reply>(command: Command): Promise<T>
+  /** In this order, and back to back where one server executes them. Replies may be errors of Redis's; it rejects when Redis is away. */
+  sendAll(commands: readonly Command[]): Promise<Reply[]>
+  subscribe(channel: string, listener: Listener, bufferMode: true): Promise<void>
+  unsubscribe(channel: string, listener: Listener, bufferMode: true): Promise<void>
+  pSubscribe(pattern: string, listener: Listener, bufferMode: true): Promise<void>
+  pUnsubscribe(pattern: string, listener: Listener, bufferMode: true): Promise<void>
+  /** Every command that is run from now on; this client then serves nothing else. */
+  monitor(listener: (line: unknown) => void): Promise<unknown>
+  /** Once more each time that it has been lost and is there again. */
+  on(event: 'ready', listener: () => void): unknown
+  on(event: 'error', listener: (error: unknown) => void): unknown
+}
+
+export interface OpenClientOptions {
+  readonly clock: Clock
+  /** Certificates, as PEM, to trust beside the usual ones. */
+  readonly ca?: string | undefined
+  /** Whether it reconnects: at the start the first failure is one. */
+  readonly hasBeenReady: () => boolean
+}
+
+export type ServerClient = ReturnType<typeof openServer>
+
+/** A client of one server. */
+export function openServer(options: Pick<RedisClientOptions, 'url' | 'socket' | 'username' | 'password' | 'database'>) {
+  const client = createClient({ ...options, RESP: 2, disableOfflineQueue: true, commandOptions: COMMAND_OPTIONS })
   // Without a listener an error would end the process. Whoever has a command under way gets it as well.
-  return client.on('error', () => {})
+  client.on('error', () => {})
+  const sendAll = (commands: readonly Command[]) =>
+    Promise.all(commands.map((command) => client.sendCommand<Reply>(command).catch(toReply)))
+  return Object.assign(client, { sendAll })
+}
+
+/** What a socket has of TLS. */
+export function tlsOf(tls: boolean, ca: string | undefined): { tls?: true; ca?: string[] } {
+  return tls ? { tls: true, ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }) } : {}
+}
+
+export function reconnectMs(retries: number): number {
+  return Math.min(25 * 2 ** retries, MAX_RECONNECT_MS)
+}
+
+/** A server that says so has nothing to answer with yet, or not any more: it is as good as away. */
+const AWAY = /^(LOADING|CLUSTERDOWN|MASTERDOWN) /
+
+/** An error of Redis's is an answer like others. */
+export function toReply(error: unknown): ErrorReply {
+  if (!(error instanceof ErrorReply)) throw error
+  if (AWAY.test(error.message)) throw new Error(error.message)
+  return error
 }
 
 /** What went wrong, without the url: it may hold a password. */

@@ -1,8 +1,9 @@
 import { ClientOfflineError, ErrorReply } from '@redis/client'
 import type { Clock } from '../../src/clock.ts'
 import { BrokerUnavailable, Unsupported } from '../../src/errors.ts'
-import { type Client, checkVersion, openClient, reasonOf } from './client.ts'
+import { type Client, checkVersion, reasonOf } from './client.ts'
 import type { OnGatewayEvent } from './events.ts'
+import { openClient } from './open.ts'
 import { badRequest, type Refusal, unanswered, unavailable } from './refusal.ts'
 
 /** A connection to Redis on which nobody waits for ever. */
@@ -16,6 +17,8 @@ export interface Connection {
 
 export interface ConnectionOptions {
   readonly clock: Clock
+  /** Certificates, as PEM, to trust beside the usual ones. */
+  readonly ca?: string | undefined
   readonly deadlineMs: number
   readonly onEvent: OnGatewayEvent
 }
@@ -82,9 +85,9 @@ function toRefusal(error: unknown): Refusal {
   return error instanceof ClientOfflineError ? unavailable(reasonOf(error)) : unanswered(reasonOf(error))
 }
 
-async function connect(url: string, { clock, deadlineMs }: ConnectionOptions): Promise<Client> {
+async function connect(url: string, { clock, ca, deadlineMs }: ConnectionOptions): Promise<Client> {
   let ready = false
-  const client = openClient(url, () => ready)
+  const client = openClient(url, { clock, ca, hasBeenReady: () => ready })
   const cancel = clock.after(deadlineMs, () => client.destroy())
   try {
     await client.connect()
@@ -108,6 +111,7 @@ function createReport(client: Client, onEvent: OnGatewayEvent): (reason: string)
   }
   client.on('error', (error: unknown) => report(reasonOf(error)))
   client.on('ready', () => {
+    if (!lost) return
     lost = false
     onEvent({ type: 'redis.back' })
   })

@@ -18,8 +18,13 @@ import { createSubscriptions } from './subscriptions.ts'
 import { withWaits } from './waits.ts'
 
 export interface GatewayOptions {
-  /** `redis://`, `rediss://` or `unix://`: Redis 7.0 or newer, or Valkey. */
+  /**
+   * Redis 7.0 or newer, or Valkey: `redis://`, `rediss://` or `unix://` for one server, `redis+sentinel://host:port,host:port/name` or
+   * `redis+cluster://host:port,host:port` for several; `rediss+` is the same over TLS.
+   */
   readonly redis: string
+  /** Certificates, as PEM, that TLS to Redis trusts beside the usual authorities. */
+  readonly redisCa?: string
   /** Whoever sends one of these as a bearer token may use everything the gateway lets through. */
   readonly tokens: readonly string[]
   /** The largest body of a request. Default 10 MiB. */
@@ -62,6 +67,7 @@ const METHODS: ReadonlySet<string> = new Set(['POST', 'GET', 'PUT', 'HEAD'])
  */
 export async function createGateway({
   redis,
+  redisCa,
   tokens,
   maxBodyBytes = 10 * 1_048_576,
   deadlineMs = 10_000,
@@ -70,7 +76,7 @@ export async function createGateway({
   onEvent = () => {},
 }: GatewayOptions): Promise<Gateway> {
   const admit = createGuard(tokens)
-  const connect = () => createConnection(redis, { clock, deadlineMs, onEvent })
+  const connect = () => createConnection(redis, { clock, ca: redisCa, deadlineMs, onEvent })
   const connection = await connect()
   const run = createRunner(withWaits(createLink(connection), { connect, deadlineMs }), createPrepare())
   const subscriptions = createSubscriptions({ connect, clock, heartbeatMs, onEvent })

@@ -1,4 +1,3 @@
-import { ErrorReply } from '@redis/client'
 import type { Command } from './command.ts'
 import type { Connection } from './connection.ts'
 import type { Reply } from './encoding.ts'
@@ -12,12 +11,5 @@ import type { Reply } from './encoding.ts'
 export type Link = (commands: readonly Command[]) => Promise<Reply[]>
 
 export function createLink({ client, within }: Connection): Link {
-  const send = (command: Command) => client.sendCommand<Reply>(command).catch(toReply)
-  return (commands) => within(Promise.all(commands.map(send)))
-}
-
-/** An error of Redis's is an answer like others. */
-function toReply(error: unknown): ErrorReply {
-  if (error instanceof ErrorReply) return error
-  throw error
+  return (commands) => within(client.sendAll(commands))
 }

@@ -58,4 +58,9 @@ test('an address without its token, and a gateway without any, are misuse', asyn
   expect(stderr).toContain('expected UPSTASH_REDIS_REST_TOKEN to be the token of UPSTASH_REDIS_REST_URL')
   expect(exitCode).toBe(2)
   expect((await folder.tq(['gateway', '--port', '0'])).exitCode).toBe(2)
+  const certificates = await folder.tq(['gateway', '--token', TOKEN, '--redis', 'rediss://x', '--redis-ca', 'none.pem'])
+  expect([certificates.exitCode, certificates.stderr]).toEqual([
+    2,
+    expect.stringContaining('expected --redis-ca to be a file that can be read, got none.pem (ENOENT)'),
+  ])
 })

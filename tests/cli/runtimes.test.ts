@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
+import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -77,6 +78,21 @@ for (const { name, command } of runtimes) {
         2,
         expect.stringContaining('expected --tls-cert to be a certificate'),
       ])
+    },
+    TIMEOUT_MS,
+  )
+
+  test.skipIf(!Bun.which('redis-server'))(
+    `${name}: dev runs jobs on a redis-server of its own, which ends with it (needs redis-server on the PATH)`,
+    async () => {
+      await using folder = await folderFor(command)
+      await folder.write('tq.config.ts', GREETER)
+      const dev = folder.start(['dev', '--port', '0', '--redis'])
+      await dev.line('UPSTASH_REDIS_REST_URL')
+      await dev.line(/succeeded +greet .*"Hello, beat"/)
+      dev.signal('SIGTERM')
+      expect((await dev.exit).exitCode).toBe(0)
+      expect(existsSync(join(folder.path, '.tq/redis/redis.sock'))).toBe(false)
     },
     TIMEOUT_MS,
   )

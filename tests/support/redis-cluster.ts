@@ -1,7 +1,14 @@
-/** A Redis Cluster of a test's own behind just as much of the Upstash REST protocol as the broker speaks. */
-import { createCluster, ErrorReply } from '@redis/client'
+/** A Redis Cluster of a test's own, and our gateway before it. */
+import { createGateway } from '../../adapters/gateway/index.ts'
 import { listen } from '../../adapters/runtimes/listen.ts'
 import { startRedis, type TestRedis } from './redis-server.ts'
+
+export interface TestCluster {
+  /** As in `redis+cluster://127.0.0.1:15001,127.0.0.1:15002`. */
+  readonly url: string
+  readonly nodes: readonly TestRedis[]
+  stop(): Promise<void>
+}
 
 export interface ClusterOverHttp {
   readonly url: string
@@ -14,25 +21,40 @@ export interface ClusterOverHttp {
 const NODES = 3
 
 /** Three nodes on loopback, with all slots served; null where there is no redis-server. */
-export async function startClusterOverHttp(): Promise<ClusterOverHttp | null> {
+export async function startCluster(): Promise<TestCluster | null> {
   const nodes = await startNodes()
   if (!nodes) return null
   await join(nodes)
-  const cluster = await connect(nodes)
-  const server = await listen((request) => answer(request, cluster), { port: 0, hostname: '127.0.0.1' })
+  return {
+    url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
+    nodes,
+    stop: async () => void (await Promise.all(nodes.map((node) => node.stop()))),
+  }
+}
+
+/** Three nodes behind the gateway; null where there is no redis-server. */
+export async function startClusterOverHttp(): Promise<ClusterOverHttp | null> {
+  const cluster = await startCluster()
+  if (!cluster) return null
+  const token = 'a-token-for-tests'
+  const gateway = await createGateway({ redis: cluster.url, tokens: [token] })
+  const server = await listen(gateway.fetch, { port: 0, hostname: '127.0.0.1' })
   return {
     url: server.url,
-    token: 'cluster',
-    sizes: () =>
-      Promise.all(
-        cluster.masters.map(async (master) => Number(await (await cluster.nodeClient(master)).sendCommand(['DBSIZE']))),
-      ),
+    token,
+    sizes: () => Promise.all(cluster.nodes.map(async ({ port }) => Number(await redisCli(port, 'dbsize')))),
     async stop() {
-      cluster.destroy()
+      await gateway.close()
       await server.close()
-      await Promise.all(nodes.map((node) => node.stop()))
+      await cluster.stop()
     },
   }
+}
+
+/** What redis-cli says, as a program reads it. */
+export async function redisCli(port: number, ...args: readonly string[]): Promise<string> {
+  const child = Bun.spawn(['redis-cli', '-p', String(port), ...args], { stdout: 'pipe', stderr: 'ignore' })
+  return (await new Response(child.stdout).text()).trim()
 }
 
 async function startNodes(): Promise<readonly TestRedis[] | null> {
@@ -79,46 +101,5 @@ async function join(nodes: readonly TestRedis[]): Promise<void> {
 
 /** They agree on the slots before each of them has found the cluster to be up. */
 async function untilServing({ port }: TestRedis): Promise<void> {
-  for (let info = ''; !info.includes('cluster_state:ok'); ) {
-    const child = Bun.spawn(['redis-cli', '-p', String(port), 'cluster', 'info'], { stdout: 'pipe', stderr: 'ignore' })
-    info = await new Response(child.stdout).text()
-  }
-}
-
-/** Of Redis's two protocols the one whose replies look as Upstash's do. */
-const connect = (nodes: readonly TestRedis[]) =>
-  createCluster({ rootNodes: nodes.map(({ url }) => ({ url })), RESP: 2 }).connect()
-type Cluster = Awaited<ReturnType<typeof connect>>
-
-async function answer(request: Request, cluster: Cluster): Promise<Response> {
-  const [, word, channel = ''] = new URL(request.url).pathname.split('/')
-  if (word === 'subscribe') return subscribe(decodeURIComponent(channel), cluster)
-  const command = ((await request.json()) as readonly unknown[]).map(String)
-  try {
-    return Response.json({ result: await cluster.sendCommand(routeOf(command), false, command) })
-  } catch (error) {
-    if (error instanceof ErrorReply) return Response.json({ error: error.message }, { status: 400 })
-    throw error
-  }
-}
-
-/** The key that says which node: of a script its first one, else what follows the command. */
-function routeOf([name = '', ...args]: readonly string[]): string | undefined {
-  return name.toUpperCase().startsWith('EVAL') ? args[2] : args[0]
-}
-
-async function subscribe(channel: string, cluster: Cluster): Promise<Response> {
-  let end: () => Promise<unknown> = async () => {}
-  const body = new ReadableStream<Uint8Array>({
-    async start(controller) {
-      const encoder = new TextEncoder()
-      const say = (text: string) => controller.enqueue(encoder.encode(`data: ${text}\n\n`))
-      const listener = (message: string | Buffer) => say(`message,${channel},${message}`)
-      end = () => cluster.unsubscribe(channel, listener)
-      await cluster.subscribe(channel, listener)
-      say(`subscribe,${channel},1`)
-    },
-    cancel: async () => void (await end()),
-  })
-  return new Response(body, { headers: { 'content-type': 'text/event-stream' } })
+  while (!(await redisCli(port, 'cluster', 'info')).includes('cluster_state:ok'));
 }

@@ -86,7 +86,7 @@ async function start(binary: string, port: number, args: readonly string[]): Pro
 }
 
 /** However this process ends, its end of the pipe closes with it. `bun test` runs no exit handlers, and none runs at a kill. */
-function endWithThisProcess(pid: number, folder: string): Bun.Subprocess {
+export function endWithThisProcess(pid: number, folder: string): Bun.Subprocess {
   const script = 'cat > /dev/null; kill -9 "$0"; rm -rf "$1"'
   return Bun.spawn(['sh', '-c', script, String(pid), folder], { stdin: 'pipe', stdout: 'ignore', stderr: 'ignore' })
 }
@@ -107,7 +107,7 @@ async function drain(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<v
   while (!(await reader.read()).done);
 }
 
-function freePort(): number {
+export function freePort(): number {
   const probe = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
   probe.stop(true)
   return probe.port

@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import { createGateway, type GatewayEvent, type GatewayOptions, serveGateway } from '../../../adapters/gateway/index.ts'
 import { createVirtualClock, settled } from '../../support/clock.ts'
 import { type StartRedisOptions, startRedis as startRedisServer, type TestRedis } from '../../support/redis-server.ts'
-import { hasRedisServer, readLines, TOKEN, until } from './subject.ts'
+import { createCaller, hasRedisServer, readLines, TOKEN, until } from './subject.ts'
 
 /** For what ends, freezes or replaces a redis-server. */
 const withRedis = (name: string, run: () => Promise<void>) =>
@@ -165,6 +165,15 @@ withRedis(
     ).toMatch(/^\[\{"result":("1"|null)\},\{"result":"1"\}\]$/)
   },
 )
+
+withRedis('a Redis that has nothing to answer with is away: 503', async () => {
+  const redis = await startRedis({ args: ['--replicaof', '127.0.0.1 1', '--replica-serve-stale-data', 'no'] })
+  const gateway = await createGateway({ redis: redis.url, tokens: [TOKEN] })
+  cleanups.push(gateway.close)
+  const response = await createCaller(gateway).request('/', ['GET', 'a'])
+  expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1'])
+  expect(await response.json()).toEqual({ error: expect.stringContaining('ERR redis is not available: MASTERDOWN') })
+})
 
 withRedis('closing waits no longer than the deadline for a Redis that does not answer', async () => {
   const clock = createVirtualClock()

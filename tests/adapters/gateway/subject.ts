@@ -59,6 +59,31 @@ export async function startSubject(options: Partial<GatewayOptions> = {}): Promi
   }
 }
 
+export interface Caller {
+  request(path: string, body?: unknown): Promise<Response>
+  /** One command's status and body. */
+  send(...command: readonly unknown[]): Promise<[number, string]>
+}
+
+/** Calls a gateway that listens nowhere. */
+export function createCaller({ fetch }: Pick<Gateway, 'fetch'>): Caller {
+  const request: Caller['request'] = (path, body) =>
+    fetch(
+      new Request(`http://gateway${path}`, {
+        method: 'POST',
+        headers: AUTHORIZED,
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      }),
+    )
+  return {
+    request,
+    async send(...command) {
+      const response = await request('/', command)
+      return [response.status, await response.text()]
+    },
+  }
+}
+
 /** Asks again until the answer is the one expected; the test's time limit ends it, so the event loop gets its turn. */
 export async function until<T>(ask: () => Promise<T>, expected: T): Promise<void> {
   while ((await ask()) !== expected) await settled()

@@ -1,0 +1,66 @@
+import { expect, test } from 'bun:test'
+import { parseAddress } from '../../../adapters/gateway/address.ts'
+
+test('one server is what the library reads from its url', () => {
+  for (const url of ['redis://h', 'unix:///a/b.sock', 'redis://u:p@h:1/2'])
+    expect(parseAddress(url)).toEqual({ kind: 'server', tls: false, url })
+  expect(parseAddress('rediss://h')).toEqual({ kind: 'server', tls: true, url: 'rediss://h' })
+})
+
+test('sentinels have a name for their primary, and may have a user of their own', () => {
+  expect(parseAddress('redis+sentinel://one,two:1,[::1]:2/main')).toEqual({
+    kind: 'sentinel',
+    tls: false,
+    sentinels: [
+      { host: 'one', port: 26_379 },
+      { host: 'two', port: 1 },
+      { host: '::1', port: 2 },
+    ],
+    name: 'main',
+    database: 0,
+    credentials: {},
+    sentinelCredentials: {},
+  })
+  const url = 'rediss+sentinel://ada:p%40ss:x@one/a%20name/3?sentinel_username=bob&sentinel_password=q%26'
+  expect(parseAddress(url)).toMatchObject({
+    tls: true,
+    name: 'a name',
+    database: 3,
+    credentials: { username: 'ada', password: 'p@ss:x' },
+    sentinelCredentials: { username: 'bob', password: 'q&' },
+  })
+})
+
+test('a cluster has some of its nodes, and no databases', () => {
+  expect(parseAddress('redis+cluster://:secret@a,b:7001/0')).toEqual({
+    kind: 'cluster',
+    tls: false,
+    nodes: [
+      { host: 'a', port: 6379 },
+      { host: 'b', port: 7001 },
+    ],
+    credentials: { password: 'secret' },
+  })
+  expect(parseAddress('rediss+cluster://a')).toMatchObject({ tls: true })
+})
+
+test.each([
+  ['another protocol', 'http://:hunter2@h', 'another'],
+  ['no host', 'redis+cluster://:hunter2@', 'another'],
+  ['an empty node', 'redis+cluster://:hunter2@a,,b', 'a node that is no host:port'],
+  ['a port beyond all', 'redis+cluster://:hunter2@a:65536', 'a node that is no host:port'],
+  ['a database of a cluster', 'redis+cluster://:hunter2@a/1', 'a cluster with a database other than 0'],
+  ['sentinels without a name', 'redis+sentinel://:hunter2@a', 'sentinels without the name of a primary behind them'],
+  ['a database that is a word', 'redis+sentinel://:hunter2@a/main/x', 'a database that is no number'],
+  ['broken encoding', 'redis+sentinel://:hunter2%@a/main', 'a part that is not percent-encoded UTF-8'],
+])('%s is refused without a word of the url', (_, url, got) => {
+  let error: unknown
+  try {
+    parseAddress(url)
+  } catch (thrown) {
+    error = thrown
+  }
+  expect(error).toMatchObject({ name: 'InvalidOption', option: 'redis' })
+  expect(String(error)).toEndWith(`got ${got}`)
+  expect(String(error)).not.toContain('hunter2')
+})
