@@ -1,13 +1,13 @@
-import { Hono } from 'hono'
 import * as v from 'valibot'
 import { limitBody } from './body.ts'
 import { BROKER_CALLS } from './broker-calls.ts'
 import type { ApiContext } from './context.ts'
 import { MAX_TEXTS_BYTES } from './exchange.ts'
 import { checkBody, checkNothing, form } from './request.ts'
+import { createRouteGroup, type RouteGroup } from './route-group.ts'
 
 /** Mounts the routes by which `httpBroker` has this API's broker as its own. */
-export type BrokerRoutes = (context: Pick<ApiContext, 'broker'>) => Hono
+export type BrokerRoutes = (context: Pick<ApiContext, 'broker'>) => RouteGroup
 
 /**
  * For `createApi({ brokerRoutes })`: lets other processes use the API's broker as theirs, by `httpBroker`.
@@ -30,7 +30,7 @@ export type BrokerRoutes = (context: Pick<ApiContext, 'broker'>) => Hono
  * ```
  */
 export const brokerRoutes: BrokerRoutes = ({ broker }) => {
-  const app = new Hono()
+  const app = createRouteGroup()
   const limited = limitBody(MAX_TEXTS_BYTES)
   for (const [call, schema] of Object.entries(BROKER_CALLS)) {
     const body = v.strictObject({ arguments: schema }, form('arguments'))

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { Hono } from 'hono'
 import * as v from 'valibot'
 import type { Transition, TransitionPage } from '../broker.ts'
 import { createTransitionFeed, type Following } from '../transition-feed.ts'
@@ -11,6 +10,7 @@ import { JOB_STATES } from '../words.ts'
 import type { ApiContext } from './context.ts'
 import { HEARTBEAT_MS, MAX_STREAM_MS, type Send, toText } from './event-stream.ts'
 import { type Checked, checkQuery, form, name } from './request.ts'
+import { createRouteGroup } from './route-group.ts'
 import type { Routed } from './routes.ts'
 
 /** What an event `job` of `GET /v1/events` tells: what a job was changed to. */
@@ -96,7 +96,7 @@ export function eventRoutes({ broker, clock, streams, reading }: ApiContext): Ro
     await following.run(createTelling(wanted, send), over.signal).finally(cancel)
   }
 
-  return new Hono().get('/v1/events', checkEvents, async (c) => {
+  return createRouteGroup().get('/v1/events', checkEvents, async (c) => {
     const { after, ...wanted } = c.req.valid('query')
     const following = await feed.open(c.req.header('Last-Event-ID') || after)
     // Nobody would read it, and so nobody end it.

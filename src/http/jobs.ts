@@ -1,4 +1,4 @@
-import { type Context, Hono } from 'hono'
+import type { Context } from 'hono'
 import { etag } from 'hono/etag'
 import type { CancelOutcome } from '../broker.ts'
 import { JobNotFound } from '../errors.ts'
@@ -12,6 +12,7 @@ import { epochOf, tagOf } from './job-tag.ts'
 import { type JobView, type ResultView, resultOf, toJobView } from './job-view.ts'
 import { refusal } from './problem.ts'
 import { checkJobs, checkNothing, checkWait, type JobsBody, type WaitQuery } from './request.ts'
+import { createRouteGroup } from './route-group.ts'
 import type { Route, Routed } from './routes.ts'
 import { requireEnqueue } from './scopes.ts'
 
@@ -80,7 +81,7 @@ export function jobRoutes({
     return refusal('job-state', `expected job "${id}" to be ${expected}, got ${record.state}`)
   }
 
-  return new Hono()
+  return createRouteGroup()
     .get('/v1/jobs', checkFilter, async (c) => {
       const { jobs, cursor } = await broker.list(c.req.valid('query'))
       return c.json({ jobs: jobs.map(toJobView), cursor }, 200)

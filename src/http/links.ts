@@ -1,4 +1,4 @@
-import { type Context, Hono } from 'hono'
+import type { Context } from 'hono'
 import * as v from 'valibot'
 import { JobNotFound } from '../errors.ts'
 import { type Link, readLink } from '../links.ts'
@@ -9,6 +9,7 @@ import { type EnqueuedJob, locationOf, only } from './enqueue.ts'
 import { type JobView, type ResultView, resultOf, toJobView } from './job-view.ts'
 import { refusal } from './problem.ts'
 import { checkQuery, form, id, ms, name, waitMs } from './request.ts'
+import { createRouteGroup } from './route-group.ts'
 import type { Route, Routed } from './routes.ts'
 
 export interface LinkQuery {
@@ -71,7 +72,7 @@ export function linkRoutes({
     return output
   }
 
-  return new Hono()
+  return createRouteGroup()
     .post('/v1/links', checkQuery(linkQuery), async (c) => {
       const { link: who } = c.req.valid('query')
       const link = await open(c, enqueueLink, who)

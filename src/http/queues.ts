@@ -1,10 +1,11 @@
-import { type Context, Hono } from 'hono'
+import type { Context } from 'hono'
 import * as v from 'valibot'
 import { MAX_BATCH_JOBS, type QueueStats } from '../broker.ts'
 import { limitBody } from './body.ts'
 import type { ApiContext } from './context.ts'
 import { refusal } from './problem.ts'
 import { checkBody, checkName, checkNothing, form } from './request.ts'
+import { createRouteGroup } from './route-group.ts'
 import type { Route, Routed } from './routes.ts'
 
 /** A queue as the API tells of it, also one that nobody has used. */
@@ -88,7 +89,7 @@ export function queueRoutes({ broker, send, maxBodyBytes }: ApiContext): Routed<
     throw changed(queue)
   }
 
-  return new Hono()
+  return createRouteGroup()
     .get('/v1/queues', checkNothing, async (c) => {
       const { nowMs, queues } = await broker.stats()
       return c.json({ nowMs, queues: [...queues] }, 200)

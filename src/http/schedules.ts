@@ -1,4 +1,4 @@
-import { type Context, Hono } from 'hono'
+import type { Context } from 'hono'
 import * as v from 'valibot'
 import { InvalidInput, ScheduleMoved, ScheduleNotFound, UnknownTask } from '../errors.ts'
 import type {
@@ -17,6 +17,7 @@ import { locationOf } from './enqueue.ts'
 import { type Keyed, requireNoId } from './idempotency.ts'
 import { refusal, toRefusal } from './problem.ts'
 import { checkBody, checkInput, checkQuery, form, fromText, id, ms, name } from './request.ts'
+import { createRouteGroup } from './route-group.ts'
 import type { Route, Routed } from './routes.ts'
 import { requireEnqueue } from './scopes.ts'
 
@@ -111,7 +112,7 @@ export function scheduleRoutes({ broker, schedules: given, maxBodyBytes, once }:
     return job ? { jobId: id, outcome: 'fired' } : { jobId: null, outcome: 'skipped' }
   }
 
-  return new Hono()
+  return createRouteGroup()
     .get('/v1/schedules', checkQuery(schedulesQuery), async (c) =>
       c.json(await schedules().list(c.req.valid('query')), 200),
     )

@@ -70,6 +70,12 @@ test('a worker carries no Hono, and nobody but the scheduler carries croner', as
   }
 })
 
+test('the API brings the one router that takes its paths', async () => {
+  const packages = await packagesOf('./http')
+  expect(packages).toContain('hono/router/trie-router')
+  expect(packages).not.toContain('hono')
+})
+
 test('who does not import it carries no CORS', async () => {
   for (const subpath of ['./cloudflare', './deno', './vercel', './fetch'])
     expect(await packagesOf(subpath)).not.toContain('hono/cors')
