@@ -1,5 +1,4 @@
 import type { Context } from 'hono'
-import { etag } from 'hono/etag'
 import type { CancelOutcome } from '../broker.ts'
 import { JobNotFound } from '../errors.ts'
 import type { JobRecord } from '../job.ts'
@@ -8,7 +7,7 @@ import { limitBody } from './body.ts'
 import type { ApiContext } from './context.ts'
 import { type EnqueuedJob, type JobAnswer, locationOf, only, statusOf, toAnswer } from './enqueue.ts'
 import { checkFilter, type FilterQuery } from './job-filter.ts'
-import { epochOf, tagOf } from './job-tag.ts'
+import { epochOf, tagOf, unlessSeen } from './job-tag.ts'
 import { type JobView, type ResultView, resultOf, toJobView } from './job-view.ts'
 import { refusal } from './problem.ts'
 import { checkJobs, checkNothing, checkWait, type JobsBody, type WaitQuery } from './request.ts'
@@ -95,7 +94,7 @@ export function jobRoutes({
       const job = only(outcomes)
       return c.json(job, 202, { Location: locationOf(job.id) })
     })
-    .get('/v1/jobs/:id', etag(), async (c) => {
+    .get('/v1/jobs/:id', unlessSeen, async (c) => {
       const record = await read(c.req.param('id'))
       // To be kept, if at all, by the caller alone, and asked for again each time.
       return c.json(toJobView(record), 200, { ETag: tagOf(record), 'Cache-Control': 'private, no-cache' })
