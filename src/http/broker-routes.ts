@@ -1,9 +1,9 @@
-import * as v from 'valibot'
 import { limitBody } from './body.ts'
 import { BROKER_CALLS } from './broker-calls.ts'
 import type { ApiContext } from './context.ts'
 import { MAX_TEXTS_BYTES } from './exchange.ts'
-import { checkBody, checkNothing, form } from './request.ts'
+import { objectOf } from './fields.ts'
+import { checkBody, checkNothing } from './request.ts'
 import { createRouteGroup, type RouteGroup } from './route-group.ts'
 
 /** Mounts the routes by which `httpBroker` has this API's broker as its own. */
@@ -33,7 +33,7 @@ export const brokerRoutes: BrokerRoutes = ({ broker }) => {
   const app = createRouteGroup()
   const limited = limitBody(MAX_TEXTS_BYTES)
   for (const [call, schema] of Object.entries(BROKER_CALLS)) {
-    const body = v.strictObject({ arguments: schema }, form('arguments'))
+    const body = objectOf({ arguments: schema })
     app.post(`/v1/broker/${call}`, limited, checkNothing, checkBody(body), async (c) => {
       const answer = await c.req.valid('json').arguments(broker)
       return c.json({ answer }, 200)

@@ -9,7 +9,8 @@ import { createTransitionFeed, type Following } from '../transition-feed.ts'
 import { JOB_STATES } from '../words.ts'
 import type { ApiContext } from './context.ts'
 import { HEARTBEAT_MS, MAX_STREAM_MS, type Send, toText } from './event-stream.ts'
-import { type Checked, checkQuery, form, name } from './request.ts'
+import { objectOf } from './fields.ts'
+import { type Checked, checkQuery, name } from './request.ts'
 import { createRouteGroup } from './route-group.ts'
 import type { Routed } from './routes.ts'
 
@@ -42,22 +43,19 @@ interface Wanted {
   readonly task?: string | undefined
 }
 
-export const eventsQuery: v.GenericSchema<EventsQuery, Wanted> = v.strictObject(
-  {
-    after: v.optional(v.pipe(v.string(AFTER), v.maxLength(200, AFTER))),
-    state: v.optional(
-      v.pipe(
-        v.string(STATE),
-        v.maxLength(200, STATE),
-        v.transform((text) => text.split(',')),
-        v.array(v.picklist(STATES, STATE)),
-      ),
+export const eventsQuery: v.GenericSchema<EventsQuery, Wanted> = objectOf({
+  after: v.optional(v.pipe(v.string(AFTER), v.maxLength(200, AFTER))),
+  state: v.optional(
+    v.pipe(
+      v.string(STATE),
+      v.maxLength(200, STATE),
+      v.transform((text) => text.split(',')),
+      v.array(v.picklist(STATES, STATE)),
     ),
-    queue: v.optional(name),
-    task: v.optional(name),
-  },
-  form('after, state, queue, task'),
-)
+  ),
+  queue: v.optional(name),
+  task: v.optional(name),
+})
 const checkEvents: Checked<{ in: { query: EventsQuery }; out: { query: Wanted } }> = checkQuery(eventsQuery)
 
 export function eventRoutes({ broker, clock, streams, reading }: ApiContext): Routed<EventRoutes> {
