@@ -1,4 +1,4 @@
-import { Hono, type MiddlewareHandler } from 'hono'
+import type { MiddlewareHandler } from 'hono'
 import { v7 } from 'uuid'
 import type { App } from '../app.ts'
 import type { Blobs } from '../blobs.ts'
@@ -33,6 +33,7 @@ import { problemResponse, refusal, toRefusal } from './problem.ts'
 import { queueRoutes } from './queues.ts'
 import type { RateCounter, RateLimits } from './rate-limits.ts'
 import { readyRoutes } from './ready.ts'
+import { createRouteGroup, type RouteGroup } from './route-group.ts'
 import type { Api } from './routes.ts'
 import { setSafeHeaders } from './safe-headers.ts'
 import { scheduleRoutes } from './schedules.ts'
@@ -193,8 +194,8 @@ interface Parts {
 function createBase(
   { addressOf, cors, basePath = '' }: ApiOptions,
   { identify, counter, clock, onEvent }: Parts,
-): Hono {
-  const app = new Hono().basePath(checkBasePath(basePath))
+): RouteGroup {
+  const app = createRouteGroup().basePath(checkBasePath(basePath))
   app.onError((error) => problemResponse(toRefusal(error)))
   app.notFound(({ req: { path } }) =>
     problemResponse(refusal('unknown-route', `expected a path below ${basePath}, got ${path}`)),

@@ -22,8 +22,8 @@ import { MAX_RATE_CALLS, MAX_RATE_KEY_CHARS, MAX_RATE_WINDOW_MS, MIN_RATE_WINDOW
 import { OVERLAPS } from '../schedule.ts'
 import { transitionsOf } from '../transitions.ts'
 import { JOB_STATES, MAX_TAGS } from '../words.ts'
-import { callbackFields, jsonText, line, list, MAX_ID_CHARS, queueName, text, whole } from './fields.ts'
-import { form, MAX_MS, tag } from './request.ts'
+import { callbackFields, jsonText, line, list, MAX_ID_CHARS, objectOf, queueName, text, whole } from './fields.ts'
+import { MAX_MS, tag } from './request.ts'
 
 /** The calls of the contract that are answered with what they take as JSON. A worker's own, the exchange, has a route of its own. */
 export type BrokerCall = Exclude<
@@ -61,11 +61,9 @@ const part = v.pipe(word, v.regex(/^[^|]*$/, PART))
 /** What an app has deployed may stand among its schedules, behind an `@`. */
 const scheduleName = v.pipe(word, v.regex(/^[^@]/, SCHEDULE))
 const many = <In, Out>(item: v.GenericSchema<In, Out>) => list(item, MAX_BATCH_JOBS)
-const fields = <Entries extends v.ObjectEntries>(entries: Entries) =>
-  v.strictObject(entries, form(Object.keys(entries).join(', ')))
 
-const jobTick: v.GenericSchema<JobTick> = fields({ schedule: word, dueAtMs: number, lateMs: number, catchUp: flag })
-const job: v.GenericSchema<Job> = fields({
+const jobTick: v.GenericSchema<JobTick> = objectOf({ schedule: word, dueAtMs: number, lateMs: number, catchUp: flag })
+const job: v.GenericSchema<Job> = objectOf({
   v: v.exactOptional(count),
   id,
   task: word,
@@ -80,7 +78,7 @@ const job: v.GenericSchema<Job> = fields({
   fingerprint: v.exactOptional(v.pipe(v.string(FINGERPRINT_TEXT), v.regex(FINGERPRINT, FINGERPRINT_TEXT))),
   ...callbackFields,
 })
-const tick: v.GenericSchema<Tick> = fields({
+const tick: v.GenericSchema<Tick> = objectOf({
   schedule: scheduleName,
   revision: count,
   dueAtMs: v.nullable(time),
@@ -88,8 +86,8 @@ const tick: v.GenericSchema<Tick> = fields({
   job: v.nullable(job),
   overlap: v.exactOptional(v.picklist(OVERLAPS, 'expected a rule of overlap')),
 })
-const ref: v.GenericSchema<LeaseRef> = fields({ id, epoch: count })
-const filter: v.GenericSchema<JobFilter> = fields({
+const ref: v.GenericSchema<LeaseRef> = objectOf({ id, epoch: count })
+const filter: v.GenericSchema<JobFilter> = objectOf({
   states: v.exactOptional(many(v.picklist(JOB_STATES, 'expected a state'))),
   queue: v.exactOptional(queueName),
   task: v.exactOptional(word),
@@ -101,9 +99,9 @@ const filter: v.GenericSchema<JobFilter> = fields({
   limit: v.exactOptional(limited),
   cursor: v.exactOptional(text(10_000)),
 })
-const statsQuery: v.GenericSchema<StatsQuery> = fields({ queues: v.exactOptional(many(queueName)) })
-const beat: v.GenericSchema<BeatPresence> = fields({ beat: word, app: word, runtime: word, startedAtMs: number })
-const scheduleQuery: v.GenericSchema<ScheduleQuery> = fields({
+const statsQuery: v.GenericSchema<StatsQuery> = objectOf({ queues: v.exactOptional(many(queueName)) })
+const beat: v.GenericSchema<BeatPresence> = objectOf({ beat: word, app: word, runtime: word, startedAtMs: number })
+const scheduleQuery: v.GenericSchema<ScheduleQuery> = objectOf({
   due: v.exactOptional(flag),
   aheadMs: v.exactOptional(number),
   app: v.exactOptional(word),
@@ -115,7 +113,7 @@ const scheduleQuery: v.GenericSchema<ScheduleQuery> = fields({
 const change: v.GenericSchema<ScheduleChange> = v.variant(
   'kind',
   [
-    fields({
+    objectOf({
       kind: v.literal('set'),
       name: scheduleName,
       app: word,
@@ -125,7 +123,7 @@ const change: v.GenericSchema<ScheduleChange> = v.variant(
       stampMs: time,
       revision: v.exactOptional(count),
     }),
-    fields({
+    objectOf({
       kind: v.literal('remove'),
       name: scheduleName,
       app: word,
@@ -135,12 +133,12 @@ const change: v.GenericSchema<ScheduleChange> = v.variant(
   ],
   'expected a kind of set or remove',
 )
-const transitionQuery: v.GenericSchema<TransitionQuery> = fields({
+const transitionQuery: v.GenericSchema<TransitionQuery> = objectOf({
   after: v.exactOptional(word),
   limit: v.exactOptional(limited),
 })
-const mark: v.GenericSchema<DeployMark> = fields({ stampMs: time, digest: part })
-const rateLimit: v.GenericSchema<RateLimit> = fields({
+const mark: v.GenericSchema<DeployMark> = objectOf({ stampMs: time, digest: part })
+const rateLimit: v.GenericSchema<RateLimit> = objectOf({
   key: text(MAX_RATE_KEY_CHARS, 1),
   calls: whole(`expected a whole number from 1 to ${MAX_RATE_CALLS}`, 1, MAX_RATE_CALLS),
   windowMs: whole(

@@ -1,13 +1,13 @@
-import { Hono } from 'hono'
-import * as v from 'valibot'
 import { limitBody } from './body.ts'
 import { BROKER_CALLS } from './broker-calls.ts'
 import type { ApiContext } from './context.ts'
 import { MAX_TEXTS_BYTES } from './exchange.ts'
-import { checkBody, checkNothing, form } from './request.ts'
+import { objectOf } from './fields.ts'
+import { checkBody, checkNothing } from './request.ts'
+import { createRouteGroup, type RouteGroup } from './route-group.ts'
 
 /** Mounts the routes by which `httpBroker` has this API's broker as its own. */
-export type BrokerRoutes = (context: Pick<ApiContext, 'broker'>) => Hono
+export type BrokerRoutes = (context: Pick<ApiContext, 'broker'>) => RouteGroup
 
 /**
  * For `createApi({ brokerRoutes })`: lets other processes use the API's broker as theirs, by `httpBroker`.
@@ -30,10 +30,10 @@ export type BrokerRoutes = (context: Pick<ApiContext, 'broker'>) => Hono
  * ```
  */
 export const brokerRoutes: BrokerRoutes = ({ broker }) => {
-  const app = new Hono()
+  const app = createRouteGroup()
   const limited = limitBody(MAX_TEXTS_BYTES)
   for (const [call, schema] of Object.entries(BROKER_CALLS)) {
-    const body = v.strictObject({ arguments: schema }, form('arguments'))
+    const body = objectOf({ arguments: schema })
     app.post(`/v1/broker/${call}`, limited, checkNothing, checkBody(body), async (c) => {
       const answer = await c.req.valid('json').arguments(broker)
       return c.json({ answer }, 200)

@@ -3,14 +3,15 @@
  *
  * @module
  */
-import { Hono } from 'hono'
 import * as v from 'valibot'
 import type { Transition, TransitionPage } from '../broker.ts'
 import { createTransitionFeed, type Following } from '../transition-feed.ts'
 import { JOB_STATES } from '../words.ts'
 import type { ApiContext } from './context.ts'
 import { HEARTBEAT_MS, MAX_STREAM_MS, type Send, toText } from './event-stream.ts'
-import { type Checked, checkQuery, form, name } from './request.ts'
+import { objectOf } from './fields.ts'
+import { type Checked, checkQuery, name } from './request.ts'
+import { createRouteGroup } from './route-group.ts'
 import type { Routed } from './routes.ts'
 
 /** What an event `job` of `GET /v1/events` tells: what a job was changed to. */
@@ -42,22 +43,19 @@ interface Wanted {
   readonly task?: string | undefined
 }
 
-export const eventsQuery: v.GenericSchema<EventsQuery, Wanted> = v.strictObject(
-  {
-    after: v.optional(v.pipe(v.string(AFTER), v.maxLength(200, AFTER))),
-    state: v.optional(
-      v.pipe(
-        v.string(STATE),
-        v.maxLength(200, STATE),
-        v.transform((text) => text.split(',')),
-        v.array(v.picklist(STATES, STATE)),
-      ),
+export const eventsQuery: v.GenericSchema<EventsQuery, Wanted> = objectOf({
+  after: v.optional(v.pipe(v.string(AFTER), v.maxLength(200, AFTER))),
+  state: v.optional(
+    v.pipe(
+      v.string(STATE),
+      v.maxLength(200, STATE),
+      v.transform((text) => text.split(',')),
+      v.array(v.picklist(STATES, STATE)),
     ),
-    queue: v.optional(name),
-    task: v.optional(name),
-  },
-  form('after, state, queue, task'),
-)
+  ),
+  queue: v.optional(name),
+  task: v.optional(name),
+})
 const checkEvents: Checked<{ in: { query: EventsQuery }; out: { query: Wanted } }> = checkQuery(eventsQuery)
 
 export function eventRoutes({ broker, clock, streams, reading }: ApiContext): Routed<EventRoutes> {
@@ -96,7 +94,7 @@ export function eventRoutes({ broker, clock, streams, reading }: ApiContext): Ro
     await following.run(createTelling(wanted, send), over.signal).finally(cancel)
   }
 
-  return new Hono().get('/v1/events', checkEvents, async (c) => {
+  return createRouteGroup().get('/v1/events', checkEvents, async (c) => {
     const { after, ...wanted } = c.req.valid('query')
     const following = await feed.open(c.req.header('Last-Event-ID') || after)
     // Nobody would read it, and so nobody end it.

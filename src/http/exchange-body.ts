@@ -16,8 +16,8 @@ import type { TaskCallbacks } from '../callbacks.ts'
 import { type JobError, toJobError, toJson } from '../job.ts'
 import { KEEP_FAILED_MS, KEEP_RESULT_MS, TASK_NAME } from '../task.ts'
 import { DEFAULT_QUEUE, NAME, NAME_FORM } from '../words.ts'
-import { callbackFields, jsonText, line, list, MAX_ID_CHARS, queueName, text, whole } from './fields.ts'
-import { form, ms } from './request.ts'
+import { callbackFields, jsonText, line, list, MAX_ID_CHARS, objectOf, queueName, text, whole } from './fields.ts'
+import { ms } from './request.ts'
 
 const MAX_QUEUES = 100
 const MAX_TASKS_TOLD = 1_000
@@ -88,26 +88,23 @@ const words = v.string('expected a text')
 const errorFields = { name: v.optional(words, 'Error'), message: words, stack: v.optional(words) }
 /** Cut as a worker of ours would cut it: no error outgrows its job. */
 const error = v.pipe(
-  v.strictObject(errorFields, form('name, message, stack')),
+  objectOf(errorFields),
   v.transform(({ name, message, stack }): JobError => toJobError({ name, message, ...(stack ? { stack } : {}) })),
 )
 
-const presence: v.GenericSchema<WorkerPresence> = v.strictObject(
-  {
-    worker: text(200),
-    queues,
-    concurrency: whole(WHOLE),
-    running: whole(WHOLE),
-    runtime: text(200),
-    startedAtMs: ms,
-    commands: v.exactOptional(whole(WHOLE)),
-    p95Ms: v.exactOptional(v.pipe(v.record(text(200), ms), v.maxEntries(MAX_TASKS_TOLD, TASKS_TOLD))),
-  },
-  form('worker, queues, concurrency, running, runtime, startedAtMs, commands, p95Ms'),
-)
+const presence: v.GenericSchema<WorkerPresence> = objectOf({
+  worker: text(200),
+  queues,
+  concurrency: whole(WHOLE),
+  running: whole(WHOLE),
+  runtime: text(200),
+  startedAtMs: ms,
+  commands: v.exactOptional(whole(WHOLE)),
+  p95Ms: v.exactOptional(v.pipe(v.record(text(200), ms), v.maxEntries(MAX_TASKS_TOLD, TASKS_TOLD))),
+})
 
 const callbacks: v.GenericSchema<TaskCallbacks> = v.pipe(
-  v.record(taskName, v.strictObject(callbackFields, form('onSuccess, onFailure'))),
+  v.record(taskName, objectOf(callbackFields)),
   v.maxEntries(MAX_TASKS_TOLD, TASKS_TOLD),
 )
 
@@ -121,10 +118,7 @@ function schemaOf(json: v.GenericSchema<unknown, string>): v.GenericSchema<Excha
   const progress = v.exactOptional(v.pipe(json, v.maxLength(PROGRESS_BYTES, PROGRESS)))
   const delayMs = v.optional(wholeMs, 0)
   const settled = <Kind extends string, Fields extends v.ObjectEntries>(kind: Kind, fields: Fields) =>
-    v.strictObject(
-      { kind: v.literal(kind), ...ref, progress, ...fields },
-      form(['kind, id, epoch, progress', ...Object.keys(fields)].join(', ')),
-    )
+    objectOf({ kind: v.literal(kind), ...ref, progress, ...fields })
   const settlement: v.GenericSchema<SettlementBody, Settlement> = v.variant(
     'kind',
     [
@@ -139,28 +133,25 @@ function schemaOf(json: v.GenericSchema<unknown, string>): v.GenericSchema<Excha
     ],
     'expected a kind of succeeded, retry, failed, cancelled or released',
   )
-  const extension: v.GenericSchema<LeaseRef & { readonly progress?: unknown }, Extension> = v.strictObject(
-    { ...ref, progress },
-    form('id, epoch, progress'),
-  )
+  const extension: v.GenericSchema<LeaseRef & { readonly progress?: unknown }, Extension> = objectOf({
+    ...ref,
+    progress,
+  })
   return v.pipe(
-    v.strictObject(
-      {
-        lane: v.pipe(v.string(LANE), v.regex(NAME, LANE)),
-        seq: whole(SEQ, 1),
-        queues: v.optional(queues, [DEFAULT_QUEUE]),
-        want: v.optional(whole(COUNT, 0, MAX_BATCH_JOBS), 0),
-        ahead: v.exactOptional(whole(COUNT, 0, MAX_BATCH_JOBS)),
-        takeLost: v.optional(v.boolean(FLAG), true),
-        leaseMs: v.optional(whole(LEASE, 1_000, 86_400_000), LEASE_MS),
-        settle: v.optional(list(settlement, MAX_BATCH_JOBS), []),
-        extend: v.optional(list(extension, MAX_BATCH_JOBS), []),
-        presence: v.exactOptional(presence),
-        callbacks: v.exactOptional(callbacks),
-        texts: v.optional(v.boolean(FLAG), false),
-      },
-      form('lane, seq, queues, want, ahead, takeLost, leaseMs, settle, extend, presence, callbacks, texts'),
-    ),
+    objectOf({
+      lane: v.pipe(v.string(LANE), v.regex(NAME, LANE)),
+      seq: whole(SEQ, 1),
+      queues: v.optional(queues, [DEFAULT_QUEUE]),
+      want: v.optional(whole(COUNT, 0, MAX_BATCH_JOBS), 0),
+      ahead: v.exactOptional(whole(COUNT, 0, MAX_BATCH_JOBS)),
+      takeLost: v.optional(v.boolean(FLAG), true),
+      leaseMs: v.optional(whole(LEASE, 1_000, 86_400_000), LEASE_MS),
+      settle: v.optional(list(settlement, MAX_BATCH_JOBS), []),
+      extend: v.optional(list(extension, MAX_BATCH_JOBS), []),
+      presence: v.exactOptional(presence),
+      callbacks: v.exactOptional(callbacks),
+      texts: v.optional(v.boolean(FLAG), false),
+    }),
     v.transform(({ texts, ...request }) => ({ request: { ...request, waitMs: 0 }, texts })),
   )
 }

@@ -1,4 +1,3 @@
-import { Hono } from 'hono'
 import { type BlobReference, blobOf, hasBlob } from '../blobs.ts'
 import { type ClaimedJob, type ExchangeReply, MAX_BATCH_BYTES } from '../broker.ts'
 import { fromJson } from '../job.ts'
@@ -6,6 +5,7 @@ import { limitBody } from './body.ts'
 import type { ApiContext } from './context.ts'
 import { type ExchangeBody, exchangeBody } from './exchange-body.ts'
 import { checkBody, checkNothing } from './request.ts'
+import { createRouteGroup } from './route-group.ts'
 import type { Route, Routed } from './routes.ts'
 import { requireWork } from './scopes.ts'
 
@@ -30,7 +30,7 @@ export const MAX_TEXTS_BYTES: number = 2 * MAX_BATCH_BYTES
 
 /** A worker's whole protocol, for workers in any language. */
 export function exchangeRoutes({ broker, send }: ApiContext): Routed<ExchangeRoutes> {
-  return new Hono().post(
+  return createRouteGroup().post(
     '/v1/exchange',
     limitBody(MAX_TEXTS_BYTES),
     checkNothing,

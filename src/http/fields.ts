@@ -1,5 +1,5 @@
 /**
- * What the calls of workers and brokers elsewhere are made of.
+ * What bodies, queries, and the calls of workers and brokers elsewhere are made of.
  *
  * @module
  */
@@ -37,6 +37,17 @@ export const list = <In, Out>(
   message = `expected a list of at most ${max}`,
 ): v.GenericSchema<In[], Out[]> =>
   v.pipe(v.array(v.unknown() as v.GenericSchema<In, unknown>, message), v.maxLength(max, message), v.array(item))
+
+export const form =
+  (keys: string) =>
+  ({ expected }: { readonly expected: string | null }): string => {
+    if (expected === 'never') return `expected nothing but ${keys}`
+    return expected === 'Object' ? `expected an object of ${keys}` : 'expected a value'
+  }
+
+/** An object of these fields and no other. */
+export const objectOf = <Entries extends v.ObjectEntries>(entries: Entries) =>
+  v.strictObject(entries, form(Object.keys(entries).join(', ')))
 
 const CALLBACK = 'expected the address of a callback as a client writes it'
 const callbackUrl = v.exactOptional(v.pipe(v.string(CALLBACK), v.regex(CALLBACK_URL, CALLBACK)))

@@ -1,9 +1,9 @@
-import { Hono } from 'hono'
 import * as v from 'valibot'
 import type { SeenBeat } from '../broker.ts'
 import type { ApiContext } from './context.ts'
 import { refusal } from './problem.ts'
 import { checkQuery, fromText } from './request.ts'
+import { createRouteGroup } from './route-group.ts'
 import type { Route, Routed } from './routes.ts'
 
 /** When a beat was there last: no more is told to whoever asks without a token. */
@@ -32,7 +32,7 @@ export const healthQuery: v.GenericSchema<HealthQuery, { readonly beat?: number 
 /** Whether the server answers and, for whoever asks, whether a beat was there lately. */
 export function healthRoutes(context: ApiContext): Routed<HealthRoutes> {
   const lastBeat = createLastBeat(context)
-  return new Hono().get('/healthz', checkQuery(healthQuery), async (c) => {
+  return createRouteGroup().get('/healthz', checkQuery(healthQuery), async (c) => {
     const { beat: withinS } = c.req.valid('query')
     const beat = withinS === undefined ? {} : { beat: await lastBeat(withinS * 1_000) }
     return c.json({ status: 'ok' as const, ...beat }, 200)

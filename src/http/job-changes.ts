@@ -1,4 +1,3 @@
-import { Hono } from 'hono'
 import { type Broker, type LeaseRef, MAX_BATCH_JOBS } from '../broker.ts'
 import { FINISHED_STATES, isFinished, type JobState } from '../words.ts'
 import { limitBody } from './body.ts'
@@ -6,6 +5,7 @@ import type { ApiContext } from './context.ts'
 import { checkChange, type JobsChange, type JobsMeant } from './job-filter.ts'
 import type { ChangedJob } from './jobs.ts'
 import { checkNothing } from './request.ts'
+import { createRouteGroup } from './route-group.ts'
 import type { Route, Routed } from './routes.ts'
 
 /** What has become of many jobs, or would have. */
@@ -100,7 +100,7 @@ export function jobChangeRoutes({ broker, send, maxBodyBytes }: ApiContext): Rou
     return { dryRun, jobs: toChanged(idsOf(page.jobs), outcomes), cursor: page.cursor }
   }
 
-  return new Hono()
+  return createRouteGroup()
     .post('/v1/jobs/cancel', limit, checkNothing, checkChange, async (c) =>
       c.json(await change(CANCEL, c.req.valid('json')), 200),
     )

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { Hono } from 'hono'
 import { JobNotFound } from '../errors.ts'
 import type { JobRecord } from '../job.ts'
 import { isFinished } from '../words.ts'
@@ -13,6 +12,7 @@ import { MAX_STREAM_MS, type Send, toText } from './event-stream.ts'
 import { tagOf } from './job-tag.ts'
 import { type JobView, toJobView } from './job-view.ts'
 import { checkNothing } from './request.ts'
+import { createRouteGroup } from './route-group.ts'
 import type { Routed } from './routes.ts'
 
 /** What an event `job` tells. */
@@ -56,7 +56,7 @@ export function jobEventRoutes({ broker, results, streams }: ApiContext): Routed
     else void send(toText({ event: 'gone', data: { id: first.id } }))
   }
 
-  return new Hono().get('/v1/jobs/:id/events', checkNothing, async (c) => {
+  return createRouteGroup().get('/v1/jobs/:id/events', checkNothing, async (c) => {
     const id = c.req.param('id')
     const lastId = c.req.header('Last-Event-ID')
     const [first] = await broker.get([id])

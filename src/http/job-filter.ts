@@ -6,7 +6,8 @@
 import * as v from 'valibot'
 import { type JobFilter, MAX_BATCH_JOBS } from '../broker.ts'
 import { JOB_STATES, type JobState } from '../words.ts'
-import { type Checked, checkBody, checkQuery, form, fromText, id, ms, name, tag } from './request.ts'
+import { objectOf, whole } from './fields.ts'
+import { type Checked, checkBody, checkQuery, fromText, id, ms, name, tag } from './request.ts'
 
 /** What a list is asked for, as text. */
 export interface FilterQuery {
@@ -71,26 +72,23 @@ const states = v.pipe(
   v.transform((text) => text.split(',')),
   v.array(state),
 )
-const limit = v.pipe(v.number(LIMIT), v.integer(LIMIT), v.minValue(1, LIMIT), v.maxValue(1_000, LIMIT))
+const limit = whole(LIMIT, 1, 1_000)
 const time = v.optional(fromText(ms, MOMENT))
 const cursor = v.pipe(v.string(CURSOR), v.maxLength(8_000, CURSOR))
 
 export const filterQuery: v.GenericSchema<FilterQuery, JobFilter> = v.pipe(
-  v.strictObject(
-    {
-      state: v.optional(states),
-      queue: v.optional(name),
-      task: v.optional(name),
-      tag: v.optional(tag),
-      createdFromMs: time,
-      createdToMs: time,
-      finishedFromMs: time,
-      finishedToMs: time,
-      limit: v.optional(fromText(limit, LIMIT)),
-      cursor: v.optional(cursor),
-    },
-    form('state, queue, task, tag, createdFromMs, createdToMs, finishedFromMs, finishedToMs, limit, cursor'),
-  ),
+  objectOf({
+    state: v.optional(states),
+    queue: v.optional(name),
+    task: v.optional(name),
+    tag: v.optional(tag),
+    createdFromMs: time,
+    createdToMs: time,
+    finishedFromMs: time,
+    finishedToMs: time,
+    limit: v.optional(fromText(limit, LIMIT)),
+    cursor: v.optional(cursor),
+  }),
   v.transform(({ state: given, ...filter }) => present({ states: given, ...filter })),
 )
 
@@ -100,33 +98,27 @@ const BOTH = 'expected either ids, or a filter with its limit and cursor'
 const IDS = `expected a list of 1 to ${MAX_BATCH_JOBS} ids`
 const DRY_RUN = 'expected true or false'
 
-const filterBody = v.strictObject(
-  {
-    states: v.optional(v.pipe(v.array(state, STATE), v.minLength(1, STATE), v.maxLength(JOB_STATES.length, STATE))),
-    queue: v.optional(name),
-    task: v.optional(name),
-    tag: v.optional(tag),
-    createdFromMs: v.optional(ms),
-    createdToMs: v.optional(ms),
-    finishedFromMs: v.optional(ms),
-    finishedToMs: v.optional(ms),
-  },
-  form('states, queue, task, tag, createdFromMs, createdToMs, finishedFromMs, finishedToMs'),
-)
+const filterBody = objectOf({
+  states: v.optional(v.pipe(v.array(state, STATE), v.minLength(1, STATE), v.maxLength(JOB_STATES.length, STATE))),
+  queue: v.optional(name),
+  task: v.optional(name),
+  tag: v.optional(tag),
+  createdFromMs: v.optional(ms),
+  createdToMs: v.optional(ms),
+  finishedFromMs: v.optional(ms),
+  finishedToMs: v.optional(ms),
+})
 
 const change = v.pipe(
-  v.strictObject(
-    {
-      ids: v.optional(
-        v.pipe(v.array(v.unknown(), IDS), v.minLength(1, IDS), v.maxLength(MAX_BATCH_JOBS, IDS), v.array(id)),
-      ),
-      filter: v.optional(filterBody),
-      limit: v.optional(limit),
-      cursor: v.optional(cursor),
-      dryRun: v.optional(v.boolean(DRY_RUN)),
-    },
-    form('ids, filter, limit, cursor, dryRun'),
-  ),
+  objectOf({
+    ids: v.optional(
+      v.pipe(v.array(v.unknown(), IDS), v.minLength(1, IDS), v.maxLength(MAX_BATCH_JOBS, IDS), v.array(id)),
+    ),
+    filter: v.optional(filterBody),
+    limit: v.optional(limit),
+    cursor: v.optional(cursor),
+    dryRun: v.optional(v.boolean(DRY_RUN)),
+  }),
   v.check(
     ({ ids, filter, limit: most, cursor: from }) => (ids ? !filter && !most && !from : filter !== undefined),
     BOTH,

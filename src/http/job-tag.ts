@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { MiddlewareHandler } from 'hono'
 import type { JobRecord } from '../job.ts'
 import { toJobView } from './job-view.ts'
 
@@ -29,4 +30,16 @@ export function epochOf(ifMatch: string | undefined): number | null | undefined 
   if (ifMatch === undefined || ifMatch.trim() === '*') return undefined
   const epoch = EPOCH.exec(ifMatch)?.[1]
   return epoch === undefined ? null : Number(epoch)
+}
+
+/** Answers 304 where the caller has what the answer's tag is of. Hono's own brings what makes tags of bodies, which no answer here needs. */
+export const unlessSeen: MiddlewareHandler = async (c, next) => {
+  await next()
+  const tag = c.res.headers.get('ETag')
+  if (tag !== null && isSeen(tag, c.req.header('If-None-Match'))) c.res = new Response(null, { status: 304 })
+}
+
+/** RFC 9110: any of several tags, weak ones as well; `*` stands for whatever there is. */
+function isSeen(tag: string, ifNoneMatch = ''): boolean {
+  return ifNoneMatch.split(',').some((one) => one.trim() === '*' || one.trim().replace(/^W\//, '') === tag)
 }

@@ -1,5 +1,4 @@
-import { type Context, Hono } from 'hono'
-import { etag } from 'hono/etag'
+import type { Context } from 'hono'
 import type { CancelOutcome } from '../broker.ts'
 import { JobNotFound } from '../errors.ts'
 import type { JobRecord } from '../job.ts'
@@ -8,10 +7,11 @@ import { limitBody } from './body.ts'
 import type { ApiContext } from './context.ts'
 import { type EnqueuedJob, type JobAnswer, locationOf, only, statusOf, toAnswer } from './enqueue.ts'
 import { checkFilter, type FilterQuery } from './job-filter.ts'
-import { epochOf, tagOf } from './job-tag.ts'
+import { epochOf, tagOf, unlessSeen } from './job-tag.ts'
 import { type JobView, type ResultView, resultOf, toJobView } from './job-view.ts'
 import { refusal } from './problem.ts'
 import { checkJobs, checkNothing, checkWait, type JobsBody, type WaitQuery } from './request.ts'
+import { createRouteGroup } from './route-group.ts'
 import type { Route, Routed } from './routes.ts'
 import { requireEnqueue } from './scopes.ts'
 
@@ -80,7 +80,7 @@ export function jobRoutes({
     return refusal('job-state', `expected job "${id}" to be ${expected}, got ${record.state}`)
   }
 
-  return new Hono()
+  return createRouteGroup()
     .get('/v1/jobs', checkFilter, async (c) => {
       const { jobs, cursor } = await broker.list(c.req.valid('query'))
       return c.json({ jobs: jobs.map(toJobView), cursor }, 200)
@@ -94,7 +94,7 @@ export function jobRoutes({
       const job = only(outcomes)
       return c.json(job, 202, { Location: locationOf(job.id) })
     })
-    .get('/v1/jobs/:id', etag(), async (c) => {
+    .get('/v1/jobs/:id', unlessSeen, async (c) => {
       const record = await read(c.req.param('id'))
       // To be kept, if at all, by the caller alone, and asked for again each time.
       return c.json(toJobView(record), 200, { ETag: tagOf(record), 'Cache-Control': 'private, no-cache' })

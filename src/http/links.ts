@@ -1,4 +1,4 @@
-import { type Context, Hono } from 'hono'
+import type { Context } from 'hono'
 import * as v from 'valibot'
 import { JobNotFound } from '../errors.ts'
 import { type Link, readLink } from '../links.ts'
@@ -6,9 +6,11 @@ import { isFinished } from '../words.ts'
 import { limitBody, readJson } from './body.ts'
 import type { ApiContext } from './context.ts'
 import { type EnqueuedJob, locationOf, only } from './enqueue.ts'
+import { objectOf, whole } from './fields.ts'
 import { type JobView, type ResultView, resultOf, toJobView } from './job-view.ts'
 import { refusal } from './problem.ts'
-import { checkQuery, form, id, ms, name, waitMs } from './request.ts'
+import { checkQuery, id, ms, name, waitMs } from './request.ts'
+import { createRouteGroup } from './route-group.ts'
 import type { Route, Routed } from './routes.ts'
 
 export interface LinkQuery {
@@ -30,21 +32,18 @@ export type LinkRoutes = {
 }
 
 const linkText = v.optional(v.string('expected a link'), '')
-export const linkQuery: v.GenericSchema<LinkQuery, { readonly link: string }> = v.strictObject(
-  { link: linkText },
-  form('link'),
+export const linkQuery: v.GenericSchema<LinkQuery, { readonly link: string }> = objectOf({ link: linkText })
+export const linkWaitQuery: v.GenericSchema<LinkWaitQuery, { readonly link: string; readonly wait: number }> = objectOf(
+  { link: linkText, wait: v.optional(waitMs, '0') },
 )
-export const linkWaitQuery: v.GenericSchema<LinkWaitQuery, { readonly link: string; readonly wait: number }> =
-  v.strictObject({ link: linkText, wait: v.optional(waitMs, '0') }, form('link, wait'))
 
-const maxBytes = v.pipe(v.number(), v.safeInteger(), v.minValue(1))
 /** What this version does not know limits the link in a way that it could not keep to: such a link is none. */
 const enqueueLink = v.strictObject({
   task: name,
   input: v.optional(v.unknown()),
   id: v.optional(id),
   queue: v.optional(name),
-  maxBytes: v.optional(maxBytes),
+  maxBytes: v.optional(whole('expected bytes', 1)),
   expiresAtMs: ms,
 })
 const readLinkSchema = v.strictObject({ job: name, expiresAtMs: ms })
@@ -71,7 +70,7 @@ export function linkRoutes({
     return output
   }
 
-  return new Hono()
+  return createRouteGroup()
     .post('/v1/links', checkQuery(linkQuery), async (c) => {
       const { link: who } = c.req.valid('query')
       const link = await open(c, enqueueLink, who)

@@ -1,10 +1,12 @@
-import { type Context, Hono } from 'hono'
+import type { Context } from 'hono'
 import * as v from 'valibot'
 import { MAX_BATCH_JOBS, type QueueStats } from '../broker.ts'
 import { limitBody } from './body.ts'
 import type { ApiContext } from './context.ts'
+import { objectOf, whole } from './fields.ts'
 import { refusal } from './problem.ts'
-import { checkBody, checkName, checkNothing, form } from './request.ts'
+import { checkBody, checkName, checkNothing } from './request.ts'
+import { createRouteGroup } from './route-group.ts'
 import type { Route, Routed } from './routes.ts'
 
 /** A queue as the API tells of it, also one that nobody has used. */
@@ -48,14 +50,11 @@ export type QueueRoutes = {
 
 const REVISION = 'expected a revision, a whole number, 0 or more'
 const LIMIT = `expected a whole number from 1 to ${MAX_BATCH_JOBS}`
-const revision = v.optional(v.pipe(v.number(REVISION), v.safeInteger(REVISION), v.minValue(0, REVISION)))
-const limit = v.pipe(v.number(LIMIT), v.integer(LIMIT), v.minValue(1, LIMIT), v.maxValue(MAX_BATCH_JOBS, LIMIT))
+const revision = v.optional(whole(REVISION))
+const limit = whole(LIMIT, 1, MAX_BATCH_JOBS)
 
-export const queueChange: v.GenericSchema<QueueChange> = v.strictObject({ revision }, form('revision'))
-export const queuePurge: v.GenericSchema<QueuePurge> = v.strictObject(
-  { revision, limit: v.optional(limit) },
-  form('revision, limit'),
-)
+export const queueChange: v.GenericSchema<QueueChange> = objectOf({ revision })
+export const queuePurge: v.GenericSchema<QueuePurge> = objectOf({ revision, limit: v.optional(limit) })
 
 /** Counts the jobs of queues, says whether workers may claim from them, and empties them. */
 export function queueRoutes({ broker, send, maxBodyBytes }: ApiContext): Routed<QueueRoutes> {
@@ -88,7 +87,7 @@ export function queueRoutes({ broker, send, maxBodyBytes }: ApiContext): Routed<
     throw changed(queue)
   }
 
-  return new Hono()
+  return createRouteGroup()
     .get('/v1/queues', checkNothing, async (c) => {
       const { nowMs, queues } = await broker.stats()
       return c.json({ nowMs, queues: [...queues] }, 200)

@@ -1,8 +1,8 @@
-import { Hono } from 'hono'
 import type { Broker } from '../broker.ts'
 import type { Clock } from '../clock.ts'
 import type { ApiContext } from './context.ts'
 import { refusal } from './problem.ts'
+import { createRouteGroup } from './route-group.ts'
 import type { Route, Routed } from './routes.ts'
 
 export type ReadyRoutes = {
@@ -12,7 +12,7 @@ export type ReadyRoutes = {
 /** Whether the broker answers. Nobody is asked for a token, and told nothing more. */
 export function readyRoutes({ broker, clock }: ApiContext): Routed<ReadyRoutes> {
   const isReady = createLook(broker, clock)
-  return new Hono().get('/readyz', async (c) => {
+  return createRouteGroup().get('/readyz', async (c) => {
     if (await isReady()) return c.json({ status: 'ready' as const }, 200)
     throw refusal('not-ready', 'expected the broker to answer, got none', { headers: { 'Retry-After': '5' } })
   })

@@ -10,7 +10,7 @@ import { type Callbacks, toCallbackUrl } from '../callbacks.ts'
 import { describe, type InputIssue } from '../errors.ts'
 import { MAX_TAGS, TAG, TAG_FORM } from '../words.ts'
 import { readJson } from './body.ts'
-import { list } from './fields.ts'
+import { list, objectOf, whole } from './fields.ts'
 import { refusal } from './problem.ts'
 
 const NAME = 'expected a text of 1 to 200 printable characters'
@@ -29,23 +29,11 @@ export const name: v.GenericSchema<string> = v.pipe(v.string(NAME), v.maxLength(
 export const id: v.GenericSchema<string> = v.pipe(name, v.regex(/^(?!\.{1,2}$)/, ID))
 export const tag: v.GenericSchema<string> = v.pipe(v.string(TAG_EXPECTED), v.regex(TAG, TAG_EXPECTED))
 const tags = list(tag, MAX_TAGS, TAGS)
-const priority = v.pipe(
-  v.number(PRIORITY),
-  v.integer(PRIORITY),
-  v.minValue(-1_000_000, PRIORITY),
-  v.maxValue(1_000_000, PRIORITY),
-)
+const priority = whole(PRIORITY, -1_000_000, 1_000_000)
 export const ms: v.GenericSchema<number> = v.pipe(v.number(MS), v.minValue(0, MS), v.maxValue(MAX_MS, MS))
 
 export const fromText = <Schema extends v.GenericSchema<number, number>>(schema: Schema, message: string) =>
   v.pipe(v.string(message), v.regex(/^-?\d{1,20}(?:\.\d{1,20})?$/, message), v.transform(Number), schema)
-
-export const form =
-  (keys: string) =>
-  ({ expected }: { readonly expected: string | null }): string => {
-    if (expected === 'never') return `expected nothing but ${keys}`
-    return expected === 'Object' ? `expected an object of ${keys}` : 'expected a value'
-  }
 
 const CALLBACK = 'expected an address of at most 2000 characters (https://...), without user and password'
 const callback = v.pipe(
@@ -98,37 +86,31 @@ const repeated = v.pipe(
 )
 
 export const taskQuery: v.GenericSchema<TaskQuery, JobOptions> = v.pipe(
-  v.strictObject(
-    {
-      id: v.optional(id),
-      queue: v.optional(name),
-      priority: v.optional(fromText(priority, PRIORITY)),
-      delayMs: v.optional(fromText(ms, MS)),
-      tag: v.optional(repeated),
-      onSuccess: v.optional(callback),
-      onFailure: v.optional(callback),
-    },
-    form('id, queue, priority, delayMs, tag, onSuccess, onFailure'),
-  ),
+  objectOf({
+    id: v.optional(id),
+    queue: v.optional(name),
+    priority: v.optional(fromText(priority, PRIORITY)),
+    delayMs: v.optional(fromText(ms, MS)),
+    tag: v.optional(repeated),
+    onSuccess: v.optional(callback),
+    onFailure: v.optional(callback),
+  }),
   v.transform(({ tag: given, ...options }) => ({ ...options, tags: given })),
 )
 
 export const jobRequest: v.GenericSchema<JobRequest> = v.pipe(
-  v.strictObject(
-    {
-      task: name,
-      input: v.optional(v.unknown()),
-      id: v.optional(id),
-      queue: v.optional(name),
-      priority: v.optional(priority),
-      delayMs: v.optional(ms),
-      dueAtMs: v.optional(ms),
-      tags: v.optional(tags),
-      onSuccess: v.optional(callback),
-      onFailure: v.optional(callback),
-    },
-    form('task, input, id, queue, priority, delayMs, dueAtMs, tags, onSuccess, onFailure'),
-  ),
+  objectOf({
+    task: name,
+    input: v.optional(v.unknown()),
+    id: v.optional(id),
+    queue: v.optional(name),
+    priority: v.optional(priority),
+    delayMs: v.optional(ms),
+    dueAtMs: v.optional(ms),
+    tags: v.optional(tags),
+    onSuccess: v.optional(callback),
+    onFailure: v.optional(callback),
+  }),
   // The client would refuse this one job, and take those beside it.
   v.check(
     ({ delayMs, dueAtMs }) => delayMs === undefined || dueAtMs === undefined,
@@ -143,10 +125,9 @@ export const waitMs: v.GenericSchema<string, number> = v.pipe(
   fromText(v.pipe(v.number(), v.minValue(0, SECONDS)), SECONDS),
   v.transform(toWaitMs),
 )
-export const waitQuery: v.GenericSchema<WaitQuery, { readonly wait?: number | undefined }> = v.strictObject(
-  { wait: v.optional(waitMs) },
-  form('wait'),
-)
+export const waitQuery: v.GenericSchema<WaitQuery, { readonly wait?: number | undefined }> = objectOf({
+  wait: v.optional(waitMs),
+})
 
 const nothing = v.strictObject({}, () => 'expected no parameter')
 
@@ -234,7 +215,7 @@ export function checkBody<In, Out>(
 function toJobRequests(body: unknown): JobRequests {
   if (Array.isArray(body)) return { requests: parseList(body, ''), pathOf: (at, key) => `${at}.${key}`, many: true }
   if (!hasJobs(body)) return { requests: [parse(jobRequest, body)], pathOf: (_, key) => key, many: false }
-  const { jobs } = parse(v.strictObject({ jobs: v.array(v.unknown(), 'expected a list') }, form('jobs')), body)
+  const { jobs } = parse(objectOf({ jobs: v.array(v.unknown(), 'expected a list') }), body)
   return { requests: parseList(jobs, 'jobs'), pathOf: (at, key) => `jobs.${at}.${key}`, many: true }
 }
 

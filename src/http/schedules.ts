@@ -1,4 +1,4 @@
-import { type Context, Hono } from 'hono'
+import type { Context } from 'hono'
 import * as v from 'valibot'
 import { InvalidInput, ScheduleMoved, ScheduleNotFound, UnknownTask } from '../errors.ts'
 import type {
@@ -14,9 +14,11 @@ import type {
 import { limitBody } from './body.ts'
 import type { ApiContext } from './context.ts'
 import { locationOf } from './enqueue.ts'
+import { form, objectOf, whole } from './fields.ts'
 import { type Keyed, requireNoId } from './idempotency.ts'
 import { refusal, toRefusal } from './problem.ts'
-import { checkBody, checkInput, checkQuery, form, fromText, id, ms, name } from './request.ts'
+import { checkBody, checkInput, checkQuery, fromText, id, ms, name } from './request.ts'
+import { createRouteGroup } from './route-group.ts'
 import type { Route, Routed } from './routes.ts'
 import { requireEnqueue } from './scopes.ts'
 
@@ -61,17 +63,18 @@ export type ScheduleRoutes = {
 
 const MS = 'expected milliseconds, 0 or more'
 const COUNT = 'expected a whole number from 1 to 1000'
-const count = v.pipe(v.number(COUNT), v.integer(COUNT), v.minValue(1, COUNT), v.maxValue(1_000, COUNT))
+const count = whole(COUNT, 1, 1_000)
 
-export const schedulesQuery: v.GenericSchema<ScheduleListQuery, SchedulesQuery> = v.strictObject(
-  { app: v.optional(name), limit: v.optional(fromText(count, COUNT)), cursor: v.optional(name) },
-  form('app, limit, cursor'),
-)
-export const nextQuery: v.GenericSchema<NextQuery, NextOptions> = v.strictObject(
-  { count: v.optional(fromText(count, COUNT)), afterMs: v.optional(fromText(ms, MS)) },
-  form('count, afterMs'),
-)
-export const runQuery: v.GenericSchema<RunQuery, RunQuery> = v.strictObject({ id: v.optional(id) }, form('id'))
+export const schedulesQuery: v.GenericSchema<ScheduleListQuery, SchedulesQuery> = objectOf({
+  app: v.optional(name),
+  limit: v.optional(fromText(count, COUNT)),
+  cursor: v.optional(name),
+})
+export const nextQuery: v.GenericSchema<NextQuery, NextOptions> = objectOf({
+  count: v.optional(fromText(count, COUNT)),
+  afterMs: v.optional(fromText(ms, MS)),
+})
+export const runQuery: v.GenericSchema<RunQuery, RunQuery> = objectOf({ id: v.optional(id) })
 const FIELDS = 'task, input, queue, priority, rule, catchUp, overlap, pingUrl'
 /** What a loose object is read without, and would not be refused. */
 const UNREAD = ['__proto__', 'constructor', 'prototype']
@@ -111,7 +114,7 @@ export function scheduleRoutes({ broker, schedules: given, maxBodyBytes, once }:
     return job ? { jobId: id, outcome: 'fired' } : { jobId: null, outcome: 'skipped' }
   }
 
-  return new Hono()
+  return createRouteGroup()
     .get('/v1/schedules', checkQuery(schedulesQuery), async (c) =>
       c.json(await schedules().list(c.req.valid('query')), 200),
     )

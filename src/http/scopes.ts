@@ -5,9 +5,10 @@
  *
  * @module
  */
-import type { Context, Hono } from 'hono'
+import type { Context } from 'hono'
 import { refusal, toRefusal } from './problem.ts'
 import type { JobRequest } from './request.ts'
+import type { RouteGroup } from './route-group.ts'
 
 export type ScopeKind = 'read' | 'operate' | 'enqueue' | 'work' | 'admin'
 
@@ -75,7 +76,7 @@ export const NEED = 'tq.need'
 const CALLER = 'tq.caller'
 
 /** Has every call know what it needs; comes before `requireScope`. */
-export function setNeeds(app: Hono): void {
+export function setNeeds(app: RouteGroup): void {
   for (const [method, path, need] of NEEDS)
     app.use(path, (c, next) => {
       if (c.req.method === method || (method === 'GET' && c.req.method === 'HEAD')) c.set(NEED as never, need as never)

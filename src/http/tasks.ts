@@ -1,5 +1,4 @@
 import type { StandardJSONSchemaV1 } from '@standard-schema/spec'
-import { Hono } from 'hono'
 import { unknownTask } from '../app.ts'
 import { UnknownTask } from '../errors.ts'
 import type { Task } from '../task.ts'
@@ -7,6 +6,7 @@ import { limitBody } from './body.ts'
 import type { ApiContext } from './context.ts'
 import { type EnqueuedJob, locationOf, only } from './enqueue.ts'
 import { checkInput, checkNothing, checkTaskQuery, type TaskQuery } from './request.ts'
+import { createRouteGroup } from './route-group.ts'
 import type { JsonObject, Route, Routed } from './routes.ts'
 import { requireEnqueue } from './scopes.ts'
 
@@ -28,7 +28,7 @@ export type TaskRoutes = {
 /** Tells of the app's tasks, and enqueues a job of one by the body that is its input. */
 export function taskRoutes({ tasks, enqueue: { check, enqueue }, once, maxBodyBytes }: ApiContext): Routed<TaskRoutes> {
   const viewOf = createTaskViews()
-  return new Hono()
+  return createRouteGroup()
     .get('/v1/tasks', checkNothing, (c) => c.json({ tasks: tasks ? [...tasks.values()].map(viewOf) : null }, 200))
     .get('/v1/tasks/:task', checkNothing, (c) => {
       const name = c.req.param('task')

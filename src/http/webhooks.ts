@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Hono, MiddlewareHandler } from 'hono'
+import type { MiddlewareHandler } from 'hono'
 import { unknownTask } from '../app.ts'
 import type { Client } from '../client/client.ts'
 import type { Clock } from '../clock.ts'
@@ -12,6 +12,7 @@ import type { OnEvent } from '../events.ts'
 import type { Task } from '../task.ts'
 import { readBody } from './body.ts'
 import type { CountCall } from './rate-limits.ts'
+import type { RouteGroup } from './route-group.ts'
 
 /** A path at which one sender's webhooks become jobs: for `createApi` and `defineApp`. */
 export interface Webhook {
@@ -42,7 +43,7 @@ export const JOBS_HEADER = 'TQ-Jobs'
 
 /** Each at its own path and beside the tokens: a sender has none, it signs. Throws `InvalidOption`. */
 export function mountWebhooks(
-  app: Hono,
+  app: RouteGroup,
   webhooks: readonly Webhook[],
   { tasks, limit, countCall, ...context }: MountOptions,
 ): void {

@@ -1,7 +1,7 @@
-import { Hono } from 'hono'
 import type { SeenWorker } from '../broker.ts'
 import type { ApiContext } from './context.ts'
 import { checkNothing } from './request.ts'
+import { createRouteGroup } from './route-group.ts'
 import type { Route, Routed } from './routes.ts'
 
 export type WorkerRoutes = {
@@ -10,7 +10,7 @@ export type WorkerRoutes = {
 
 /** Tells of the workers that were here lately. */
 export function workerRoutes({ broker }: ApiContext): Routed<WorkerRoutes> {
-  return new Hono().get('/v1/workers', checkNothing, async (c) =>
+  return createRouteGroup().get('/v1/workers', checkNothing, async (c) =>
     c.json({ workers: [...(await broker.workers())] }, 200),
   )
 }

@@ -163,6 +163,10 @@ test('a job that has not changed is not told again', async () => {
   for (const same of [tag, `W/${tag}`, `"other", ${tag}`, '*']) {
     const response = await ask(same)
     expect([response.status, await response.text(), response.headers.get('ETag')]).toEqual([304, '', tag])
+    expect(['Cache-Control', 'Content-Type'].map((name) => response.headers.get(name))).toEqual([
+      'private, no-cache',
+      null,
+    ])
   }
   expect((await ask('"other"')).status).toBe(200)
   await broker.cancel(['a'])

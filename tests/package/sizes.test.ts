@@ -1,14 +1,17 @@
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
-import { gzipSync } from 'bun'
+import { type BuildConfig, gzipSync } from 'bun'
 import { entries, ROOT } from './entries.ts'
+
+/** What a platform brings. */
+const PLATFORMS = ['node:*', 'bun:*', 'cloudflare:*']
 
 /** Most bytes of our own code in each entry, minified and gzipped, without dependencies. */
 const MAX_GZIP_BYTES: Record<string, number> = {
   '.': 18_800, // client, worker and drain together
   './client': 7_200, // 0.8 kB of it are kicks
-  './http': 28_700, // 5.2 kB of it are the client, its errors and the job's code
-  './openapi': 22_900, // the schemas of all that the API takes are 6 kB of it
+  './http': 28_300, // 5.2 kB of it are the client, its errors and the job's code
+  './openapi': 22_500, // the schemas of all that the API takes are 6 kB of it
   './webhooks': 6_900, // 3 kB of it are errors, problems and the reading of bodies
   './scheduler': 16_300,
   './scheduler/rrule': 4_900, // 56 kB with its calendar
@@ -18,29 +21,43 @@ const MAX_GZIP_BYTES: Record<string, number> = {
   './gateway': 13_100,
   './brokers/sqlite': 17_900,
   // The whole of an edge app: producer, drain, beat and Redis.
-  './cloudflare': 76_300,
-  './deno': 77_600,
-  './bun': 77_500,
-  './node': 77_600,
-  './vercel': 76_300,
-  './netlify': 76_300,
-  './fetch': 76_200,
+  './cloudflare': 75_900,
+  './deno': 77_300,
+  './bun': 77_200,
+  './node': 77_200,
+  './vercel': 75_900,
+  './netlify': 75_900,
+  './fetch': 75_900,
 }
 
-async function gzipBytes(file: string): Promise<number> {
-  const { outputs } = await Bun.build({
-    entrypoints: [join(ROOT, file)],
-    minify: true,
-    target: 'browser',
-    packages: 'external',
-    external: ['node:*', 'bun:*'],
-  })
+/** The same of what is imported of an entry: the rest of it is left out by the bundler. */
+const MAX_IMPORTED_GZIP_BYTES: readonly (readonly [names: string, subpath: string, maxBytes: number])[] = [
+  ['createClient', './client', 6_100],
+  ['createWorker', '.', 9_800],
+  ['drain', '.', 11_000],
+  ['defineApp, defineTask', '.', 1_800],
+  ['tick, cron', './scheduler', 9_700],
+  ['cron', './scheduler', 4_400],
+  ['redisBroker', './brokers/redis', 33_800],
+  ['createApi', './http', 25_600],
+]
+
+/** The whole of `examples/edge/cloudflare.ts` with its packages: 18 kB of it are @upstash/redis, 10 kB croner, 6 kB Hono. */
+const MAX_EXAMPLE_GZIP_BYTES = 117_100
+
+async function gzipBytes(build: Partial<BuildConfig> & { entrypoints: string[] }): Promise<number> {
+  const { outputs } = await Bun.build({ minify: true, target: 'browser', external: PLATFORMS, ...build })
   return gzipSync(new Uint8Array(await (outputs[0] as Blob).arrayBuffer())).byteLength
 }
 
 test('every entry keeps within its size budget', async () => {
   const sizes = Object.fromEntries(
-    await Promise.all(Object.entries(await entries()).map(async ([subpath, file]) => [subpath, await gzipBytes(file)])),
+    await Promise.all(
+      Object.entries(await entries()).map(async ([subpath, file]) => [
+        subpath,
+        await gzipBytes({ entrypoints: [join(ROOT, file)], packages: 'external' }),
+      ]),
+    ),
   )
   for (const [subpath, bytes] of Object.entries(sizes)) {
     const budget = MAX_GZIP_BYTES[subpath]
@@ -50,13 +67,25 @@ test('every entry keeps within its size budget', async () => {
   expect(Object.keys(sizes).sort()).toEqual(Object.keys(MAX_GZIP_BYTES).sort())
 })
 
+for (const [names, subpath, maxBytes] of MAX_IMPORTED_GZIP_BYTES)
+  test(`${names} of ${subpath} comes without the rest of the entry`, async () => {
+    const path = join(ROOT, 'imported.ts')
+    const files = { [path]: `export { ${names} } from './${(await entries())[subpath]}'` }
+    expect(await gzipBytes({ entrypoints: [path], files, packages: 'external' })).toBeLessThanOrEqual(maxBytes)
+  })
+
+test('the Cloudflare example keeps within its size budget, packages and all', async () => {
+  const bytes = await gzipBytes({ entrypoints: [join(ROOT, 'examples/edge/cloudflare.ts')] })
+  expect(bytes).toBeLessThanOrEqual(MAX_EXAMPLE_GZIP_BYTES)
+})
+
 /** What an entry leaves to be imported from packages. */
 async function packagesOf(subpath: string): Promise<string[]> {
   const { outputs } = await Bun.build({
     entrypoints: [join(ROOT, (await entries())[subpath] as string)],
     target: 'browser',
     packages: 'external',
-    external: ['node:*', 'bun:*'],
+    external: PLATFORMS,
   })
   const code = await (outputs[0] as Blob).text()
   return [...code.matchAll(/from "([^"]+)"/g)].map(([, name]) => name as string)
@@ -68,6 +97,12 @@ test('a worker carries no Hono, and nobody but the scheduler carries croner', as
     expect(packages.includes('croner')).toBe(false)
     expect(packages.some((name) => name.startsWith('hono'))).toBe(subpath === './http')
   }
+})
+
+test('the API brings the one router that takes its paths', async () => {
+  const packages = await packagesOf('./http')
+  expect(packages).toContain('hono/router/trie-router')
+  expect(packages).not.toContain('hono')
 })
 
 test('who does not import it carries no CORS', async () => {

@@ -1,4 +1,4 @@
-import { Hono } from 'hono'
+import { createRouteGroup } from '../route-group.ts'
 import { NEED, type ScopeKind, setNeeds } from '../scopes.ts'
 
 /** What a call is allowed by: a scope, a signed link, or nothing, where everybody may make it. */
@@ -8,7 +8,7 @@ export type NeedOf = (method: string, path: string) => Promise<Need>
 
 /** Asks the very table that callers are checked by. */
 export function createNeedOf(): NeedOf {
-  const app = new Hono()
+  const app = createRouteGroup()
   setNeeds(app)
   app.all('/v1/*', (c) => c.text((c.get(NEED as never) as Need) ?? 'admin'))
   app.all('*', (c) => c.body(null, 204))

@@ -1,5 +1,6 @@
-import { type Context, Hono } from 'hono'
+import type { Context } from 'hono'
 import type { ApiContext } from '../context.ts'
+import { createRouteGroup, type RouteGroup } from '../route-group.ts'
 import { allows } from '../scopes.ts'
 import { createDocument, type Document } from './document.ts'
 import { renderPage } from './page.ts'
@@ -12,7 +13,7 @@ export interface OpenApiOptions {
 }
 
 /** Mounts what the API tells of itself. */
-export type OpenApi = (context: Pick<ApiContext, 'tasks' | 'schedules' | 'linkSecrets' | 'identify'>) => Hono
+export type OpenApi = (context: Pick<ApiContext, 'tasks' | 'schedules' | 'linkSecrets' | 'identify'>) => RouteGroup
 
 const MAX_KEPT = 8
 
@@ -80,7 +81,7 @@ export const openApi =
       return text
     }
 
-    return new Hono()
+    return createRouteGroup()
       .get('/openapi.json', async (c) => {
         const json = await sentTo(c, '/openapi.json', (document) => JSON.stringify(document))
         return c.body(json, 200, { 'Content-Type': 'application/json', Vary: 'Authorization' })
