@@ -84,8 +84,12 @@ const SAYS: Readonly<Record<EnqueueOutcome, number>> = { created: 0, full: 1, ex
 /** Jobs of one request, by its fingerprint, are stored together or not at all: takes back those that others of theirs say are not. */
 function keepTogether(driver: Driver, jobs: readonly Job[], outcomes: EnqueueOutcome[]): void {
   const requests = new Map<string, EnqueueOutcome>()
-  for (const [at, { fingerprint }] of jobs.entries()) {
-    const [outcome, highest] = [outcomes[at] as EnqueueOutcome, requests.get(fingerprint ?? '') ?? 'created']
+  const made = new Set<string>()
+  for (const [at, { id, fingerprint }] of jobs.entries()) {
+    if (outcomes[at] === 'created') made.add(id)
+    // Named twice it is there by its first one alone.
+    const outcome = made.has(id) && outcomes[at] === 'existing' ? 'created' : (outcomes[at] as EnqueueOutcome)
+    const highest = requests.get(fingerprint ?? '') ?? 'created'
     if (fingerprint !== undefined && SAYS[outcome] > SAYS[highest]) requests.set(fingerprint, outcome)
   }
   if (requests.size === 0) return

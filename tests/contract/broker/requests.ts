@@ -102,6 +102,23 @@ export const requestCases: readonly Case[] = [
     },
   },
   {
+    name: 'a job that a request names twice is stored once, and where its queue is full not at all',
+    bounds: { maxReady: 3 },
+    async run({ broker }) {
+      const twice = of('one', 'a', 'b', 'a')
+      assert.deepEqual(await broker.enqueue(twice), ['created', 'created', 'existing'])
+      assert.deepEqual(await idsThere(broker), ['a', 'b'])
+      assert.deepEqual(await broker.enqueue(twice), outcomesOf('existing', 3))
+      assert.deepEqual(await broker.enqueue(of('two', 'c', 'd', 'c')), outcomesOf('full', 3))
+      assert.deepEqual(await broker.enqueue([...of('two', 'c'), ...of('three', 'c', 'e')]), [
+        'created',
+        'conflict',
+        'conflict',
+      ])
+      assert.deepEqual(await idsThere(broker), ['a', 'b', 'c'])
+    },
+  },
+  {
     name: 'a tick by hand of another request under the same id is a conflict, also where it was skipped',
     async run({ broker, clock }) {
       await broker.setSchedules([set('digest', { dueAtMs: clock.now() })])
