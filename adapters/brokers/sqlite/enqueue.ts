@@ -1,7 +1,7 @@
 import type { QueueBounds } from '../../../src/bounds.ts'
 import { type EnqueueOutcome, STUB_MS } from '../../../src/broker.ts'
 import type { Job } from '../../../src/job.ts'
-import { keepBounds, type Place } from './bounds.ts'
+import { dropBeyond, type Place, takeBackBeyond } from './bounds.ts'
 import type { Driver, SqlValue } from './driver.ts'
 import { afterFinished } from './finished.ts'
 import { nameWaiting, queueTopic } from './waiting.ts'
@@ -41,8 +41,11 @@ export function enqueueStep(
   const named = blocked ? [] : nameForJobs(driver, jobs, nowMs)
   if (!bounds) return { outcomes, named }
   const places = jobs.map((job) => (blocked ? 'timed' : placeOf(job, nowMs)))
-  const dropped = keepBounds(driver, { jobs, places, outcomes }, bounds, nowMs)
+  const stored = { jobs, places, outcomes }
+  takeBackBeyond(driver, stored, bounds)
   keepTogether(driver, jobs, outcomes)
+  // Last: none is to give way to a job that is taken back.
+  const dropped = dropBeyond(driver, stored, bounds, nowMs)
   return { outcomes, named: [...named, ...afterFinished(driver, dropped, nowMs, { dropped: true })] }
 }
 

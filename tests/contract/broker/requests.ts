@@ -6,6 +6,7 @@ import type { Case } from '../subject.ts'
 import { HOUR_MS, idsOf, job, jobs, lane, pruneAll, read, stateOf, succeed } from '../verbs.ts'
 import { overlapTick } from './overlap.ts'
 import { set } from './schedules.ts'
+import { follow } from './transitions.ts'
 
 const SECOND_MS = 1_000
 const of = (fingerprint: string, ...ids: readonly string[]) => ids.map((id) => job(id, { fingerprint }))
@@ -116,6 +117,19 @@ export const requestCases: readonly Case[] = [
         'conflict',
       ])
       assert.deepEqual(await idsThere(broker), ['a', 'b', 'c'])
+    },
+  },
+  {
+    name: 'a request of which one job finds its queue full makes no other job give way',
+    bounds: { maxReady: 2, maxTimed: 1, whenFull: 'drop-oldest', events: true },
+    async run({ broker }) {
+      const later = { delayMs: SECOND_MS }
+      await broker.enqueue([job('old', { onFailure: 'https://hooks.example/' }), job('older'), job('later', later)])
+      const told = await follow(broker)
+      const request = [...of('one', 'a'), job('b', { fingerprint: 'one', ...later })]
+      assert.deepEqual(await broker.enqueue(request), ['full', 'full'])
+      assert.deepEqual(await idsThere(broker), ['later', 'old', 'older'])
+      assert.deepEqual(await told(), [])
     },
   },
   {
