@@ -7,10 +7,11 @@ import { CALLBACK_TASK, type TaskCallbacks } from '../../../src/callbacks.ts'
  */
 export const CALLBACKS = `
 local byTask, called = {}, {}
+${'' /* Read as `requestOf` does. */}
 local function urlOf(meta, name)
-  local task, success, failure = string.match(meta, '^([^|]*)|[^|]*|%d* ?([^ |]*) ?([^ |]*)|')
-  local own = name == 'onSuccess' and success or failure
-  return own == '' and byTask[task] and byTask[task][name] or own or ''
+  local own = string.match(meta, '"' .. name .. '":"([^"]*)"')
+  local tasks = not own and byTask[task(meta)]
+  return own or tasks and tasks[name] or ''
 end
 local function callBack(id, name, url, epoch, q, at)
   if url ~= '' then called[#called + 1] = { id = id .. ':' .. name .. ':' .. int(epoch), url = url, queue = q, at = at } end
