@@ -13,6 +13,7 @@ import { cancelCases } from './broker/cancel.ts'
 import { changeCases } from './broker/changes.ts'
 import { claimCases } from './broker/claim.ts'
 import { enqueueCases } from './broker/enqueue.ts'
+import { envelopeCases } from './broker/envelope.ts'
 import { faultCases } from './broker/faults.ts'
 import { fenceCases } from './broker/fence.ts'
 import { fullCases } from './broker/full.ts'
@@ -38,6 +39,7 @@ import type { Case } from './subject.ts'
 export const brokerCases: readonly Case[] = [
   ...enqueueCases,
   ...requestCases,
+  ...envelopeCases,
   ...fullCases,
   ...claimCases,
   ...settleCases,

@@ -7,17 +7,18 @@ import { CALLBACK_TASK, type TaskCallbacks } from '../../../src/callbacks.ts'
  */
 export const CALLBACKS = `
 local byTask, called = {}, {}
+${'' /* Read as `requestOf` does. */}
 local function urlOf(meta, name)
-  local task, success, failure = string.match(meta, '^([^|]*)|[^|]*|%d* ?([^ |]*) ?([^ |]*)|')
-  local own = name == 'onSuccess' and success or failure
-  return own == '' and byTask[task] and byTask[task][name] or own or ''
+  local own = string.match(meta, '"' .. name .. '":"([^"]*)"')
+  local tasks = not own and byTask[task(meta)]
+  return own or tasks and tasks[name] or ''
 end
 local function callBack(id, name, url, epoch, q, at)
   if url ~= '' then called[#called + 1] = { id = id .. ':' .. name .. ':' .. int(epoch), url = url, queue = q, at = at } end
 end
-local function makeCallbacks()
+local function storeCallbacks(some)
   local queues, ready, records = {}, {}, {}
-  for i, c in ipairs(called) do
+  for i, c in ipairs(some) do
     c.meta = '${CALLBACK_TASK}|' .. int(c.at) .. '||'
     if not ready[c.queue] then ready[c.queue] = {}; queues[#queues + 1] = c.queue end
     table.insert(ready[c.queue], c.id)
@@ -26,10 +27,18 @@ local function makeCallbacks()
       meta = c.meta, waiters = '', err = '', progress = '', body = '"' .. c.url .. '"' })
   end
   for _, q in ipairs(queues) do redis.call('RPUSH', queueKey(q, 'r'), unpack(ready[q])) end
-  local isNew = #called == 0 or redis.call('MSETNX', unpack(records)) == 1
-  for i, c in ipairs(called) do
+  local isNew = redis.call('MSETNX', unpack(records)) == 1
+  for i, c in ipairs(some) do
     if isNew or redis.call('SET', records[2 * i - 1], records[2 * i], 'NX') then tell('q', c.id, c, 0)
     else redis.call('LREM', queueKey(c.queue, 'r'), -1, c.id) end
+  end
+  return queues
+end
+${'' /* A thousand at once: those that are dropped from many queues are more than one command may name. */}
+local function makeCallbacks()
+  local queues = {}
+  for from = 1, #called, 1000 do
+    for _, q in ipairs(storeCallbacks({ unpack(called, from, math.min(from + 999, #called)) })) do queues[#queues + 1] = q end
   end
   called = {}
   return queues

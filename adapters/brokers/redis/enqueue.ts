@@ -81,11 +81,11 @@ export function toEnqueueOutcomes(letters: unknown, count: number): readonly Enq
 }
 
 /**
- * `task|createdAtMs|v|more`: a task's name has no `|`, and what only some jobs have stands last: a tick's fields, `tags` and `fingerprint`.
- * Behind the version, and a space each, stand callbacks: the scripts read them.
+ * `task|createdAtMs|v|more`: a task's name has no `|`, and what only some jobs have stands last: a tick's fields, `tags`, `fingerprint` and
+ * callbacks. An older version reads what stands before it.
  */
-export function toMeta({ task, createdAtMs, v, tick, tags, fingerprint, onSuccess = '', onFailure = '' }: Job): string {
-  const callbacks = onSuccess || onFailure ? ` ${onSuccess} ${onFailure}` : ''
-  const more = tags?.length || fingerprint !== undefined ? { ...tick, tags, fingerprint } : tick
-  return `${task}|${createdAtMs}|${v && v > 1 ? v : ''}${callbacks}|${more ? JSON.stringify(more) : ''}`
+export function toMeta({ task, createdAtMs, v, tick, tags, fingerprint, onSuccess, onFailure }: Job): string {
+  const few = { ...(tags?.length ? { tags } : {}), fingerprint, onSuccess, onFailure }
+  const more = JSON.stringify({ ...tick, ...few })
+  return `${task}|${createdAtMs}|${v && v > 1 ? v : ''}|${more === '{}' ? '' : more}`
 }

@@ -17,8 +17,7 @@ export const WORKER_SEEN_MS = 120_000
  * A record is a string of six lines, so that scripts read what they need without decoding the payload:
  *
  *   1. `state|epoch|attempts|lost|atMs|finishedAtMs|priority|queue`, empty for 0
- *   2. meta: `task|createdAtMs|v|more as JSON`: the tick's fields, `tags` and `fingerprint` where there are any; with callbacks
- *      `task|createdAtMs|v onSuccess onFailure|more`
+ *   2. meta: `task|createdAtMs|v|more as JSON`: the tick's fields, `tags`, `fingerprint`, `onSuccess` and `onFailure` where there are any
  *   3. waiters to hint when it finishes, separated by spaces, and the marks of `TURNS`
  *   4. the last error as JSON    5. the last progress as JSON
  *   6. the input as JSON; of a succeeded job the input's fingerprint, a tab, and the result

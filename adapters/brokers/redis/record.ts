@@ -73,18 +73,15 @@ export interface Meta {
 export function fromMeta(meta: string): Meta {
   const [task = '', createdAtMs = '', v = ''] = meta.split('|', 3)
   const more = meta.slice(task.length + createdAtMs.length + v.length + 3)
-  return { task, createdAtMs: Number(createdAtMs), v: Number.parseInt(v, 10) || 1, ...fromMore(more) }
+  return { task, createdAtMs: Number(createdAtMs), v: v === '' ? 1 : Number(v), ...fromMore(more) }
 }
 
-interface More extends JobTick {
-  readonly tags?: readonly string[]
-  readonly fingerprint?: string
-}
-
+/** Of what else stands there, or will, scripts read some. */
 function fromMore(more: string): Pick<Meta, 'tick' | 'tags'> {
   if (more === '') return { tick: null }
-  const { tags, fingerprint: _, ...tick } = JSON.parse(more) as More
-  return { tick: tick.schedule === undefined ? null : tick, ...(tags ? { tags } : {}) }
+  const { tags, schedule, dueAtMs, lateMs, catchUp } = JSON.parse(more) as JobTick & Pick<Meta, 'tags'>
+  const tick = schedule === undefined ? null : { schedule, dueAtMs, lateMs, catchUp }
+  return { tick, ...(tags ? { tags } : {}) }
 }
 
 /** Null for a stub of a removed job. */

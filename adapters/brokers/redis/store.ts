@@ -158,9 +158,17 @@ local function readBounded(keys)
   flush()
   return got
 end
-${'' /* True when all were stored; else nothing was, and the queues' places that are full. */}
+local function isTwice(list)
+  local seen = {}
+  for _, at in ipairs(list) do
+    if seen[ids[at]] then return true end
+    seen[ids[at]] = true
+  end
+end
+${'' /* True when all were stored; else nothing was, and the queues' places that are full. Of a record that is named twice, MSETNX would keep the last. */}
 local function store(list)
   if #list == 0 then return true, {} end
+  if isTwice(list) then return false, {} end
   local groups, done = grouped(list), {}
   if newQueues then
     for _, g in ipairs(groups) do if not admit(g.queue) then return false, { [g.key] = true } end end
@@ -208,26 +216,27 @@ local function outcomeOf(at, old)
   if old.state == 's' then same = string.match(old.body, '^(%x*)\\t') == fingerprint(bodies[at]) else same = old.body == bodies[at] end
   return same and task(old.meta) == task(alikes[at].meta) and 'E' or 'X'
 end
-${'' /* Jobs of one request are stored together or not at all: of what the outcomes of its jobs say, the highest counts. */}
+${'' /* Jobs of one request are stored together or not at all: of what the outcomes of its jobs say, the highest counts. One named twice says what its first one does. */}
 local SAYS = { C = 0, F = 1, E = 2, X = 3 }
-local function keepTogether(list, out)
+local function keepTogether(list, out, firsts)
   local highest = {}
   for n, at in ipairs(list) do
-    local request = requestOf(alikes[at].meta)
-    if request and SAYS[out[n]] > SAYS[highest[request] or 'C'] then highest[request] = out[n] end
+    local request, first = requestOf(alikes[at].meta), firsts[ids[at]]
+    local says = out[n] == 'E' and first and out[first] or out[n]
+    if request and SAYS[says] > SAYS[highest[request] or 'C'] then highest[request] = says end
   end
   if not next(highest) then return end
   for n, at in ipairs(list) do out[n] = highest[requestOf(alikes[at].meta) or ''] or out[n] end
 end
 ${'' /* Stores those that are new, but for places that are full; with `whole` all or none. */}
-local function storeFresh(list, out, whole)
+local function storeFresh(list, out, firsts, whole)
   local full, fresh, stored, found = {}
   repeat
     fresh = {}
     for n, at in ipairs(list) do
       if out[n] == 'C' and full[alikes[at].key] then out[n] = 'F' end
     end
-    keepTogether(list, out)
+    keepTogether(list, out, firsts)
     for n, at in ipairs(list) do
       if out[n] == 'C' then fresh[#fresh + 1] = at end
     end
@@ -253,7 +262,7 @@ local function storeEach(list, whole)
     if not old and firsts[id] then old = parse(records[list[firsts[id]]]) end
     if old then out[n] = outcomeOf(at, old) else out[n] = 'C'; firsts[id] = n end
   end
-  storeFresh(list, out, whole)
+  storeFresh(list, out, firsts, whole)
   ${'' /* The same job named twice was there already only by its first one. */}
   for n, at in ipairs(list) do
     local first = firsts[ids[at]]

@@ -16,17 +16,21 @@ import type { Rest } from './rest.ts'
 
 /** However many jobs a step changes, so many steps are kept: who reads them once a second misses none of them. */
 const MIN_STEPS = 100
+/** What one entry may tell: a cursor has room for it. */
+const MAX_PLACES = 9_999
 /** But not of more bytes than a key may well have. */
 const MAX_STREAM_BYTES = 50_000_000
 
 /**
  * In every script: `tell(state, id, r)` notes what a job has become, `r` has its queue, meta and attempts. `flushTold()` writes all of a step
- * at once: one command, XADD. The more a step has told, the fewer steps are kept, so that those kept are of some `maxEvents` jobs.
+ * at once: one command, XADD, or more for more than a cursor tells apart. The more a step has told, the fewer steps are kept, so that those kept are of some `maxEvents` jobs.
  */
 export const TELL = `
-local told, toldOf = {}, ''
+local parts, told, toldOf = {}, {}, ''
 local function tell(state, id, r, attempts)
   if not maxEvents then return end
+  ${'' /* As many as the places of a cursor: with lines that say of which queue. */}
+  if #told > ${MAX_PLACES - 2} then parts[#parts + 1] = told; told, toldOf = {}, '' end
   local of = '\\t' .. r.queue .. '\\t' .. task(r.meta)
   if of ~= toldOf then told[#told + 1] = of; toldOf = of end
   told[#told + 1] = state .. field(attempts or r.attempts) .. '\\t' .. id
@@ -34,9 +38,12 @@ end
 ${'' /* What a step has done stands, whatever ails the stream: an error here would have it sent again, and find nothing to do. */}
 local function flushTold()
   if #told == 0 then return end
-  local text = table.concat(told, '\\n')
-  local steps = math.ceil(math.min(math.max(${MIN_STEPS}, maxEvents / #told), ${MAX_STREAM_BYTES} / #text))
-  redis.pcall('XADD', prefix .. 'events', 'MAXLEN', '~', int(steps), ARGV[2] == '' and '*' or ARGV[2] .. '-*', 'e', text)
+  parts[#parts + 1] = told
+  for _, some in ipairs(parts) do
+    local text = table.concat(some, '\\n')
+    local steps = math.ceil(math.min(math.max(${MIN_STEPS}, maxEvents / #some), ${MAX_STREAM_BYTES} / #text))
+    redis.pcall('XADD', prefix .. 'events', 'MAXLEN', '~', int(steps), ARGV[2] == '' and '*' or ARGV[2] .. '-*', 'e', text)
+  end
   ${'' /* For whoever reads them: who is hinted anyway takes it along. */}
   if #hints > 0 then hint('events') end
 end

@@ -27,6 +27,11 @@ const DROP = {
   prioritized: dropOf('priority <> 0 order by priority, seq'),
 } as const
 
+/** Whether what is oldest gives way there; what is due later never does. */
+function dropsFrom(place: Place, { whenFull }: QueueBounds): place is keyof typeof DROP {
+  return place !== 'timed' && whenFull === 'drop-oldest'
+}
+
 /** What one call has put into one place of one queue. */
 interface Group {
   readonly place: Place
@@ -35,17 +40,25 @@ interface Group {
 }
 
 /**
- * Holds what was just stored against the bounds: takes it back, its outcomes becoming `full`, or drops what is oldest. One place
- * of one queue is full for all jobs of a call or for none. Answers the ids of the dropped.
+ * Takes back what was just stored where a place that drops nothing is full by it: its outcomes become `full`. One place of one queue is full
+ * for all jobs of a call or for none.
  */
-export function keepBounds(driver: Driver, stored: Stored, bounds: QueueBounds, nowMs: number): readonly string[] {
-  const dropped: string[] = []
+export function takeBackBeyond(driver: Driver, stored: Stored, bounds: QueueBounds): void {
   for (const { place, queue, created } of groupsOf(stored)) {
-    const excess = jobsBeyond(driver, place, queue, place === 'timed' ? bounds.maxTimed : bounds.maxReady)
-    if (excess === 0) continue
-    if (place !== 'timed' && bounds.whenFull === 'drop-oldest')
+    if (dropsFrom(place, bounds)) continue
+    const max = place === 'timed' ? bounds.maxTimed : bounds.maxReady
+    if (jobsBeyond(driver, place, queue, max) > 0) takeBack(driver, stored, new Set(created))
+  }
+}
+
+/** Drops what is oldest where a place is full by what was just stored. Answers the ids of the dropped. */
+export function dropBeyond(driver: Driver, stored: Stored, bounds: QueueBounds, nowMs: number): readonly string[] {
+  const dropped: string[] = []
+  for (const { place, queue } of groupsOf(stored)) {
+    if (!dropsFrom(place, bounds)) continue
+    const excess = jobsBeyond(driver, place, queue, bounds.maxReady)
+    if (excess > 0)
       dropped.push(...driver.all(DROP[place], queue, nowMs, DROPPED_ERROR, excess).map(({ id }) => String(id)))
-    else takeBack(driver, stored, new Set(created))
   }
   return dropped
 }

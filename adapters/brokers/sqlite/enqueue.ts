@@ -1,7 +1,7 @@
 import type { QueueBounds } from '../../../src/bounds.ts'
 import { type EnqueueOutcome, STUB_MS } from '../../../src/broker.ts'
 import type { Job } from '../../../src/job.ts'
-import { keepBounds, type Place } from './bounds.ts'
+import { dropBeyond, type Place, takeBackBeyond } from './bounds.ts'
 import type { Driver, SqlValue } from './driver.ts'
 import { afterFinished } from './finished.ts'
 import { nameWaiting, queueTopic } from './waiting.ts'
@@ -41,8 +41,11 @@ export function enqueueStep(
   const named = blocked ? [] : nameForJobs(driver, jobs, nowMs)
   if (!bounds) return { outcomes, named }
   const places = jobs.map((job) => (blocked ? 'timed' : placeOf(job, nowMs)))
-  const dropped = keepBounds(driver, { jobs, places, outcomes }, bounds, nowMs)
+  const stored = { jobs, places, outcomes }
+  takeBackBeyond(driver, stored, bounds)
   keepTogether(driver, jobs, outcomes)
+  // Last: none is to give way to a job that is taken back.
+  const dropped = dropBeyond(driver, stored, bounds, nowMs)
   return { outcomes, named: [...named, ...afterFinished(driver, dropped, nowMs, { dropped: true })] }
 }
 
@@ -84,8 +87,12 @@ const SAYS: Readonly<Record<EnqueueOutcome, number>> = { created: 0, full: 1, ex
 /** Jobs of one request, by its fingerprint, are stored together or not at all: takes back those that others of theirs say are not. */
 function keepTogether(driver: Driver, jobs: readonly Job[], outcomes: EnqueueOutcome[]): void {
   const requests = new Map<string, EnqueueOutcome>()
-  for (const [at, { fingerprint }] of jobs.entries()) {
-    const [outcome, highest] = [outcomes[at] as EnqueueOutcome, requests.get(fingerprint ?? '') ?? 'created']
+  const made = new Set<string>()
+  for (const [at, { id, fingerprint }] of jobs.entries()) {
+    if (outcomes[at] === 'created') made.add(id)
+    // Named twice it is there by its first one alone.
+    const outcome = made.has(id) && outcomes[at] === 'existing' ? 'created' : (outcomes[at] as EnqueueOutcome)
+    const highest = requests.get(fingerprint ?? '') ?? 'created'
     if (fingerprint !== undefined && SAYS[outcome] > SAYS[highest]) requests.set(fingerprint, outcome)
   }
   if (requests.size === 0) return

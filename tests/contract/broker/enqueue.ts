@@ -54,6 +54,17 @@ export const enqueueCases: readonly Case[] = [
     },
   },
   {
+    name: 'a job that one call names twice is created once, and another input under its id overwrites nothing',
+    async run({ broker }) {
+      const other = { input: '"other"' }
+      const outcomes = await broker.enqueue([job('a'), job('b'), job('a'), job('b', other)])
+      assert.deepEqual(outcomes, ['created', 'created', 'existing', 'conflict'])
+      assert.equal((await read(broker, 'b')).input, job('b').input)
+      const later = { delayMs: 1_000, priority: 1 }
+      assert.deepEqual(await broker.enqueue([job('c', later), job('c', later)]), ['created', 'existing'])
+    },
+  },
+  {
     name: 'the same id with another input is a conflict also while the job is active and after it has finished',
     async run({ broker }) {
       const worker = lane(broker)

@@ -6,6 +6,7 @@ import type { Case } from '../subject.ts'
 import { HOUR_MS, idsOf, job, jobs, lane, pruneAll, read, stateOf, succeed } from '../verbs.ts'
 import { overlapTick } from './overlap.ts'
 import { set } from './schedules.ts'
+import { follow } from './transitions.ts'
 
 const SECOND_MS = 1_000
 const of = (fingerprint: string, ...ids: readonly string[]) => ids.map((id) => job(id, { fingerprint }))
@@ -99,6 +100,36 @@ export const requestCases: readonly Case[] = [
       ])
       assert.deepEqual(await idsThere(broker), ['b', 'there'])
       assert.deepEqual(await broker.enqueue(of('two', 'a')), ['created'])
+    },
+  },
+  {
+    name: 'a job that a request names twice is stored once, and where its queue is full not at all',
+    bounds: { maxReady: 3 },
+    async run({ broker }) {
+      const twice = of('one', 'a', 'b', 'a')
+      assert.deepEqual(await broker.enqueue(twice), ['created', 'created', 'existing'])
+      assert.deepEqual(await idsThere(broker), ['a', 'b'])
+      assert.deepEqual(await broker.enqueue(twice), outcomesOf('existing', 3))
+      assert.deepEqual(await broker.enqueue(of('two', 'c', 'd', 'c')), outcomesOf('full', 3))
+      assert.deepEqual(await broker.enqueue([...of('two', 'c'), ...of('three', 'c', 'e')]), [
+        'created',
+        'conflict',
+        'conflict',
+      ])
+      assert.deepEqual(await idsThere(broker), ['a', 'b', 'c'])
+    },
+  },
+  {
+    name: 'a request of which one job finds its queue full makes no other job give way',
+    bounds: { maxReady: 2, maxTimed: 1, whenFull: 'drop-oldest', events: true },
+    async run({ broker }) {
+      const later = { delayMs: SECOND_MS }
+      await broker.enqueue([job('old', { onFailure: 'https://hooks.example/' }), job('older'), job('later', later)])
+      const told = await follow(broker)
+      const request = [...of('one', 'a'), job('b', { fingerprint: 'one', ...later })]
+      assert.deepEqual(await broker.enqueue(request), ['full', 'full'])
+      assert.deepEqual(await idsThere(broker), ['later', 'old', 'older'])
+      assert.deepEqual(await told(), [])
     },
   },
   {

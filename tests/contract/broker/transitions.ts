@@ -31,7 +31,7 @@ async function readAll(broker: Broker, after: string, limit?: number): Promise<T
 }
 
 /** Follows a broker from now on: each call answers what was told since the last one, as `job state attempts`. */
-async function follow(broker: Broker): Promise<() => Promise<string[]>> {
+export async function follow(broker: Broker): Promise<() => Promise<string[]>> {
   let { cursor } = await pageOf(broker)
   return async () => {
     const told = await readAll(broker, cursor)

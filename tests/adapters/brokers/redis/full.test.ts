@@ -1,12 +1,13 @@
 /** What a full queue of the Redis broker has more to mind than another's: entries that their jobs have left behind. */
 import { expect } from 'bun:test'
 import { redisBroker } from '../../../../adapters/brokers/redis/index.ts'
+import type { TransitionOptions } from '../../../../src/transitions.ts'
 import { job, jobs, lane, read, stateOf } from '../../../contract/verbs.ts'
 import { startStore, TOKEN, withRedis } from './support.ts'
 
-async function open(maxReady: number) {
+async function open(maxReady: number, given: TransitionOptions = {}) {
   const store = await startStore()
-  const options = { url: store.url, token: TOKEN, subscribe: false, whenFull: 'drop-oldest' } as const
+  const options = { url: store.url, token: TOKEN, subscribe: false, whenFull: 'drop-oldest', ...given } as const
   return { store, broker: redisBroker({ ...options, maxReady }), other: redisBroker({ ...options, maxReady: 10 }) }
 }
 
@@ -51,3 +52,28 @@ withRedis('large jobs that give way to small ones are read in parts of 4 MB', as
   const states = (await broker.get(Array.from({ length: 12 }, (_, at) => `large-${at}`))).map((one) => one?.state)
   expect(new Set(states)).toEqual(new Set(['cancelled']))
 })
+
+withRedis(
+  'however many jobs give way in one step, each of them tells its failure, and each change is told once',
+  async () => {
+    const { broker, other } = await open(1_000, { events: true })
+    if (!other.transitions) throw new Error('expected events')
+    const queues = Array.from({ length: 11 }, (_, at) => `queue-${at}`)
+    const onFailure = 'https://hooks.example/'
+    for (const queue of queues) await broker.enqueue(jobs(600, queue, { queue, onFailure }))
+    const { cursor } = await other.transitions()
+    const more = queues.map((queue) => job(`more-${queue}`, { queue }))
+    expect(new Set(await other.enqueue(more))).toEqual(new Set(['created']))
+    const told = new Map<string, number>()
+    for (let [after, isMore] = [cursor, true]; isMore; ) {
+      const page = await other.transitions({ after })
+      for (const { state, id } of page.transitions) {
+        const what = id.includes('onFailure') ? 'callback' : state
+        told.set(what, (told.get(what) ?? 0) + 1)
+      }
+      ;({ cursor: after, more: isMore } = page)
+    }
+    const dropped = 11 * 501
+    expect(Object.fromEntries(told)).toEqual({ queued: 11, cancelled: dropped, callback: dropped })
+  },
+)
