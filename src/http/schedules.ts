@@ -16,7 +16,7 @@ import type { ApiContext } from './context.ts'
 import { locationOf } from './enqueue.ts'
 import { type Keyed, requireNoId } from './idempotency.ts'
 import { refusal, toRefusal } from './problem.ts'
-import { checkBody, checkInput, checkQuery, form, fromText, id, ms, name } from './request.ts'
+import { checkBody, checkInput, checkQuery, form, fromText, ms, name, newJobId } from './request.ts'
 import type { Route, Routed } from './routes.ts'
 import { requireEnqueue } from './scopes.ts'
 
@@ -71,7 +71,7 @@ export const nextQuery: v.GenericSchema<NextQuery, NextOptions> = v.strictObject
   { count: v.optional(fromText(count, COUNT)), afterMs: v.optional(fromText(ms, MS)) },
   form('count, afterMs'),
 )
-export const runQuery: v.GenericSchema<RunQuery, RunQuery> = v.strictObject({ id: v.optional(id) }, form('id'))
+export const runQuery: v.GenericSchema<RunQuery, RunQuery> = v.strictObject({ id: v.optional(newJobId) }, form('id'))
 const FIELDS = 'task, input, queue, priority, rule, catchUp, overlap, pingUrl'
 /** What a loose object is read without, and would not be refused. */
 const UNREAD = ['__proto__', 'constructor', 'prototype']
