@@ -22,7 +22,7 @@ import { MAX_RATE_CALLS, MAX_RATE_KEY_CHARS, MAX_RATE_WINDOW_MS, MIN_RATE_WINDOW
 import { OVERLAPS } from '../schedule.ts'
 import { transitionsOf } from '../transitions.ts'
 import { JOB_STATES, MAX_TAGS } from '../words.ts'
-import { callbackFields, jsonText, line, list, MAX_ID_CHARS, queueName, text, whole } from './fields.ts'
+import { callbackFields, jsonText, line, list, MAX_ID_CHARS, notCallback, queueName, text, whole } from './fields.ts'
 import { form, MAX_MS, tag } from './request.ts'
 
 /** The calls of the contract that are answered with what they take as JSON. A worker's own, the exchange, has a route of its own. */
@@ -68,7 +68,7 @@ const jobTick: v.GenericSchema<JobTick> = fields({ schedule: word, dueAtMs: numb
 const job: v.GenericSchema<Job> = fields({
   v: v.exactOptional(count),
   id,
-  task: word,
+  task: notCallback(word),
   queue: queueName,
   input: jsonText,
   priority: number,

@@ -6,7 +6,7 @@
 import type { Context, Input, MiddlewareHandler } from 'hono'
 import * as v from 'valibot'
 import { MAX_BATCH_JOBS } from '../broker.ts'
-import { type Callbacks, toCallbackUrl } from '../callbacks.ts'
+import { type Callbacks, isCallbackUrl } from '../callbacks.ts'
 import { describe, type InputIssue } from '../errors.ts'
 import { MAX_TAGS, TAG, TAG_FORM } from '../words.ts'
 import { readJson } from './body.ts'
@@ -54,16 +54,8 @@ export const form =
 const CALLBACK = 'expected an address of at most 2000 characters (https://...), without user and password'
 const callback = v.pipe(
   v.string(CALLBACK),
-  v.check((url) => canBeCallback(url), CALLBACK),
+  v.check((url) => isCallbackUrl(url), CALLBACK),
 )
-
-function canBeCallback(url: string): boolean {
-  try {
-    return toCallbackUrl('a callback', url) !== undefined
-  } catch {
-    return false
-  }
-}
 
 /** The options of one job, in the query. */
 export interface TaskQuery extends Callbacks {
