@@ -31,6 +31,15 @@ export function toCallbackUrl(option: string, url: string | undefined): string |
   return addressOf(option, addressOf(option, url).href.replace(/["|\\]/g, encodeURIComponent)).href
 }
 
+/** Whether one that others have written can be called: what no request could be made of would be tried for three days. */
+export function isCallbackUrl(text: string): boolean {
+  try {
+    return toCallbackUrl('a callback', text) !== undefined
+  } catch {
+    return false
+  }
+}
+
 /** The ends of a job that are told: of which job, and of which of its runs. */
 export interface ToldEnd {
   readonly job: string

@@ -48,6 +48,14 @@ export async function isSigned(secrets: readonly string[], text: string, hex: st
   return isAmong(toBytes(hex), macs.map(toBytes))
 }
 
+/** How all begins that tq signs itself: links and kicks. */
+const OWN_TEXT = /^tq-(?:link|kick) /
+
+/** Whether it is a text of tq's own: whoever has a link has its signature, which is no sender's, also where both have one secret. */
+export function isSignedByTq(content: Bytes): boolean {
+  return OWN_TEXT.test(new TextDecoder().decode(content.subarray(0, 8)))
+}
+
 const MIN_SECRET_CHARS = 16
 
 /** Throws `InvalidOption` for a secret that could be guessed. */

@@ -6,8 +6,11 @@ import { RefusedRequest, refusal } from './problem.ts'
 
 const JSON_TYPE = /^application\/(?:[\w.!#$&^-]+\+)?json$/i
 const UTF8 = /^(?:utf-?8|us-ascii)$/i
-/** Where a number may be beyond all that a double holds: an exponent of three digits, or very many digits. In a text it may be anything. */
-const MAYBE_HUGE = /e\+?\d{3}|\d{200}/i
+/**
+ * Where a number may be beyond all that a double holds: an exponent of three digits, or very many digits. In a text it may be anything.
+ * Digits are counted from the first of them alone: from each it would take a hundred times as long as to read them.
+ */
+const MAYBE_HUGE = /e\+?\d{3}|(?<!\d)\d{200}/i
 
 /** Refuses a body over the limit while it arrives, whether it says its length or not, and one that is compressed. */
 export function limitBody(maxBodyBytes: number): MiddlewareHandler {

@@ -22,7 +22,18 @@ import { MAX_RATE_CALLS, MAX_RATE_KEY_CHARS, MAX_RATE_WINDOW_MS, MIN_RATE_WINDOW
 import { OVERLAPS } from '../schedule.ts'
 import { transitionsOf } from '../transitions.ts'
 import { JOB_STATES, MAX_TAGS } from '../words.ts'
-import { callbackFields, jsonText, line, list, MAX_ID_CHARS, objectOf, queueName, text, whole } from './fields.ts'
+import {
+  callbackFields,
+  jsonText,
+  line,
+  list,
+  MAX_ID_CHARS,
+  notCallback,
+  objectOf,
+  queueName,
+  text,
+  whole,
+} from './fields.ts'
 import { MAX_MS, tag } from './request.ts'
 
 /** The calls of the contract that are answered with what they take as JSON. A worker's own, the exchange, has a route of its own. */
@@ -66,7 +77,7 @@ const jobTick: v.GenericSchema<JobTick> = objectOf({ schedule: word, dueAtMs: nu
 const job: v.GenericSchema<Job> = objectOf({
   v: v.exactOptional(count),
   id,
-  task: word,
+  task: notCallback(word),
   queue: queueName,
   input: jsonText,
   priority: number,

@@ -16,7 +16,18 @@ import type { TaskCallbacks } from '../callbacks.ts'
 import { type JobError, toJobError, toJson } from '../job.ts'
 import { KEEP_FAILED_MS, KEEP_RESULT_MS, TASK_NAME } from '../task.ts'
 import { DEFAULT_QUEUE, NAME, NAME_FORM } from '../words.ts'
-import { callbackFields, jsonText, line, list, MAX_ID_CHARS, objectOf, queueName, text, whole } from './fields.ts'
+import {
+  callbackFields,
+  jsonText,
+  line,
+  list,
+  MAX_ID_CHARS,
+  notCallback,
+  objectOf,
+  queueName,
+  text,
+  whole,
+} from './fields.ts'
 import { ms } from './request.ts'
 
 const MAX_QUEUES = 100
@@ -83,7 +94,7 @@ const wholeMs = v.pipe(ms, v.transform(Math.round))
 
 const queues = v.pipe(list(queueName, MAX_QUEUES, QUEUES), v.minLength(1, QUEUES))
 const ref = { id: line(MAX_ID_CHARS, 1), epoch: whole(EPOCH) }
-const taskName = v.pipe(v.string(TASK), v.regex(TASK_NAME, TASK))
+const taskName = notCallback(v.pipe(v.string(TASK), v.regex(TASK_NAME, TASK)))
 const words = v.string('expected a text')
 const errorFields = { name: v.optional(words, 'Error'), message: words, stack: v.optional(words) }
 /** Cut as a worker of ours would cut it: no error outgrows its job. */

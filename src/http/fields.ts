@@ -5,7 +5,7 @@
  */
 import * as v from 'valibot'
 import { blobOf } from '../blobs.ts'
-import { CALLBACK_URL, type Callbacks } from '../callbacks.ts'
+import { CALLBACK_TASK, CALLBACK_URL, type Callbacks, isCallbackUrl } from '../callbacks.ts'
 import { NAME, NAME_FORM } from '../words.ts'
 import { isDeeper, MAX_DEPTH } from './depth.ts'
 
@@ -50,13 +50,24 @@ export const objectOf = <Entries extends v.ObjectEntries>(entries: Entries) =>
   v.strictObject(entries, form(Object.keys(entries).join(', ')))
 
 const CALLBACK = 'expected the address of a callback as a client writes it'
-const callbackUrl = v.exactOptional(v.pipe(v.string(CALLBACK), v.regex(CALLBACK_URL, CALLBACK)))
+const callbackUrl = v.exactOptional(
+  v.pipe(
+    v.string(CALLBACK),
+    v.regex(CALLBACK_URL, CALLBACK),
+    v.check((url) => isCallbackUrl(url), CALLBACK),
+  ),
+)
 
 /** As brokers keep them. */
 export const callbackFields: { readonly [Name in keyof Callbacks]-?: typeof callbackUrl } = {
   onSuccess: callbackUrl,
   onFailure: callbackUrl,
 }
+
+const OWN_TASK = `expected a task other than "${CALLBACK_TASK}", which brokers alone make jobs of`
+/** Whoever could make a job of it would have a worker sign what they say, and be told how any job has ended. */
+export const notCallback = <Schema extends v.GenericSchema<string>>(task: Schema) =>
+  v.pipe(task, v.notValue(CALLBACK_TASK, OWN_TASK))
 
 /** JSON as the broker keeps it. */
 export const jsonText: v.GenericSchema<string> = v.pipe(

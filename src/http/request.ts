@@ -6,7 +6,7 @@
 import type { Context, Input, MiddlewareHandler } from 'hono'
 import * as v from 'valibot'
 import { MAX_BATCH_JOBS } from '../broker.ts'
-import { type Callbacks, toCallbackUrl } from '../callbacks.ts'
+import { type Callbacks, isCallbackUrl } from '../callbacks.ts'
 import { describe, type InputIssue } from '../errors.ts'
 import { MAX_TAGS, TAG, TAG_FORM } from '../words.ts'
 import { readJson } from './body.ts'
@@ -15,6 +15,8 @@ import { refusal } from './problem.ts'
 
 const NAME = 'expected a text of 1 to 200 printable characters'
 const ID = `${NAME} other than . and ..`
+const OWN_ID = 'expected an id other than those that tq makes for keys and callbacks'
+const NOT_OWN_ID = /^(?!key-[\da-f]{32}(?:\.\d+)?$)(?!.+:on(?:Success|Failure):\d+$)/s
 const TAG_EXPECTED = `expected a tag of ${TAG_FORM}`
 const TAGS = `expected at most ${MAX_TAGS} tags`
 const PRIORITY = 'expected a whole number from -1000000 to 1000000'
@@ -27,6 +29,8 @@ const MAX_WAIT_S = 60
 export const name: v.GenericSchema<string> = v.pipe(v.string(NAME), v.maxLength(200, NAME), v.regex(/^\P{C}+$/u, NAME))
 // A path cannot end in a dot segment, so a job of such an id could not be read.
 export const id: v.GenericSchema<string> = v.pipe(name, v.regex(/^(?!\.{1,2}$)/, ID))
+// Whoever takes one of tq's own keeps the job of that id from being stored: another caller's under a key, or the callback of another's job.
+export const newJobId: v.GenericSchema<string> = v.pipe(id, v.regex(NOT_OWN_ID, OWN_ID))
 export const tag: v.GenericSchema<string> = v.pipe(v.string(TAG_EXPECTED), v.regex(TAG, TAG_EXPECTED))
 const tags = list(tag, MAX_TAGS, TAGS)
 const priority = whole(PRIORITY, -1_000_000, 1_000_000)
@@ -38,16 +42,8 @@ export const fromText = <Schema extends v.GenericSchema<number, number>>(schema:
 const CALLBACK = 'expected an address of at most 2000 characters (https://...), without user and password'
 const callback = v.pipe(
   v.string(CALLBACK),
-  v.check((url) => canBeCallback(url), CALLBACK),
+  v.check((url) => isCallbackUrl(url), CALLBACK),
 )
-
-function canBeCallback(url: string): boolean {
-  try {
-    return toCallbackUrl('a callback', url) !== undefined
-  } catch {
-    return false
-  }
-}
 
 /** The options of one job, in the query. */
 export interface TaskQuery extends Callbacks {
@@ -87,7 +83,7 @@ const repeated = v.pipe(
 
 export const taskQuery: v.GenericSchema<TaskQuery, JobOptions> = v.pipe(
   objectOf({
-    id: v.optional(id),
+    id: v.optional(newJobId),
     queue: v.optional(name),
     priority: v.optional(fromText(priority, PRIORITY)),
     delayMs: v.optional(fromText(ms, MS)),
@@ -102,7 +98,7 @@ export const jobRequest: v.GenericSchema<JobRequest> = v.pipe(
   objectOf({
     task: name,
     input: v.optional(v.unknown()),
-    id: v.optional(id),
+    id: v.optional(newJobId),
     queue: v.optional(name),
     priority: v.optional(priority),
     delayMs: v.optional(ms),

@@ -17,7 +17,7 @@ import { locationOf } from './enqueue.ts'
 import { form, objectOf, whole } from './fields.ts'
 import { type Keyed, requireNoId } from './idempotency.ts'
 import { refusal, toRefusal } from './problem.ts'
-import { checkBody, checkInput, checkQuery, fromText, id, ms, name } from './request.ts'
+import { checkBody, checkInput, checkQuery, fromText, ms, name, newJobId } from './request.ts'
 import { createRouteGroup } from './route-group.ts'
 import type { Route, Routed } from './routes.ts'
 import { requireEnqueue } from './scopes.ts'
@@ -74,7 +74,7 @@ export const nextQuery: v.GenericSchema<NextQuery, NextOptions> = objectOf({
   count: v.optional(fromText(count, COUNT)),
   afterMs: v.optional(fromText(ms, MS)),
 })
-export const runQuery: v.GenericSchema<RunQuery, RunQuery> = objectOf({ id: v.optional(id) })
+export const runQuery: v.GenericSchema<RunQuery, RunQuery> = objectOf({ id: v.optional(newJobId) })
 const FIELDS = 'task, input, queue, priority, rule, catchUp, overlap, pingUrl'
 /** What a loose object is read without, and would not be refused. */
 const UNREAD = ['__proto__', 'constructor', 'prototype']

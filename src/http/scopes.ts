@@ -119,6 +119,14 @@ export function requireWork(c: Context, queues: readonly string[], pathOf = (_at
   requireEach(c, 'work', queues, pathOf)
 }
 
+/** Whether the caller may work in a queue; without one, in all of them. */
+export function mayWork(c: Context, queue?: string): boolean {
+  const { scopes } = callerOf(c)
+  return queue === undefined
+    ? scopes.some(({ kind, glob }) => kind === 'admin' || (kind === 'work' && glob === '*'))
+    : allows(scopes, 'work', queue)
+}
+
 function requireEach(
   c: Context,
   kind: 'enqueue' | 'work',

@@ -22,7 +22,8 @@ export function createDeliveryClient(client: Client, delivery: string, onEvent: 
   const calls: Promise<readonly JobHandle[]>[] = []
 
   function nextId(task: string): string {
-    const short = String(task).slice(0, MAX_TASK_CHARS)
+    // A colon separates: of `/hooks/a` and `/hooks` none makes the other's ids.
+    const short = String(task).slice(0, MAX_TASK_CHARS).replaceAll(':', '+')
     const count = (counts.get(short) ?? 0) + 1
     counts.set(short, count)
     return `${delivery}:${short}${count > 1 ? `~${count}` : ''}`
@@ -37,9 +38,16 @@ export function createDeliveryClient(client: Client, delivery: string, onEvent: 
     try {
       return tell(await client.enqueue(task, input, options), task, options)
     } catch (error) {
-      if (own && error instanceof JobConflict) return client.job(options.id)
+      const job = client.job(options.id)
+      if (own && error instanceof JobConflict && (await isCopy(job, task))) return job
       throw error
     }
+  }
+
+  /** Of another task it is the job of somebody who has taken its id. */
+  async function isCopy(job: JobHandle, task: string): Promise<boolean> {
+    const record = await job.get()
+    return record === null || record.task === task
   }
 
   /** In one step; where a copy is among them, each by itself: those that are there already are not changed by it. */

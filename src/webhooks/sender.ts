@@ -1,5 +1,5 @@
 import { describe, InvalidOption } from '../errors.ts'
-import { type Bytes, type Hash, hmac, isAmong, toBytes } from '../hmac.ts'
+import { type Bytes, type Hash, hmac, isAmong, isSignedByTq, toBytes } from '../hmac.ts'
 
 /** What a sender signs with. Several are good at once, while one is replaced by the next; those that are `undefined` are left out. */
 export type Secret = string | undefined | readonly (string | undefined)[]
@@ -112,6 +112,7 @@ export function defineSender<Body = unknown>(definition: SenderDefinition<Body>)
       const told = await signed(delivery)
       if (!told || !isFresh(told.atS, nowMs, toleranceMs)) return null
       const content = join(told.content)
+      if (isSignedByTq(content)) return null
       const signatures = told.signatures.flatMap((signature) => (signature ? [toBytes(signature)] : []))
       let found = false
       // Each of them, also once one has been found: how long it takes tells nothing.

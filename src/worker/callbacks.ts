@@ -7,7 +7,7 @@
  */
 import { blobOf } from '../blobs.ts'
 import type { Broker } from '../broker.ts'
-import { CALLBACK_TASK, CALLBACK_URL, type ToldEnd, toldBy } from '../callbacks.ts'
+import { CALLBACK_TASK, isCallbackUrl, type ToldEnd, toldBy } from '../callbacks.ts'
 import type { Clock } from '../clock.ts'
 import {
   AddressRefused,
@@ -69,7 +69,7 @@ export function sendCallbacks({
   return ({ broker, clock }) => {
     async function tell(input: unknown, job: JobContext): Promise<{ readonly status: number }> {
       const told = toldBy(job.id)
-      if (!told || typeof input !== 'string' || !CALLBACK_URL.test(input))
+      if (!told || typeof input !== 'string' || !isCallbackUrl(input))
         throw new NonRetryable('expected a callback as a broker makes it, got another job of its task')
       check(input, allowHosts)
       const [record] = await broker.get([told.job])

@@ -96,7 +96,8 @@ test("a worker over REST says who is told of its tasks' jobs", async () => {
   await post('/v1/exchange', { ...exchange, seq: 1 })
   const settle = [{ id: 'a', epoch: 1, kind: 'succeeded', result: 1 }]
   const wrong = { 'not a task': { onSuccess: DONE }, greet: { onSuccess: 'https://hooks.test/a|b' } }
-  for (const [task, callbacks] of Object.entries(wrong)) {
+  const more = { 'tq.callback': { onSuccess: DONE }, mail: { onSuccess: 'https://me:secret@hooks.test/' } }
+  for (const [task, callbacks] of Object.entries({ ...wrong, ...more })) {
     const response = await post('/v1/exchange', { ...exchange, seq: 2, settle, callbacks: { [task]: callbacks } })
     expect(response.status).toBe(400)
   }

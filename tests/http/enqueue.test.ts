@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { BrokerUnavailable } from 'tq-edge'
+import { createSchedules } from 'tq-edge/scheduler'
 import { VIRTUAL_START_MS } from '../support/clock.ts'
 import { app, setUp } from './support.ts'
 
@@ -29,6 +30,25 @@ test('options travel in the query', async () => {
   expect(await broker.get(['mine'])).toMatchObject([
     { queue: 'slow', priority: -5, state: 'scheduled', atMs: VIRTUAL_START_MS + 60_000 },
   ])
+})
+
+test('nobody takes an id that tq makes: whoever is to get it would have no job', async () => {
+  const schedules = (given: Parameters<typeof createSchedules>[0]) => createSchedules(given)
+  const { broker, post } = setUp({ schedules })
+  const [keyed, more, told] = [`key-${'0a'.repeat(16)}`, `key-${'0a'.repeat(16)}.1`, 'order-1\u2028:onFailure:1']
+  for (const id of [keyed, more, told, 'order-1:onSuccess:12'])
+    for (const [path, body, at] of [
+      [`/v1/tasks/greet?id=${encodeURIComponent(id)}`, 1, 'id'],
+      ['/v1/jobs', { task: 'greet', id }, 'id'],
+      ['/v1/jobs', [{ task: 'greet' }, { task: 'greet', id }], '1.id'],
+      [`/v1/schedules/report/run?id=${encodeURIComponent(id)}`, undefined, 'id'],
+    ] as const) {
+      const response = await post(path, body)
+      expect([response.status, (await json(response)).errors]).toMatchObject([400, [{ path: at }]])
+    }
+  expect((await broker.list({})).jobs).toEqual([])
+  for (const id of ['key-1', `key-${'0a'.repeat(17)}`, 'a:onSuccess', 'a:onSuccess:x'])
+    expect((await post(`/v1/tasks/greet?id=${id}`, 1)).status).toBe(202)
 })
 
 test('every name a task may have and every id find their way through a path', async () => {

@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test'
 import { Hono } from 'hono'
 import { brokerRoutes, createToken } from 'tq-edge/http'
 import { createSchedules } from 'tq-edge/scheduler'
+import type { Broker } from '../../src/broker.ts'
 import { problemResponse, toRefusal } from '../../src/http/problem.ts'
 import { fits, requireScope, requireWork, setNeeds } from '../../src/http/scopes.ts'
 import { type TokenRecord, toRecordText } from '../../src/http/tokens.ts'
@@ -48,12 +49,17 @@ const NEEDS: readonly [scope: string, method: string, path: string, body?: unkno
 ]
 
 /** An API that knows one token of these scopes. */
-async function withScopes(scopes: readonly string[], more: Partial<TokenRecord> = {}) {
+async function withScopes(
+  scopes: readonly string[],
+  more: Partial<TokenRecord> = {},
+  wrap?: (broker: Broker) => Partial<Broker>,
+) {
   const { token, record } = await createToken({ scopes, name: 'ci' })
   const api = setUp({
     app,
     tokens: [{ ...record, ...more }, 'an-admin-token'],
     schedules: (given) => createSchedules({ ...given, appName: 'shop' }),
+    ...(wrap && { wrap }),
   })
   const call = async (method: string, path: string, body?: unknown, sent: string = token) =>
     api.api.request(path, {
@@ -327,11 +333,58 @@ test('a record that is mistyped is no token: whoever reads it cannot call by it'
     expect(() => setUp({ tokens: [text] })).toThrow('expected tokens[0] to be a token, or the record of one')
 })
 
-test('whoever takes up the lane of another worker is not told what that one has claimed', async () => {
+const want = (lane: string, seq: number, more: object = {}) => ({ lane, seq, queues: ['mail'], want: 1, ...more })
+
+test('a lane belongs to its token: nobody is told what another worker has claimed, nor stops it by a number far ahead', async () => {
   const { call, broker } = await withScopes(['work:mail'])
-  await broker.enqueue([aJob('secret')])
-  const body = { lane: 'a.1.0', seq: 1, queues: ['default'], want: 1 }
-  expect((await (await call('POST', '/v1/exchange', body, 'an-admin-token')).json()).jobs).toHaveLength(1)
-  const replayed = await call('POST', '/v1/exchange', { ...body, queues: ['mail'] })
-  expect([replayed.status, await replayed.text()]).toEqual([403, expect.not.stringContaining('secret')])
+  await broker.enqueue([aJob('secret', { queue: 'mail' }), aJob('own', { queue: 'mail' })])
+  const exchange = async (body: object, token?: string) => {
+    const response = await call('POST', '/v1/exchange', body, token)
+    return [response.status, ((await response.json()).jobs as { id: string }[] | undefined)?.map(({ id }) => id)]
+  }
+  expect(await exchange(want('a.1.0', 1), 'an-admin-token')).toEqual([200, ['secret']])
+  expect(await exchange(want('a.1.0', 1))).toEqual([200, ['own']])
+  expect(await exchange(want('a.1.0', 1))).toEqual([200, ['own']])
+  expect(await exchange(want('a.1.0', Number.MAX_SAFE_INTEGER))).toEqual([200, []])
+  expect(await exchange(want('a.1.0', 2), 'an-admin-token')).toEqual([200, []])
+})
+
+test('a worker that guesses the id and epoch of a job of another queue is late: it neither ends nor keeps it', async () => {
+  const { call, broker, clock } = await withScopes(['work:mail*', 'work:news'])
+  await broker.enqueue([aJob('theirs'), aJob('own', { queue: 'mail.fast' })])
+  const exchange = async (body: object, token?: string) =>
+    (await (await call('POST', '/v1/exchange', body, token)).json()) as { late: string[] }
+  await exchange(want('b.1.0', 1, { queues: ['default'] }), 'an-admin-token')
+  await exchange(want('a.1.0', 1, { queues: ['mail.fast'] }))
+  const before = await broker.get(['theirs'])
+  await clock.advance(1_000)
+  const refs = ['theirs', 'own', 'nobody-knows'].map((id) => ({ id, epoch: 1 }))
+  const extended = await exchange(want('a.1.0', 2, { extend: refs }))
+  expect(extended.late.toSorted()).toEqual(['nobody-knows', 'theirs'])
+  const settle = refs.map((ref) => ({ ...ref, kind: 'succeeded', result: 'forged' }))
+  for (const _ of ['first', 'again'])
+    expect((await exchange(want('a.1.0', 3, { settle }))).late.toSorted()).toEqual(['nobody-knows', 'theirs'])
+  expect(await broker.get(['theirs'])).toEqual(before)
+  expect(await broker.get(['own'])).toMatchObject([{ state: 'succeeded', result: '"forged"' }])
+})
+
+test('the queue of what it settles is looked up for a worker that may not work in all of them', async () => {
+  for (const [scopes, expected] of [
+    [['work:*'], []],
+    [['admin'], []],
+    [['work:mail'], ['get']],
+  ] as const) {
+    const calls: string[] = []
+    const { call } = await withScopes(scopes, {}, (broker) => ({
+      get: (...args) => {
+        calls.push('get')
+        return broker.get(...args)
+      },
+    }))
+    expect((await call('POST', '/v1/exchange', want('a.1.0', 1))).status).toBe(200)
+    expect(calls).toEqual([])
+    const settle = [{ id: 'a', epoch: 1, kind: 'succeeded' }]
+    expect((await call('POST', '/v1/exchange', want('a.1.0', 2, { settle }))).status).toBe(200)
+    expect(calls).toEqual([...expected])
+  }
 })

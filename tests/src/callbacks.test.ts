@@ -403,9 +403,12 @@ test('a job of its task that no broker has made sends nothing', async () => {
   await scene.broker.enqueue([
     { ...forged, id: 'by-hand', input: JSON.stringify(HOOK) },
     { ...forged, id: 'job:onSuccess:1', input: '{"url":"https://hooks.test/"}' },
+    { ...forged, id: 'job:onSuccess:2', input: '"https://me:secret@hooks.test/"' },
+    { ...forged, id: 'job:onSuccess:3', input: '"https://hooks.test:99999/"' },
   ])
   scene.start([], { callbacks: sender(receiver) })
-  for (const id of ['by-hand', 'job:onSuccess:1']) expect((await scene.reaches(id, 'failed')).attempts).toBe(1)
+  for (const id of ['by-hand', 'job:onSuccess:1', 'job:onSuccess:2', 'job:onSuccess:3'])
+    expect((await scene.reaches(id, 'failed')).attempts).toBe(1)
   expect(receiver.received).toEqual([])
 })
 

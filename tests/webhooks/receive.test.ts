@@ -13,6 +13,7 @@ import {
 } from 'tq-edge/webhooks'
 import * as v from 'valibot'
 import { hmac, toBytes, toHex } from '../../src/hmac.ts'
+import { aJob } from '../http/support.ts'
 import { CASES, type Sent } from './senders.ts'
 import { setUp } from './support.ts'
 
@@ -155,6 +156,15 @@ describe('by function', () => {
     expect((await deliver(await push({ id: 'another' }))).status).toBe(500)
     expect(await jobs()).toEqual([{ id: 'mine', task: 'a', input: 'delivery-1' }])
     expect((await broker.get(['mine']))[0]).toMatchObject({ queue: 'slow' })
+  })
+
+  test('a job of another task in the place of its own is an error, and no copy', async () => {
+    const { deliver, broker, jobs } = setUp([hook((_, tq) => tq.enqueue('a', 1))])
+    await broker.enqueue([aJob('hooks:github:delivery-1:a', { task: 'taken', input: '1' })])
+    expect((await deliver(await push())).status).toBe(500)
+    await broker.remove(['hooks:github:delivery-1:a'])
+    expect((await deliver(await push())).status).toBe(202)
+    expect(await jobs()).toEqual([])
   })
 
   test('many jobs are checked before any of them is stored', async () => {
@@ -355,6 +365,14 @@ describe('a delivery’s id', () => {
       for (const path of ['github', 'other'])
         await deliver({ ...(await push({ id })), url: `http://localhost/hooks/${path}` })
     expect(await jobs()).toHaveLength(4)
+  })
+
+  test('is not taken for another path’s, whatever its task is called', async () => {
+    const sender = github({ secret: SECRET })
+    const { deliver, jobs } = setUp([webhook('/hooks', sender, 'b:t'), webhook('/hooks/a', sender, 't')])
+    await deliver({ ...(await push({ id: 'a', body: '1' })), url: 'http://localhost/hooks' })
+    await deliver({ ...(await push({ id: 'b', body: '2' })), url: 'http://localhost/hooks/a' })
+    expect((await jobs()).map(({ input }) => input).sort()).toEqual([1, 2])
   })
 
   test('leaves room for the longest name of a task', async () => {

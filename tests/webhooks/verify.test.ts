@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'bun:test'
-import { webhook } from 'tq-edge/webhooks'
+import { createLink } from 'tq-edge/client'
+import { github, webhook } from 'tq-edge/webhooks'
 import { CASES, type Sent, TWILIO_URL } from './senders.ts'
 import { setUp } from './support.ts'
 
 const MINUTES_MS = 60_000
+const SECRET = 'one-secret-for-both'
 
 /** Each at the path of its delivery, by a handler that tells what it was given. */
 function receive({ create, delivery, atMs }: (typeof CASES)[number], secret: string | readonly string[]) {
@@ -120,6 +122,16 @@ describe.each(CASES)('$name', (sender) => {
         /^expected the secret of [\w-]+ to be .*, got (?!.*Secret|.*whsec)/,
       )
   })
+})
+
+test('whoever has a link sends no webhook with its signature, also where both have one secret', async () => {
+  const url = 'http://localhost'
+  const link = new URL(await createLink(SECRET, { url, job: 'a', expiresAtMs: 4_102_444_800_000 }))
+  const [what, mac] = (link.searchParams.get('link') ?? '').split('.')
+  const { deliver, jobs } = setUp([webhook('/hooks/github', github({ secret: SECRET }), 'told')])
+  const headers = { 'Content-Type': 'text/plain', 'X-Hub-Signature-256': `sha256=${mac}` }
+  await expectRefused(await deliver({ url: `${url}/hooks/github`, headers, body: `tq-link ${what}` }))
+  expect(await jobs()).toEqual([])
 })
 
 test('a time that is no number is refused', async () => {
