@@ -8,7 +8,7 @@ const MAX_GZIP_BYTES: Record<string, number> = {
   '.': 18_800, // client, worker and drain together
   './client': 7_200, // 0.8 kB of it are kicks
   './http': 28_700, // 5.2 kB of it are the client, its errors and the job's code
-  './openapi': 22_900, // the schemas of all that the API takes are 6 kB of it
+  './openapi': 23_000, // the schemas of all that the API takes are 6 kB of it
   './webhooks': 6_900, // 3 kB of it are errors, problems and the reading of bodies
   './scheduler': 16_300,
   './scheduler/rrule': 4_900, // 56 kB with its calendar
