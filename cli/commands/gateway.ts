@@ -1,5 +1,5 @@
 import { serveGateway } from '../../adapters/gateway/index.ts'
-import { hostArg, tokensOfEnvironment, wholeNumber } from '../args.ts'
+import { commonArgs, hostArg, tokensOfEnvironment, wholeNumber } from '../args.ts'
 import { command } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { OK } from '../exit.ts'
@@ -10,6 +10,7 @@ import { untilSignal } from '../signals.ts'
 const DEFAULT_PORT = 8079
 const DEFAULT_REDIS = 'redis://127.0.0.1:6379'
 
+const { json, debug } = commonArgs
 const args = {
   redis: { type: 'string', description: `The Redis or Valkey behind it (default ${DEFAULT_REDIS})`, valueHint: 'url' },
   port: { type: 'string', description: `Default ${DEFAULT_PORT}; 0 takes a free one`, valueHint: 'port' },
@@ -20,7 +21,8 @@ const args = {
     valueHint: 'token',
   },
   'beyond-loopback': { type: 'boolean', description: 'Let --host be one that other machines reach; put TLS in front' },
-  json: { type: 'boolean', description: 'Print JSON' },
+  json,
+  debug,
 } as const
 
 export default command({
