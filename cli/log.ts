@@ -15,6 +15,8 @@ interface Line {
 }
 
 const MAX_TEXT_CHARS = 100
+/** What is to be done stands at the end of an error. */
+const MAX_ERROR_CHARS = 400
 const WHAT_CHARS = 10
 const TO_CHARS = 18
 
@@ -62,10 +64,14 @@ function describeEvent(event: TqEvent): Line {
       return jobOf('succeeded', event, `in ${toDuration(event.durationMs)}  ${shorten(event.result)}`)
     case 'job.retrying': {
       const when = `attempt ${event.attempt} failed, again in ${toDuration(event.delayMs)}`
-      return jobOf('retrying', event, `${when}: ${shorten(event.error.message)}`)
+      return jobOf('retrying', event, `${when}: ${shorten(event.error.message, MAX_ERROR_CHARS)}`)
     }
     case 'job.failed':
-      return jobOf('failed', event, `${event.reason}: ${shorten(`${event.error.name}: ${event.error.message}`)}`)
+      return jobOf(
+        'failed',
+        event,
+        `${event.reason}: ${shorten(`${event.error.name}: ${event.error.message}`, MAX_ERROR_CHARS)}`,
+      )
     case 'job.cancelled':
       return jobOf('cancelled', event)
     case 'job.released':
@@ -111,7 +117,7 @@ function describeEvent(event: TqEvent): Line {
     case 'broker.warning':
       return { what: 'broker', more: event.reason }
     case 'kick.failed':
-      return { what: 'kick', more: `failed: ${shorten(event.reason)}` }
+      return { what: 'kick', more: `failed: ${shorten(event.reason, MAX_ERROR_CHARS)}` }
     case 'http.request':
       return {
         what: 'http',
@@ -137,9 +143,9 @@ export function toTotals(totals: WorkerTotals): string {
 }
 
 /** One line, however long the text is and whatever it holds: also no control characters to play with the terminal. */
-function shorten(text: string): string {
+function shorten(text: string, maxChars = MAX_TEXT_CHARS): string {
   const flat = text.replace(/[\p{Cc}\s]+/gu, ' ').trim()
-  return flat.length > MAX_TEXT_CHARS ? `${flat.slice(0, MAX_TEXT_CHARS - 1)}…` : flat
+  return flat.length > maxChars ? `${flat.slice(0, maxChars - 1)}…` : flat
 }
 
 function colorOf({ kind }: TqEvent): (text: string) => string {

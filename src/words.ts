@@ -19,6 +19,7 @@
  * - callback: a URL that is told, by a signed request, how a job has ended; a job of its own sends it
  * - scope: what a caller with a token may do over REST
  * - rate limit: how many calls a token or an address may make in a window of time
+ * - idempotency key: what a caller names a request by, so that sent again it does nothing more
  * - link: a signed address that enqueues jobs of one task, or reads one job, until it expires
  * - app: the set of tasks, schedules and webhooks that a project defines with `defineApp`
  *

@@ -7,7 +7,7 @@ import { createEdge, type EdgeOptions, goOn, type PlatformLimits } from './edge.
 import { environment, requiredVariable } from './variables.ts'
 
 export interface VercelHandlers {
-  /** The REST producer: `export const GET = fetch`, `export const POST = fetch`. */
+  /** The REST producer: `export const GET = fetch`, and the same for `POST`, `PUT` and `DELETE`. */
   fetch(request: Request): Promise<Response>
   /** Beats and drains, for whoever knows `CRON_SECRET`: Vercel's cron. Answers what was done. */
   cron(request: Request): Promise<Response>

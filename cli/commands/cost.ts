@@ -1,6 +1,6 @@
 import { type CostStep, MONTH_S, monthlyCost } from '../../adapters/brokers/redis/cost.ts'
 import { parseDuration } from '../../scheduler/duration.ts'
-import { given, wholeNumber } from '../args.ts'
+import { commonArgs, given, wholeNumber } from '../args.ts'
 import { command } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { OK } from '../exit.ts'
@@ -10,6 +10,7 @@ import { printJson, printLine, toTable } from '../print.ts'
 const DEFAULT_PRICE = 0.2
 const PRICED_COMMANDS = 100_000
 
+const { json, debug } = commonArgs
 const args = {
   jobs: { type: 'string', description: 'Jobs a month: 500k, 1M (default 1M)', valueHint: 'count' },
   rate: { type: 'string', description: 'How fast they come while they come (default 10/s)', valueHint: 'n/s' },
@@ -30,7 +31,8 @@ const args = {
     description: `Dollars per 100,000 commands (default ${DEFAULT_PRICE.toFixed(2)}, Upstash's)`,
     valueHint: 'dollars',
   },
-  json: { type: 'boolean', description: 'Print JSON' },
+  json,
+  debug,
 } as const
 
 export default command({
@@ -54,8 +56,11 @@ export default command({
   },
 })
 
-function toWorkload(flags: Readonly<Partial<Record<Exclude<keyof typeof args, 'json'>, string | undefined>>>) {
-  const whole = (flag: Exclude<keyof typeof args, 'json'>, min: number) => wholeNumber(flag, flags[flag], { min })
+function toWorkload(
+  flags: Readonly<Partial<Record<Exclude<keyof typeof args, 'json' | 'debug'>, string | undefined>>>,
+) {
+  const whole = (flag: Exclude<keyof typeof args, 'json' | 'debug'>, min: number) =>
+    wholeNumber(flag, flags[flag], { min })
   const jobsPerMonth = toCount('jobs', flags.jobs ?? '1M')
   const jobsPerS = toRate(flags.rate ?? '10/s')
   if (jobsPerMonth > jobsPerS * MONTH_S)

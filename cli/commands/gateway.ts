@@ -1,5 +1,5 @@
 import { serveGateway } from '../../adapters/gateway/index.ts'
-import { hostArg, tokensOfEnvironment, wholeNumber } from '../args.ts'
+import { commonArgs, hostArg, tokensOfEnvironment, wholeNumber } from '../args.ts'
 import { command } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { OK } from '../exit.ts'
@@ -11,6 +11,7 @@ import { readCa } from '../tls.ts'
 
 const DEFAULT_REDIS = 'redis://127.0.0.1:6379'
 
+const { json, debug } = commonArgs
 const args = {
   redis: { type: 'string', description: `The Redis or Valkey behind it (default ${DEFAULT_REDIS})`, valueHint: 'url' },
   'redis-ca': { type: 'string', description: 'Certificates, as PEM, to trust for TLS to it', valueHint: 'file' },
@@ -22,7 +23,8 @@ const args = {
     valueHint: 'token',
   },
   'beyond-loopback': { type: 'boolean', description: 'Let --host be one that other machines reach; put TLS in front' },
-  json: { type: 'boolean', description: 'Print JSON' },
+  json,
+  debug,
 } as const
 
 export default command({

@@ -86,11 +86,14 @@ const show = command({
 const cancel = change(
   'cancel',
   'Cancel jobs: waiting ones at once, running ones by asking their worker',
+  '--state scheduled,queued --task greet',
   (broker, ids) => broker.cancel(ids),
 )
-const retry = change('retry', 'Run failed and cancelled jobs again, from their first attempt', replay)
-const promote = change('promote', 'Have jobs that are due later be due now', makeDue)
-const remove = change('remove', 'Remove jobs that are not running', (broker, ids) => broker.remove(ids))
+const retry = change('retry', 'Run failed and cancelled jobs again, from their first attempt', '--state failed', replay)
+const promote = change('promote', 'Have jobs that are due later be due now', '--state retrying', makeDue)
+const remove = change('remove', 'Remove jobs that are not running', '--state succeeded', (broker, ids) =>
+  broker.remove(ids),
+)
 
 export default group('jobs', 'List, show, cancel, retry, promote and remove jobs', [
   list,
@@ -113,12 +116,13 @@ const REFUSED: ReadonlyMap<string, string> = new Map([
 function change(
   name: string,
   description: string,
+  example: string,
   apply: (broker: Broker, ids: readonly string[]) => Promise<readonly string[]>,
 ): Command {
   return command({
     name,
     description,
-    examples: [`tq jobs ${name} "$ID"`, `tq jobs --state failed --json | jq -r '.jobs[].id' | xargs tq jobs ${name}`],
+    examples: [`tq jobs ${name} "$ID"`, `tq jobs ${example} --json | jq -r '.jobs[].id' | xargs tq jobs ${name}`],
     args: {
       id: { type: 'positional', required: true, description: 'The ids of the jobs, one or more' },
       ...commonArgs,

@@ -3,6 +3,7 @@ import { listen, type PeerHandler } from '../../adapters/runtimes/listen.ts'
 import { secretsOf } from '../../adapters/runtimes/variables.ts'
 import { createSchedules } from '../../scheduler/index.ts'
 import { systemClock } from '../../src/clock.ts'
+import { InvalidOption } from '../../src/errors.ts'
 import {
   type Api,
   type ApiOptions,
@@ -139,19 +140,27 @@ function callersOf(text: string | undefined, tokens: ApiOptions['tokens']): Call
   if (text !== undefined && tokens === 'none')
     throw new UsageError('expected --trusted-proxies with tokens, got --no-auth, which serves this machine alone')
   const named = /^\d+$/.test(text ?? '') ? Number(text) : names('trusted-proxies', text)
-  return createCallers({
-    trustedProxies: named,
-    onUnnamedProxy: (address) =>
-      printNote(
-        `a proxy at ${address} says for whom it calls, and --trusted-proxies does not name it: failed checks are not slowed down`,
-      ),
-  })
+  const onUnnamedProxy = (address: string) =>
+    printNote(
+      `a proxy at ${address} says for whom it calls, and --trusted-proxies does not name it: failed checks are not slowed down`,
+    )
+  return ofFlag('--trusted-proxies', () => createCallers({ trustedProxies: named, onUnnamedProxy }))
 }
 
 function corsOf(origins: readonly string[], tokens: ApiOptions['tokens']): Cors | undefined {
   if (origins.length === 0) return undefined
-  if (tokens !== 'none') return cors({ origins })
+  if (tokens !== 'none') return ofFlag('--cors-origin', () => cors({ origins }))
   throw new UsageError('expected --cors-origin with tokens, got --no-auth, which no page of another site may call')
+}
+
+/** What an option of the API refuses is said of the flag that it came by. */
+function ofFlag<T>(flag: string, create: () => T): T {
+  try {
+    return create()
+  } catch (error) {
+    if (error instanceof InvalidOption) throw new InvalidOption(flag, error.expected, error.got)
+    throw error
+  }
 }
 
 /** Never open by accident: without a token only when told so, and then to this machine alone. */

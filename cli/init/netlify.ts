@@ -15,7 +15,7 @@ import app from '../../tq.config.ts'
 const { fetch } = toNetlify(app, { kick: true })
 
 export default fetch
-export const config = { path: ['/v1/*', '/healthz'] }
+export const config = { path: ['/v1/*', '/healthz', '/readyz'] }
 `,
     'netlify/functions/tq-cron.mts': `/** Each minute a beat and a drain. */
 import { toNetlify } from 'tq-edge/netlify'

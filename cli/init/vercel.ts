@@ -17,6 +17,8 @@ const { fetch } = toVercel(app, { kick: true })
 
 export const GET = fetch
 export const POST = fetch
+export const PUT = fetch
+export const DELETE = fetch
 `,
     'api/cron.ts': `/** With each cron a beat and a drain. */
 import { toVercel } from 'tq-edge/vercel'
@@ -31,6 +33,7 @@ export const GET = cron
       rewrites: [
         { source: '/v1/(.*)', destination: '/api' },
         { source: '/healthz', destination: '/api' },
+        { source: '/readyz', destination: '/api' },
       ],
       crons: [{ path: '/api/cron', schedule: '* * * * *' }],
     }),

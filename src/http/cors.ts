@@ -10,6 +10,8 @@ export interface CorsOptions {
 /** For `createApi`: made by `cors`. */
 export type Cors = MiddlewareHandler
 
+/** Those that the API has. */
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE']
 /** What a caller may have to send, and what it may have to read, beside what browsers allow by themselves. */
 const SENT = [
   'Authorization',
@@ -56,7 +58,7 @@ const MAX_AGE_S = 7_200
 export function cors({ origins }: CorsOptions): Cors {
   check(origins)
   const origin = origins[0] === '*' ? '*' : [...origins]
-  const answer = honoCors({ origin, allowHeaders: SENT, exposeHeaders: READ, maxAge: MAX_AGE_S })
+  const answer = honoCors({ origin, allowMethods: METHODS, allowHeaders: SENT, exposeHeaders: READ, maxAge: MAX_AGE_S })
   // Any other OPTIONS is a call like any other, and gets what the route says.
   return (c, next) =>
     c.req.method === 'OPTIONS' && !c.req.header('Access-Control-Request-Method') ? next() : answer(c, next)

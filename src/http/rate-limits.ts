@@ -198,7 +198,10 @@ const refusedOf = (counted: readonly Counted[]) => counted.filter(({ allowed }) 
 const toS = (ms: number) => Math.ceil(ms / 1_000)
 
 function tooMany(refused: readonly Counted[]) {
-  const expected = refused.map((one) => `${one.calls} calls of a ${nameOf(one)} in ${one.windowMs / 1_000} s`)
+  const expected = refused.map((one) => {
+    const calls = one.calls === 1 ? '1 call' : `${one.calls} calls`
+    return `${calls} of ${nameOf(one) === 'address' ? 'an address' : 'a token'} in ${one.windowMs / 1_000} s`
+  })
   const retryAfterS = toS(Math.max(...refused.map(({ moreInMs }) => moreInMs)))
   return refusal('rate-limited', `expected at most ${expected.join(' and ')}, got more: send it again later`, {
     headers: { 'Retry-After': String(retryAfterS) },

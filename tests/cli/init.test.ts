@@ -84,6 +84,18 @@ test.each(['cloudflare', 'node', 'bun', 'deno', 'vercel', 'netlify'])(
   60_000,
 )
 
+test('on Vercel every method of the API has its function, and there and on Netlify every path leads to it', async () => {
+  await using folder = await createFolder()
+  const vercel = await init(folder, '--runtime', 'vercel')
+  const methods = [...(vercel['api/index.ts'] ?? '').matchAll(/^export const (\w+) = fetch$/gm)].map(([, name]) => name)
+  expect(methods).toEqual(['GET', 'POST', 'PUT', 'DELETE'])
+  const { rewrites } = JSON.parse(vercel['vercel.json'] ?? '') as { rewrites: { source: string }[] }
+  expect(rewrites.map(({ source }) => source)).toEqual(['/v1/(.*)', '/healthz', '/readyz'])
+  await using other = await createFolder()
+  const netlify = await init(other, '--runtime', 'netlify')
+  expect(netlify['netlify/functions/tq.mts']).toInclude("path: ['/v1/*', '/healthz', '/readyz']")
+})
+
 test('a wrong type in an app is seen where the templates are compiled', async () => {
   await using folder = await createFolder()
   const files = await init(folder, '--runtime', 'node', '--broker', 'sqlite')

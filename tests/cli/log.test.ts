@@ -80,6 +80,15 @@ test('a long result is cut', () => {
   expect(line.length).toBeLessThan(180)
 })
 
+test('an error is told to its end, with what to do about it', () => {
+  const advice = 'if it may be called, name its host in allowHosts or TQ_ALLOW_HOSTS'
+  const error = {
+    name: 'AddressRefused',
+    message: `expected an address on the public internet, got http://127.0.0.1: ${advice}`,
+  }
+  expect(plain(toLine({ kind: 'job.failed', ...JOB, attempt: 1, reason: 'not retryable', error }))).toEndWith(advice)
+})
+
 test('a warning is said once, be it found by a worker and a beat', () => {
   const isNews = createNewsFilter()
   const warnings = ['this', 'this', 'that'].map((reason) => isNews({ kind: 'broker.warning', reason }))

@@ -208,8 +208,12 @@ test('serve lets pages of the origins that it is told call, and no others', asyn
 })
 
 test.each([
-  ['--trusted-proxies', 'proxy.example', 'expected trustedProxies to be a number of proxies, or addresses'],
-  ['--cors-origin', 'https://app.example/', 'expected origins to be addresses such as https://app.example, without'],
+  ['--trusted-proxies', 'proxy.example', 'expected --trusted-proxies to be a number of proxies, or addresses'],
+  [
+    '--cors-origin',
+    'https://app.example/',
+    'expected --cors-origin to be addresses such as https://app.example, without',
+  ],
 ])('serve says what is wrong with %s %s', async (flag, value, reason) => {
   await using folder = await createFolder()
   const { stderr, exitCode } = await folder.tq(['serve', '--port', '0', '--token', TOKEN, flag, value])

@@ -11,8 +11,11 @@ const COMMANDS = [
   'result',
   'jobs',
   'queues',
+  'events',
   'schedules',
   'token',
+  'link',
+  'gateway',
   'cost',
 ]
 

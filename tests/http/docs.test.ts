@@ -165,6 +165,24 @@ test('what an app says is text on the page', async () => {
   expect(page).not.toMatch(/<script|<img/)
 })
 
+test('the page says what each variable of its commands stands for', async () => {
+  const { api } = setUpDocs({ linkSecrets: ['a-long-random-secret'] })
+  const page = await textOf(api, '/docs')
+  const commands = [...page.matchAll(/<pre><code>curl[^<]*<\/code>/g)].join('')
+  const named = new Set([...commands.matchAll(/\$([A-Z_]+)/g)].map(([, name]) => name))
+  expect([...named].sort()).toEqual(['INPUT', 'LINK', 'TQ', 'TQ_TOKEN'])
+  expect([...named].filter((name) => !page.includes(`<code>${name}</code>`))).toEqual([])
+})
+
+test('the first command for a job makes the one that the others are about, and a pause needs no revision', async () => {
+  const { api } = setUpDocs()
+  const { paths } = await documentOf(api)
+  const firstOf = (path: string) =>
+    Object.values(paths[path]?.post?.requestBody?.content['application/json']?.examples ?? {})[0]?.value
+  expect(firstOf('/v1/jobs')).toMatchObject({ id: paths['/v1/jobs/{id}']?.get?.parameters[0]?.example })
+  expect(['pause', 'resume'].map((verb) => firstOf(`/v1/queues/{queue}/${verb}`))).toEqual([{}, {}])
+})
+
 test('the commands on the page are what a shell understands', async () => {
   const quote = defineTask({
     name: 'quote',

@@ -67,6 +67,15 @@ test('a token that has used up its calls is refused, told how long, and may then
   expect(told(await call(ADA))).toEqual([policy, '"token";r=0;t=10', null])
 })
 
+test('an address that has used up its calls is told so', async () => {
+  const { call } = limited({ limits: { perAddress: { calls: 1, windowMs: 30_000 } } })
+  const fromOne = ['/v1/jobs', { from: '192.0.2.1' }] as const
+  await call(ADA, ...fromOne)
+  expect(await (await call(ADA, ...fromOne)).json()).toMatchObject({
+    detail: 'expected at most 1 call of an address in 30 s, got more: send it again later',
+  })
+})
+
 test('what one token calls takes nothing from another', async () => {
   const { statuses } = limited()
   expect(await statuses(4, ADA)).toEqual([200, 200, 200, 429])

@@ -11,7 +11,7 @@ const MAX_GZIP_BYTES: Record<string, number> = {
   '.': 18_800, // client, worker and drain together
   './client': 7_200, // 0.8 kB of it are kicks
   './http': 28_700, // 5.2 kB of it are the client, its errors and the job's code
-  './openapi': 22_700, // the schemas of all that the API takes are 6 kB of it
+  './openapi': 22_800, // the schemas of all that the API takes are 6 kB of it
   './webhooks': 7_000, // 3 kB of it are errors, problems and the reading of bodies
   './scheduler': 16_300,
   './scheduler/rrule': 4_900, // 56 kB with its calendar
@@ -38,12 +38,12 @@ const MAX_IMPORTED_GZIP_BYTES: readonly (readonly [names: string, subpath: strin
   ['defineApp, defineTask', '.', 1_800],
   ['tick, cron', './scheduler', 9_700],
   ['cron', './scheduler', 4_400],
-  ['redisBroker', './brokers/redis', 33_800],
-  ['createApi', './http', 25_600],
+  ['redisBroker', './brokers/redis', 34_000],
+  ['createApi', './http', 26_000],
 ]
 
 /** The whole of `examples/edge/cloudflare.ts` with its packages: 18 kB of it are @upstash/redis, 10 kB croner, 6 kB Hono. */
-const MAX_EXAMPLE_GZIP_BYTES = 117_100
+const MAX_EXAMPLE_GZIP_BYTES = 117_800
 
 async function gzipBytes(build: Partial<BuildConfig> & { entrypoints: string[] }): Promise<number> {
   const { outputs } = await Bun.build({ minify: true, target: 'browser', external: PLATFORMS, ...build })

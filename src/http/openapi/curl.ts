@@ -1,6 +1,6 @@
 import type { OperationObject } from './document.ts'
 
-/** The command that makes a call by its example, for a shell with `$TQ` and `$TQ_TOKEN` set. */
+/** The command that makes a call by its example, for a shell with `$TQ` and `$TQ_TOKEN` set, and `$INPUT` or `$LINK` where it has them. */
 export function toCurl(method: string, path: string, { parameters, security, requestBody }: OperationObject): string {
   const filled = path.replace(/\{(\w+)\}/g, (_, name) => {
     const parameter = parameters.find((given) => given.in === 'path' && given.name === name)

@@ -26,7 +26,7 @@ export const PARAMETERS: Readonly<Record<string, Described>> = {
   delayMs: { description: 'Milliseconds until the job is due', example: 1_000 },
   state: { description: 'Only jobs in these states', example: ['queued', 'scheduled'] },
   task: { description: 'Only jobs of this task', example: 'greet' },
-  tag: { description: 'A tag of the job; of one that is enqueued up to 8', example: 'eu', repeated: true },
+  tag: { description: 'A tag of the job, which may have 8', example: 'eu', repeated: true },
   onSuccess: { description: 'A URL that is told once the job has succeeded; needs the scope `read` as well' },
   onFailure: { description: 'A URL that is told once the job has failed for good; needs the scope `read` as well' },
   after: { description: 'The id of the event after which to go on. Default: what happens from now on' },

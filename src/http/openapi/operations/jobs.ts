@@ -33,7 +33,7 @@ export const jobOperations: OperationsOf<JobRoutes & JobEventRoutes> = {
         schema: jobsBody,
         required: true,
         examples: {
-          one: { task: 'greet', input: { name: 'Grace' }, id: 'welcome-grace', priority: 5 },
+          one: { task: 'greet', input: { name: 'Ada' }, id: 'welcome-ada', priority: 5 },
           many: {
             jobs: [
               { task: 'greet', input: { name: 'Alan' } },
