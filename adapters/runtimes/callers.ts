@@ -7,8 +7,8 @@
  * @module
  */
 import { InvalidOption } from '../../src/errors.ts'
-import { groupsOf } from '../../src/http/addresses.ts'
 import type { AddressOf } from '../../src/http/failures.ts'
+import { groupsOf, isIn, toNetwork } from '../../src/networks.ts'
 import type { PeerOf } from './listen.ts'
 
 /** So many proxies, counted from here; or those with these addresses or in these networks, such as `10.0.0.0/8`. */
@@ -26,11 +26,6 @@ export interface Callers {
   receive(request: Request, peerOf: PeerOf): Request
   /** Of a request that was received: where it comes from, or nothing where only an unnamed proxy knows. */
   readonly addressOf: AddressOf
-}
-
-interface Network {
-  readonly groups: readonly number[]
-  readonly bits: number
 }
 
 type Trusts = (address: string, hop: number) => boolean
@@ -76,32 +71,20 @@ function toTrusts(trusted: TrustedProxies): Trusts {
     if (!(Number.isSafeInteger(trusted) && trusted >= 0)) throw invalid(String(trusted))
     return (_, hop) => hop < trusted
   }
-  const networks = trusted.map(toNetwork)
+  const networks = trusted.map((text) => {
+    const network = toNetwork(text)
+    if (!network) throw invalid(`"${text.slice(0, 100)}"`)
+    return network
+  })
   return (address) => {
     const groups = groupsOf(address)
-    return groups !== null && networks.some((network) => isIn(network, groups))
+    return groups !== null && isIn(networks, groups)
   }
-}
-
-function toNetwork(text: string): Network {
-  const [, address = '', length] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? []
-  const groups = groupsOf(address)
-  const isIpv4 = /^[\d.]+$/.test(address)
-  const bits = length === undefined ? 128 : Number(length) + (isIpv4 ? 96 : 0)
-  if (!groups || bits > 128) throw invalid(`"${text.slice(0, 100)}"`)
-  return { groups, bits }
 }
 
 function invalid(got: string) {
   const expected = 'a number of proxies, or addresses and networks such as 127.0.0.1 or 10.0.0.0/8'
   return new InvalidOption('trustedProxies', expected, got)
-}
-
-function isIn({ groups, bits }: Network, address: readonly number[]): boolean {
-  return groups.every((group, at) => {
-    const unused = 16 - Math.min(16, Math.max(0, bits - at * 16))
-    return group >> unused === (address[at] ?? 0) >> unused
-  })
 }
 
 /** Each hop that is trusted says who was before it; the first that is not, or that says nothing which is an address, is the caller. */

@@ -1,6 +1,6 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import type { Clock } from '../clock.ts'
-import { networkOf } from './addresses.ts'
+import { networkOf } from '../networks.ts'
 import { RefusedRequest, refusal } from './problem.ts'
 
 /** Where a request comes from, as its server knows it; nothing where that is not known. */

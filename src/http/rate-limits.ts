@@ -13,6 +13,7 @@ import type { Clock } from '../clock.ts'
 import { InvalidOption, isTqError, toError } from '../errors.ts'
 import type { OnEvent } from '../events.ts'
 import { toBase64Url } from '../hmac.ts'
+import { networkOf } from '../networks.ts'
 import {
   MAX_RATE_CALLS,
   MAX_RATE_WINDOW_MS,
@@ -21,7 +22,6 @@ import {
   type RateLeft,
   type RateLimit,
 } from '../rate.ts'
-import { networkOf } from './addresses.ts'
 import { DIGEST } from './auth.ts'
 import type { AddressOf } from './failures.ts'
 import { refusal } from './problem.ts'

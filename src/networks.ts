@@ -1,4 +1,4 @@
-/** IP addresses, as far as callers are told apart by them. */
+/** IP addresses, and the networks that they are in. */
 
 const DOTTED = /^(.*:)?(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/
 const GROUP = /^[\da-f]{1,4}$/i
@@ -36,4 +36,27 @@ export function networkOf(address: string): string {
     return [high >> 8, high & 255, low >> 8, low & 255].join('.')
   const hex = groups.slice(0, 4).map((group) => group.toString(16))
   return `${hex.join(':')}::/64`
+}
+
+/** The addresses that begin with so many bits of this one. */
+export interface Network {
+  readonly groups: readonly number[]
+  readonly bits: number
+}
+
+/** An address, or a network such as `10.0.0.0/8`; null for what is neither. */
+export function toNetwork(text: string): Network | null {
+  const [, address = '', length] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? []
+  const groups = groupsOf(address)
+  const bits = length === undefined ? 128 : Number(length) + (address.includes(':') ? 0 : 96)
+  return groups && bits <= 128 ? { groups, bits } : null
+}
+
+export function isIn(networks: readonly Network[], address: readonly number[]): boolean {
+  return networks.some(({ groups, bits }) =>
+    groups.every((group, at) => {
+      const unused = 16 - Math.min(16, Math.max(0, bits - at * 16))
+      return group >> unused === (address[at] ?? 0) >> unused
+    }),
+  )
 }

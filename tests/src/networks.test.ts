@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { groupsOf, networkOf } from '../../src/http/addresses.ts'
+import { groupsOf, networkOf } from '../../src/networks.ts'
 
 test.each([
   ['192.0.2.7', '192.0.2.7'],
