@@ -1,5 +1,6 @@
 import { InvalidOption } from '../src/errors.ts'
 import type { Schedule, ScheduleBounds } from '../src/schedule.ts'
+import { checkWhole } from '../src/whole.ts'
 import { type Moment, toMs } from './moment.ts'
 
 /** Options that every kind of schedule takes. */
@@ -35,8 +36,7 @@ export function toBounds(
   const endAtMs = endAt === undefined ? undefined : toMs(`endAt of "${name}"`, endAt)
   if (startAtMs !== undefined && endAtMs !== undefined && endAtMs < startAtMs)
     throw new InvalidOption(`endAt of "${name}"`, 'at or after its startAt', `${startAtMs - endAtMs} ms before it`)
-  if (maxRuns !== undefined && !(Number.isInteger(maxRuns) && maxRuns >= 1 && maxRuns <= MAX_RUNS))
-    throw new InvalidOption(`maxRuns of "${name}"`, `a whole number from 1 to ${MAX_RUNS}`, String(maxRuns))
+  if (maxRuns !== undefined) checkWhole(`maxRuns of "${name}"`, maxRuns, 1, MAX_RUNS)
   if (maxRuns !== undefined && startAtMs === undefined)
     throw new InvalidOption(`startAt of "${name}"`, 'given with maxRuns, which counts from it', 'none')
   if (!(Number.isInteger(jitterMs) && jitterMs >= 0 && jitterMs <= MAX_JITTER_MS))

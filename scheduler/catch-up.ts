@@ -1,6 +1,7 @@
 /** What becomes of ticks that nobody was there to fire. */
 import { InvalidOption } from '../src/errors.ts'
 import type { CatchUp, Schedule } from '../src/schedule.ts'
+import { checkWhole } from '../src/whole.ts'
 import { dueAfter } from './due-after.ts'
 
 export interface CatchUpOptions {
@@ -33,11 +34,6 @@ export function toCatchUp(name: string, given: CatchUpOptions['catchUp'] = 'late
   checkWhole(`maxAgeMs of catchUp of "${name}"`, maxAgeMs, 1_000, MAX_AGE_MS)
   checkWhole(`maxRuns of catchUp of "${name}"`, maxRuns, 1, MAX_RUNS)
   return { maxAgeMs, maxRuns }
-}
-
-function checkWhole(what: string, value: number, min: number, max: number): void {
-  if (!(Number.isInteger(value) && value >= min && value <= max))
-    throw new InvalidOption(what, `a whole number from ${min} to ${max}`, String(value))
 }
 
 /** Where a schedule goes on that was due at `dueAtMs`: the first due time that is not left out, or the first after now. */

@@ -2,6 +2,7 @@ import { InvalidOption, TooLarge } from '../src/errors.ts'
 import { type JobTick, toJson, utf8Bytes } from '../src/job.ts'
 import { OVERLAPS, type Overlap, type Schedule, type ScheduleRule } from '../src/schedule.ts'
 import { type Task, validateInput } from '../src/task.ts'
+import { checkWhole } from '../src/whole.ts'
 import { DEFAULT_QUEUE, NAME_FORM, NAME as QUEUE_NAME } from '../src/words.ts'
 import { type BoundOptions, within } from './bounds.ts'
 import { type CatchUpOptions, toCatchUp } from './catch-up.ts'
@@ -81,12 +82,7 @@ export function checkName(name: string): void {
 
 function checkOptions(name: string, queue: string, priority: number): void {
   if (!QUEUE_NAME.test(queue)) throw new InvalidOption(`queue of "${name}"`, NAME_FORM, `${queue.length} characters`)
-  if (!(Number.isSafeInteger(priority) && Math.abs(priority) <= MAX_PRIORITY))
-    throw new InvalidOption(
-      `priority of "${name}"`,
-      `a whole number from -${MAX_PRIORITY} to ${MAX_PRIORITY}`,
-      `${priority}`,
-    )
+  checkWhole(`priority of "${name}"`, priority, -MAX_PRIORITY, MAX_PRIORITY)
 }
 
 function toInput(name: string, task: Task, input: unknown): Pick<Schedule, 'input' | 'inputOf'> {

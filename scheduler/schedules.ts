@@ -15,6 +15,7 @@ import {
 import { type OnEvent, withoutThrowing } from '../src/events.ts'
 import type { Schedule } from '../src/schedule.ts'
 import type { ChangeOptions, RunOutcome, ScheduleData, Schedules, ScheduleView } from '../src/schedules.ts'
+import { checkWhole } from '../src/whole.ts'
 import { createCalls } from './calls.ts'
 import { isAppsRule, isSameRule, nextFrom, readDefinition } from './definition.ts'
 import { dueOf } from './deploy.ts'
@@ -191,7 +192,7 @@ export function createSchedules(options: SchedulesOptions): Schedules {
 
   return {
     async list({ app: ofApp = appName, limit = MAX_PAGE_SCHEDULES, cursor } = {}) {
-      checkCount('limit', limit, MAX_PAGE_SCHEDULES)
+      checkWhole('limit', limit, 1, MAX_PAGE_SCHEDULES)
       const query = {
         limit,
         ...(ofApp === undefined ? {} : { app: ofApp }),
@@ -223,7 +224,7 @@ export function createSchedules(options: SchedulesOptions): Schedules {
     resume: (name, changeOptions) => setPaused(name, false, changeOptions),
 
     async next(name, { count = 10, afterMs } = {}) {
-      checkCount('count', count, MAX_COUNT)
+      checkWhole('count', count, 1, MAX_COUNT)
       const fromMs = afterMs === undefined ? undefined : toMs('afterMs', afterMs)
       const found = await find(name)
       const stored = requireOwn(name, found)
@@ -266,11 +267,6 @@ function pausedState(state: ScheduleState, { dueAtMs }: StoredSchedule): Schedul
 /** What comes as JSON carries no function, whatever else it is. */
 function isDeclared(given: Schedule | ScheduleData): given is Schedule {
   return typeof (given as Partial<Schedule> | null)?.next === 'function'
-}
-
-function checkCount(option: string, count: number, max: number): void {
-  if (!(Number.isInteger(count) && count >= 1 && count <= max))
-    throw new InvalidOption(option, `a whole number from 1 to ${max}`, String(count))
 }
 
 function requireRevision(name: string, found: number, wanted: number | undefined): void {

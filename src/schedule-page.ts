@@ -1,11 +1,11 @@
 /** What a query for schedules may ask, and where a page of due ones has ended. */
 import { MAX_PAGE_SCHEDULES, type ScheduleQuery } from './broker.ts'
 import { InvalidOption } from './errors.ts'
+import { checkWhole } from './whole.ts'
 
 /** Throws `InvalidOption` for a page that cannot be. */
 export function checkPage({ limit = 1, names = [] }: ScheduleQuery): void {
-  if (!(Number.isInteger(limit) && limit >= 1 && limit <= MAX_PAGE_SCHEDULES))
-    throw new InvalidOption('limit', `a whole number from 1 to ${MAX_PAGE_SCHEDULES}`, String(limit))
+  checkWhole('limit', limit, 1, MAX_PAGE_SCHEDULES)
   if (names.length > MAX_PAGE_SCHEDULES)
     throw new InvalidOption('names', `at most ${MAX_PAGE_SCHEDULES}`, String(names.length))
 }

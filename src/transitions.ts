@@ -1,5 +1,6 @@
 import type { Broker } from './broker.ts'
-import { EventsOff, InvalidOption } from './errors.ts'
+import { EventsOff } from './errors.ts'
+import { checkWhole } from './whole.ts'
 
 export interface TransitionOptions {
   /**
@@ -18,8 +19,8 @@ export function checkMaxEvents({ events }: TransitionOptions): number | undefine
   if (events === undefined) return undefined
   if (events === false) return 0
   const { maxEvents = DEFAULT_EVENTS } = events === true ? {} : events
-  if (Number.isInteger(maxEvents) && maxEvents >= MIN_EVENTS && maxEvents <= MAX_EVENTS) return maxEvents
-  throw new InvalidOption('maxEvents', `a whole number from ${MIN_EVENTS} to ${MAX_EVENTS}`, String(maxEvents))
+  checkWhole('maxEvents', maxEvents, MIN_EVENTS, MAX_EVENTS)
+  return maxEvents
 }
 
 /** What reads a broker's transitions. Throws `EventsOff` where it keeps none. */

@@ -17,6 +17,7 @@ import {
 } from '../job.ts'
 import { resend } from '../resend.ts'
 import { checkTaskName, type Task, validateInput } from '../task.ts'
+import { checkWhole } from '../whole.ts'
 import { DEFAULT_QUEUE, MAX_TAGS, NAME, NAME_FORM, TAG, TAG_FORM } from '../words.ts'
 import { createBatch, type PutOff, sendAll } from './batch.ts'
 import { createResults } from './results.ts'
@@ -270,8 +271,7 @@ function checkOptions(task: string, options: EnqueueOptions): void {
   checkTaskName(task)
   if (id !== undefined) checkName('id', id)
   if (queue !== undefined) checkName('queue', queue)
-  if (priority !== undefined && !(Number.isSafeInteger(priority) && Math.abs(priority) <= 1_000_000))
-    throw new InvalidOption('priority', 'a whole number from -1000000 to 1000000', String(priority))
+  if (priority !== undefined) checkWhole('priority', priority, -1_000_000, 1_000_000)
   if (tags !== undefined) checkTags(tags)
   if (fingerprint !== undefined && !FINGERPRINT.test(fingerprint))
     throw new InvalidOption('fingerprint', FINGERPRINT_FORM, describe(fingerprint))

@@ -22,6 +22,7 @@ import {
   type RateLeft,
   type RateLimit,
 } from '../rate.ts'
+import { checkWhole } from '../whole.ts'
 import { DIGEST } from './auth.ts'
 import type { AddressOf } from './failures.ts'
 import { refusal } from './problem.ts'
@@ -212,11 +213,6 @@ function checkRate(option: string, rate: Rate | undefined): void {
   if (!rate) return
   checkWhole(`${option}.calls`, rate.calls, 1, MAX_RATE_CALLS)
   checkWhole(`${option}.windowMs`, rate.windowMs, MIN_RATE_WINDOW_MS, MAX_RATE_WINDOW_MS)
-}
-
-function checkWhole(option: string, value: number, min: number, max: number): void {
-  if (!(Number.isSafeInteger(value) && value >= min && value <= max))
-    throw new InvalidOption(option, `a whole number from ${min} to ${max}`, String(value))
 }
 
 function requireCounted(option: keyof RateLimitOptions, counted: boolean, needed: string): void {

@@ -7,6 +7,7 @@ import { type Clock, systemClock } from '../clock.ts'
 import { InvalidOption } from '../errors.ts'
 import { type OnEvent, withoutThrowing } from '../events.ts'
 import type { Task } from '../task.ts'
+import { checkWhole } from '../whole.ts'
 import { DEFAULT_QUEUE } from '../words.ts'
 import type { ToCallbackTask } from './callbacks.ts'
 import type { Durations } from './durations.ts'
@@ -104,9 +105,4 @@ const withTask = (app: App, task: Task): App => ({ ...app, tasks: new Map([...ap
 function taskCallbacks({ tasks }: App): TaskCallbacks | undefined {
   const found = [...tasks].flatMap(([name, { callbacks }]) => (callbacks ? [[name, callbacks] as const] : []))
   return found.length > 0 ? Object.fromEntries(found) : undefined
-}
-
-function checkWhole(option: string, value: number, min: number, max: number): void {
-  if (!(Number.isInteger(value) && value >= min && value <= max))
-    throw new InvalidOption(option, `a whole number from ${min} to ${max}`, String(value))
 }

@@ -1,6 +1,6 @@
 import { type JobFilter, type JobPage, MAX_BATCH_BYTES } from '../../../src/broker.ts'
-import { InvalidOption } from '../../../src/errors.ts'
 import { type JobRecord, utf8Bytes } from '../../../src/job.ts'
+import { checkWhole } from '../../../src/whole.ts'
 import { isFinished } from '../../../src/words.ts'
 import type { Keys } from './keys.ts'
 import {
@@ -39,8 +39,7 @@ export async function listJobs(
   filter: JobFilter,
 ): Promise<JobPage> {
   const { limit = DEFAULT_PAGE, cursor } = filter
-  if (!(Number.isInteger(limit) && limit >= 1 && limit <= MAX_PAGE))
-    throw new InvalidOption('limit', `a whole number from 1 to ${MAX_PAGE}`, String(limit))
+  checkWhole('limit', limit, 1, MAX_PAGE)
   const reader = createPlaceReader(rest, keys, filter)
   const first = cursor === undefined ? await reader.after(undefined) : undefined
   let position = cursor === undefined ? first && { place: first } : fromCursor(cursor)

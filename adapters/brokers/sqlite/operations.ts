@@ -15,6 +15,7 @@ import type {
 import { CANCELS, STUB_MS } from '../../../src/broker.ts'
 import { InvalidOption } from '../../../src/errors.ts'
 import type { JobError, JobRecord, JobTick } from '../../../src/job.ts'
+import { checkWhole } from '../../../src/whole.ts'
 import { isFinished, type JobState } from '../../../src/words.ts'
 import type { Driver, Row, SqlValue } from './driver.ts'
 import { leaveTurn } from './overlap.ts'
@@ -85,8 +86,7 @@ const LAST_LOOKED_AT = `select min(seq) as seq, count(*) as jobs from (${LOOKED_
 
 export function listStep(driver: Driver, filter: JobFilter): JobPage {
   const { states, queue = null, task = null, tag = null, limit = DEFAULT_PAGE, cursor } = filter
-  if (!(Number.isInteger(limit) && limit >= 1 && limit <= MAX_PAGE))
-    throw new InvalidOption('limit', `a whole number from 1 to ${MAX_PAGE}`, String(limit))
+  checkWhole('limit', limit, 1, MAX_PAGE)
   if (cursor !== undefined && !/^\d{1,15}$/.test(cursor))
     throw new InvalidOption('cursor', 'the cursor of an earlier page', 'another text')
   const { createdFromMs = null, createdToMs = null, finishedFromMs = null, finishedToMs = null } = filter
