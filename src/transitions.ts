@@ -11,7 +11,7 @@ export interface TransitionOptions {
 }
 
 const MIN_EVENTS = 100
-const MAX_EVENTS = 1_000_000
+export const MAX_EVENTS = 1_000_000
 const DEFAULT_EVENTS = 100_000
 
 /** How many to keep: 0 for none, undefined where nothing is said. Throws `InvalidOption` for what cannot be. */

@@ -6,8 +6,8 @@
 import * as v from 'valibot'
 import { type JobFilter, MAX_BATCH_JOBS } from '../broker.ts'
 import { JOB_STATES, type JobState } from '../words.ts'
-import { objectOf, whole } from './fields.ts'
-import { type Checked, checkBody, checkQuery, fromText, id, ms, name, tag } from './request.ts'
+import { line, MAX_ID_CHARS, objectOf, whole } from './fields.ts'
+import { type Checked, checkBody, checkQuery, fromText, ms, name, tag } from './request.ts'
 
 /** What a list is asked for, as text. */
 export interface FilterQuery {
@@ -112,7 +112,12 @@ const filterBody = objectOf({
 const change = v.pipe(
   objectOf({
     ids: v.optional(
-      v.pipe(v.array(v.unknown(), IDS), v.minLength(1, IDS), v.maxLength(MAX_BATCH_JOBS, IDS), v.array(id)),
+      v.pipe(
+        v.array(v.unknown(), IDS),
+        v.minLength(1, IDS),
+        v.maxLength(MAX_BATCH_JOBS, IDS),
+        v.array(line(MAX_ID_CHARS, 1)),
+      ),
     ),
     filter: v.optional(filterBody),
     limit: v.optional(limit),

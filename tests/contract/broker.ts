@@ -8,6 +8,7 @@
 import { aheadCases } from './broker/ahead.ts'
 import { beatCases } from './broker/beats.ts'
 import { blockedCases } from './broker/blocked.ts'
+import { callbackQueueCases } from './broker/callback-queues.ts'
 import { callbackCases } from './broker/callbacks.ts'
 import { cancelCases } from './broker/cancel.ts'
 import { changeCases } from './broker/changes.ts'
@@ -65,5 +66,6 @@ export const brokerCases: readonly Case[] = [
   ...transitionCases,
   ...wakeCases,
   ...callbackCases,
+  ...callbackQueueCases,
   ...faultCases,
 ]

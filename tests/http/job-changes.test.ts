@@ -49,6 +49,17 @@ test.each(CHANGES)('to %s jobs by id foresees what it then does, also of those i
   expect(done.jobs).toContainEqual({ id: 'nobody', outcome: 'unknown' })
 })
 
+test('jobs whose ids a broker has made of longer ones are changed by them', async () => {
+  const { broker, post } = setUp()
+  const id = 'x'.repeat(200)
+  await broker.enqueue([aJob(id, { onFailure: 'https://hooks.example/' })])
+  await settle(broker, failed(id, 'no route'))
+  const callback = `${id}:onFailure:1`
+  expect(await json(await post('/v1/jobs/cancel', { ids: [callback] }))).toMatchObject({
+    jobs: [{ id: callback, outcome: 'cancelled' }],
+  })
+})
+
 test('a filter narrows a change, and a cursor goes on with what is left', async () => {
   const { broker, post } = setUp()
   await broker.enqueue(['a', 'b', 'c', 'd', 'e'].map((id) => aJob(id, { queue: 'mail', task: 't', tags: ['eu'] })))

@@ -6,6 +6,7 @@
  */
 import { STUB_MS, type Transition, type TransitionPage, type TransitionQuery } from '../../../src/broker.ts'
 import { InvalidOption } from '../../../src/errors.ts'
+import { MAX_EVENTS } from '../../../src/transitions.ts'
 import { type Driver, transaction } from './driver.ts'
 
 const TABLE = `
@@ -29,7 +30,10 @@ const FALLS_DUE = `new.state = 'queued' and old.state in ('scheduled', 'retrying
 const EXPIRES = `new.state = 'removed' and old.finishedAtMs is not null and old.atMs < new.atMs and new.atMs = old.finishedAtMs + ${STUB_MS}`
 const IS_OPEN = `old.state not in ('succeeded', 'failed', 'cancelled', 'expired', 'removed')`
 
-/** What is deleted in the step that has stored it was never there: a full queue. */
+/**
+ * What is deleted in the step that has stored it was never there: a full queue. So none of a step's own is forgotten before its end, but where
+ * nobody who says when it was is left.
+ */
 const triggersOf = (maxEvents: number) => `
 create trigger tq_event_made after insert on tq_job when new.state <> 'removed' begin ${note('new')}; end;
 create trigger tq_event_changed after update of state on tq_job
@@ -38,9 +42,12 @@ create trigger tq_event_deleted after delete on tq_job when ${IS_OPEN} begin
   ${note('old', `'removed'`)} where not exists (select 1 from tq_event where id = old.id and atMs is null);
   delete from tq_event where id = old.id and atMs is null and state <> 'removed';
 end;
-create trigger tq_event_kept after insert on tq_event begin delete from tq_event where seq <= new.seq - ${maxEvents}; end;
+create trigger tq_event_kept after update of atMs on tq_event begin delete from tq_event where seq <= new.seq - ${maxEvents}; end;
+create trigger tq_event_bounded after insert on tq_event begin delete from tq_event where seq <= new.seq - ${MAX_EVENTS}; end;
 `
-const DROP = ['made', 'changed', 'deleted', 'kept'].map((name) => `drop trigger if exists tq_event_${name};`).join('')
+const DROP = ['made', 'changed', 'deleted', 'kept', 'bounded']
+  .map((name) => `drop trigger if exists tq_event_${name};`)
+  .join('')
 
 const KEPT = `select value from tq_meta where key = 'maxEvents'`
 

@@ -2,11 +2,17 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import type { Broker, ClaimedJob, ExchangeReply, ExchangeRequest, Settlement } from '../../../src/broker.ts'
 import { isTqError } from '../../../src/errors.ts'
+import type { Job } from '../../../src/job.ts'
 import type { VirtualClock } from '../../support/clock.ts'
 import { type FlakyBroker, flaky } from '../../support/flaky-broker.ts'
 import { seededRandom } from '../../support/random.ts'
 import type { Case } from '../subject.ts'
 import { idsOf, job, LEASE_MS, lane, release, retryIn, succeed } from '../verbs.ts'
+import { check, checkTold } from './fault-checks.ts'
+import { pageOf } from './transitions.ts'
+
+const DONE = 'https://hooks.example/done'
+const BROKEN = 'https://hooks.example/broken'
 
 /** Sends the same call until it is answered, as clients and workers do. */
 async function untilAnswered<T>(send: () => Promise<T>): Promise<T> {
@@ -54,7 +60,7 @@ function startModel(broker: Broker, clock: VirtualClock, seed: number, prefix: s
 }
 
 type Operation =
-  | { readonly kind: 'enqueue'; readonly count: number; readonly delayMs: number }
+  | { readonly kind: 'enqueue'; readonly count: number; readonly delayMs: number; readonly isTaken: boolean }
   | { readonly kind: 'exchange'; readonly lane: number; readonly want: number; readonly settles: number }
   | { readonly kind: 'crash'; readonly lane: number }
   | { readonly kind: 'advance'; readonly ms: number }
@@ -68,6 +74,7 @@ const operations: fc.Arbitrary<Operation[]> = fc.array(
         kind: fc.constant('enqueue' as const),
         count: fc.integer({ min: 1, max: 4 }),
         delayMs: fc.constantFrom(0, 0, 5_000),
+        isTaken: fc.constantFrom(false, false, false, true),
       }),
     },
     {
@@ -89,7 +96,7 @@ const operations: fc.Arbitrary<Operation[]> = fc.array(
 )
 
 async function apply(model: Model, operation: Operation): Promise<void> {
-  const { broker, clock, prefix, enqueued } = model
+  const { broker, clock, enqueued } = model
   if (operation.kind === 'advance') return clock.advance(operation.ms)
   if (operation.kind === 'crash') {
     const one = model.lanes[operation.lane] as ModelLane
@@ -104,12 +111,30 @@ async function apply(model: Model, operation: Operation): Promise<void> {
     return exchange(model, one, operation.want, settle)
   }
   const fresh = Array.from({ length: operation.count }, (_, at) =>
-    job(`${prefix}${enqueued.length + at}`, { queue: prefix, delayMs: operation.delayMs }),
+    jobOf(model, enqueued.length + at, operation.delayMs),
   )
+  if (operation.isTaken) return refused(model, fresh)
   const outcomes = await untilAnswered(() => broker.enqueue(fresh))
   // A lost reply makes the resend read as existing; another id of ours never does.
+  assert.equal(new Set(outcomes).size, 1)
   for (const outcome of outcomes) assert.ok(outcome === 'created' || outcome === 'existing', outcome)
   enqueued.push(...idsOf(fresh))
+}
+
+/** With all that a job may have; those of one call are of one request. */
+function jobOf({ prefix, enqueued }: Model, at: number, delayMs: number): Job {
+  const tags = [`"${at}"|`, 'all']
+  const fingerprint = `from-${enqueued.length}`
+  return job(`${prefix}${at}`, { queue: prefix, delayMs, tags, fingerprint, onSuccess: DONE, onFailure: BROKEN })
+}
+
+/** One of them has the id of an earlier request's: nothing is stored of them, however often. */
+async function refused({ broker, enqueued }: Model, fresh: readonly Job[]): Promise<void> {
+  const [taken] = enqueued
+  if (taken === undefined) return
+  const request = fresh.map((one) => ({ ...one, fingerprint: 'another' }))
+  const outcomes = await untilAnswered(() => broker.enqueue([...request, { ...request[0], id: taken } as Job]))
+  assert.deepEqual([...new Set(outcomes)], ['conflict'])
 }
 
 function randomEnd({ random }: Model, held: ClaimedJob): Settlement {
@@ -158,39 +183,19 @@ async function drain(model: Model, broker: Broker): Promise<void> {
   throw new Error('expected the queue to run empty')
 }
 
-/** Every job has ended once: none lost, none left over, and what was accepted is what stands. */
-async function check({ enqueued, accepted, prefix }: Model, broker: Broker): Promise<void> {
-  const { queues } = await broker.stats()
-  const counts = queues.find(({ queue }) => queue === prefix)?.counts ?? {}
-  assert.deepEqual(
-    Object.keys(counts).filter((state) => state !== 'succeeded' && state !== 'failed'),
-    [],
-  )
-  for (const [at, record] of (await broker.get(enqueued)).entries()) {
-    const id = enqueued[at] as string
-    assert.ok(record, `expected job ${id} to be known`)
-    const results = accepted.get(id) ?? []
-    assert.ok(results.length <= 1, `expected job ${id} to be settled once, got ${results.join(', ')}`)
-    assert.ok(
-      record.state === 'succeeded' || record.state === 'failed',
-      `expected job ${id} to be finished, got ${record.state}`,
-    )
-    if (record.state === 'succeeded' && results.length === 1) assert.equal(record.result, results[0])
-    if (record.state === 'failed') assert.deepEqual([record.lost, results], [5, []])
-  }
-}
-
 export const faultCases: readonly Case[] = [
   {
-    name: 'whatever is lost or repeated, at once and late: every job ends once, none is lost, none left over',
+    name: 'whatever is lost or repeated, at once and late: every job ends once and is told once, none is lost, none left over',
+    bounds: { events: true },
     async run({ broker, clock }) {
       let faults = 0
       let runs = 0
       const holds = fc.asyncProperty(fc.integer({ min: 1, max: 1_000_000_000 }), operations, async (seed, steps) => {
         const model = startModel(broker, clock, seed, `run-${runs++}.`)
+        const { cursor } = await pageOf(broker)
         for (const step of steps) await apply(model, step)
         await drain(model, broker)
-        await check(model, broker)
+        await checkTold(broker, cursor, await check(model, broker))
         faults += model.broker.faults.lostReplies + model.broker.faults.late
       })
       await fc.assert(holds, { seed: 2_026, numRuns: 30 })

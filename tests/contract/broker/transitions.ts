@@ -11,13 +11,13 @@ import { idsAt, lookedAhead } from './looked-ahead.ts'
 import { overlapTick } from './overlap.ts'
 import { remove, set } from './schedules.ts'
 
-const pageOf = async (broker: Broker, after?: string, limit?: number) => {
+export const pageOf = async (broker: Broker, after?: string, limit?: number) => {
   assert.ok(broker.transitions, 'expected a broker that keeps events')
   return broker.transitions({ ...(after === undefined ? {} : { after }), ...(limit === undefined ? {} : { limit }) })
 }
 
 /** All that is told from there on. */
-async function readAll(broker: Broker, after: string, limit?: number): Promise<Transition[]> {
+export async function readAll(broker: Broker, after: string, limit?: number): Promise<Transition[]> {
   const found: Transition[] = []
   for (let [cursor, more] = [after, true]; more; ) {
     const page = await pageOf(broker, cursor, limit)

@@ -51,6 +51,15 @@ test('the file goes on keeping them until it is told otherwise, and then nobodyâ
   for (const broker of [later, fewer, off, again]) await broker.close()
 })
 
+test('a call of more jobs than events are kept, which is refused, is told nowhere and takes no event with it', async () => {
+  const broker = sqliteBroker({ path: newFile(), events: { maxEvents: 100 }, maxReady: 50 })
+  await broker.enqueue(jobs(50))
+  expect(new Set(await broker.enqueue(jobs(300, 'full')))).toEqual(new Set(['full']))
+  await broker.enqueue(jobs(300, 'conflict', { fingerprint: 'one' }).concat(job('job-0000', { fingerprint: 'one' })))
+  expect(await toldBy(broker)).toEqual(jobs(50).map(({ id }) => `${id} queued`))
+  await broker.close()
+})
+
 test('a job that is enqueued within a transaction is told of if that commits', async () => {
   const path = newFile()
   const clock = createVirtualClock()
