@@ -16,7 +16,7 @@ import type { TaskCallbacks } from '../callbacks.ts'
 import { type JobError, toJobError, toJson } from '../job.ts'
 import { KEEP_FAILED_MS, KEEP_RESULT_MS, TASK_NAME } from '../task.ts'
 import { DEFAULT_QUEUE, NAME, NAME_FORM } from '../words.ts'
-import { callbackFields, jsonText, line, list, MAX_ID_CHARS, notCallback, queueName, text, whole } from './fields.ts'
+import { callbackFields, jsonText, line, list, MAX_ID_CHARS, notCallback, queueName, whole } from './fields.ts'
 import { form, ms } from './request.ts'
 
 const MAX_QUEUES = 100
@@ -94,14 +94,14 @@ const error = v.pipe(
 
 const presence: v.GenericSchema<WorkerPresence> = v.strictObject(
   {
-    worker: text(200),
+    worker: line(200),
     queues,
     concurrency: whole(WHOLE),
     running: whole(WHOLE),
-    runtime: text(200),
+    runtime: line(200),
     startedAtMs: ms,
     commands: v.exactOptional(whole(WHOLE)),
-    p95Ms: v.exactOptional(v.pipe(v.record(text(200), ms), v.maxEntries(MAX_TASKS_TOLD, TASKS_TOLD))),
+    p95Ms: v.exactOptional(v.pipe(v.record(line(200), ms), v.maxEntries(MAX_TASKS_TOLD, TASKS_TOLD))),
   },
   form('worker, queues, concurrency, running, runtime, startedAtMs, commands, p95Ms'),
 )
