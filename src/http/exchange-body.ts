@@ -25,7 +25,6 @@ import {
   notCallback,
   objectOf,
   queueName,
-  text,
   whole,
 } from './fields.ts'
 import { ms } from './request.ts'
@@ -104,14 +103,14 @@ const error = v.pipe(
 )
 
 const presence: v.GenericSchema<WorkerPresence> = objectOf({
-  worker: text(200),
+  worker: line(200),
   queues,
   concurrency: whole(WHOLE),
   running: whole(WHOLE),
-  runtime: text(200),
+  runtime: line(200),
   startedAtMs: ms,
   commands: v.exactOptional(whole(WHOLE)),
-  p95Ms: v.exactOptional(v.pipe(v.record(text(200), ms), v.maxEntries(MAX_TASKS_TOLD, TASKS_TOLD))),
+  p95Ms: v.exactOptional(v.pipe(v.record(line(200), ms), v.maxEntries(MAX_TASKS_TOLD, TASKS_TOLD))),
 })
 
 const callbacks: v.GenericSchema<TaskCallbacks> = v.pipe(

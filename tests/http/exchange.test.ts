@@ -24,6 +24,8 @@ function lane(setup: ReturnType<typeof setUp>, name = 'py.1.0') {
   }
 }
 
+const PRESENCE = { worker: 'w', queues: ['default'], concurrency: 1, running: 0, runtime: 'python', startedAtMs: 0 }
+
 const problem = async (response: Response) => {
   const { type, errors, ...rest } = (await response.json()) as { type: string; errors?: { path: string }[] }
   return { ...rest, type: type.replace('urn:tq:problem:', ''), paths: errors?.map(({ path }) => path) }
@@ -151,6 +153,8 @@ test.each<[string, object, string]>([
   ['a queue that is none', { queues: ['\u0000'] }, 'queues.0'],
   ['a lease of an instant', { leaseMs: 1 }, 'leaseMs'],
   ['a wait, which is for those who can be hinted', { waitMs: 5 }, 'waitMs'],
+  ['a worker whose name plays with a terminal', { presence: { ...PRESENCE, worker: 'w\u001b[2J' } }, 'presence.worker'],
+  ['a runtime in two lines', { presence: { ...PRESENCE, runtime: 'bun\nw' } }, 'presence.runtime'],
   ['another kind of end', { settle: [{ kind: 'done', id: 'a', epoch: 1 }] }, 'settle.0.kind'],
   ['an end without an error', { settle: [{ kind: 'failed', id: 'a', epoch: 1 }] }, 'settle.0.error'],
   ['too many ends', { settle: Array.from({ length: 1_001 }, () => 1) }, 'settle'],

@@ -27,7 +27,8 @@ export function exchangeArguments(request: ExchangeRequest, { registered, woken,
     flag(woken),
     flag(sweep),
     String(jitter),
-    presence ? `${presence.worker}|${toPresenceText(presence)}` : '',
+    // The name up to the first bar is where it is kept; what it is called stands in the text.
+    presence ? `${presence.worker.replaceAll('|', '\n')}|${toPresenceText(presence)}` : '',
     toCallbackLines(request.callbacks),
     String(queues.length),
     ...queues,
@@ -59,11 +60,15 @@ function refArguments({ settle, extend }: ExchangeRequest): string[] {
 
 const MAX_PRESENCE_BYTES = 4_000
 
-/** As JSON; of very many queues only the first ones are told, so that all workers together fit in one reply. */
+/** As JSON; of very many tasks and queues only the first ones are told, so that all workers together fit in one reply. */
 export function toPresenceText(presence: WorkerPresence): string {
+  const { queues, p95Ms = {} } = presence
   const text = JSON.stringify(presence)
-  if (utf8Bytes(text) <= MAX_PRESENCE_BYTES || presence.queues.length <= 1) return text
-  return toPresenceText({ ...presence, queues: presence.queues.slice(0, presence.queues.length / 2) })
+  const tasks = Object.entries(p95Ms)
+  if (utf8Bytes(text) <= MAX_PRESENCE_BYTES || tasks.length + queues.length <= 1) return text
+  if (tasks.length > 0)
+    return toPresenceText({ ...presence, p95Ms: Object.fromEntries(tasks.slice(0, tasks.length / 2)) })
+  return toPresenceText({ ...presence, queues: queues.slice(0, queues.length / 2) })
 }
 
 const increased = (text: string | undefined) => String(Number(text) + 1)

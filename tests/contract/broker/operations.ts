@@ -338,4 +338,14 @@ export const operationCases: readonly Case[] = [
       assert.deepEqual((await broker.stats()).workers, [])
     },
   },
+  {
+    name: 'a worker is told of under whatever name it has, beside others',
+    async run({ broker }) {
+      const presence = { queues: ['default'], concurrency: 1, running: 0, runtime: 'bun', startedAtMs: 0 }
+      const names = ['a', 'a|b', 'a|{"c":1}', '|', '__proto__']
+      for (const worker of names) await lane(broker, `${worker}.0`).exchange({ presence: { ...presence, worker } })
+      for (const { workers } of [await broker.stats(), { workers: await broker.workers() }])
+        assert.deepEqual(workers.map(({ worker }) => worker).sort(), [...names].sort())
+    },
+  },
 ]

@@ -81,6 +81,17 @@ test('a look tells of the worker’s presence', async () => {
   expect((await broker.stats()).workers).toEqual([{ ...presence, seenAtMs: clock.now() }])
 })
 
+test('what a worker tells of very many tasks and queues is cut, so that all workers together fit in one reply', async () => {
+  const { broker } = open()
+  const names = Array.from({ length: 1_000 }, (_, at) => `${'n'.repeat(190)}${at}`)
+  const p95Ms = Object.fromEntries(names.map((name) => [name, 1]))
+  const presence = { worker: 'w', queues: names, concurrency: 1, running: 0, runtime: 'bun', startedAtMs: 0, p95Ms }
+  await lane(broker, 'w.0').exchange({ presence })
+  const [seen] = await broker.workers()
+  expect(JSON.stringify(seen).length).toBeLessThan(4_100)
+  expect([seen?.worker, seen?.queues[0]]).toEqual(['w', names[0]])
+})
+
 test('workers are counted for those that have to do without hints', async () => {
   const { broker, polling, clock } = open()
   const presence = { queues: ['default'], concurrency: 1, running: 0, runtime: 'bun', startedAtMs: 0 }
