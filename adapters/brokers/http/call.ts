@@ -89,7 +89,8 @@ function toTypedError(status: number, { type, title, detail }: Answer): Error {
   // Words that are not tq's are not repeated: nobody knows what stands in them.
   const said = String(type).startsWith('urn:tq:') ? `${status}: ${title}` : String(status)
   if (status >= 500 || status === 429 || status === 408) return new BrokerUnavailable('http', said)
-  return new BrokerRefused('http', said, adviceFor(status))
+  const [, scope] = (kind === 'forbidden' && /the scope "([^"]+)"/.exec(String(detail))) || []
+  return new BrokerRefused('http', said, adviceFor(status, scope))
 }
 
 /** In the words of what the server has found, as if it had been found here. */
@@ -104,7 +105,8 @@ function tooLarge(answer: Answer | undefined, bytes: number): TooLarge {
   return new TooLarge('a call to the tq server', Number(max), bytes)
 }
 
-function adviceFor(status: number): string {
+function adviceFor(status: number, scope?: string): string {
+  if (scope) return `have TQ_BROKER_TOKEN be a token with the scope "${scope}"`
   if (status === 401 || status === 403) return 'check TQ_BROKER_TOKEN, and what the token may do'
   if (status < 400) return 'use the address that it redirects to'
   if (status === 404)

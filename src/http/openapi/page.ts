@@ -41,7 +41,7 @@ ${ofTag.map(({ name, calls: own }) => html`<h2><a href="#${toId(name)}">${name}<
 <p>${marked(document.info.description)}</p>
 <p>As a document for programs: <a href="openapi.json">openapi.json</a> (OpenAPI ${document.openapi}). The commands below run once
 <code>TQ</code> is the address of this server${document.servers?.map(({ url }) => url !== '/' && html` with <code>${url}</code>`)} and
-<code>TQ_TOKEN</code> a token; where they have them, <code>INPUT</code> is what the task takes, as JSON, and <code>LINK</code> what a signed link has
+<code>TQ_TOKEN</code> a token, if it asks for one; where they have them, <code>INPUT</code> is what the task takes, as JSON, and <code>LINK</code> what a signed link has
 behind <code>link=</code>.</p>
 ${ofTag.map(
   ({ name, description, calls: own }) => html`<section id="${toId(name)}"><h2>${name}</h2><p>${description}.</p>

@@ -10,7 +10,7 @@ import {
   Unsupported,
 } from 'tq-edge'
 import { type HttpBrokerOptions, httpBroker } from 'tq-edge/brokers/http'
-import { brokerRoutes, createApi } from 'tq-edge/http'
+import { brokerRoutes, createApi, createToken } from 'tq-edge/http'
 import type { Broker } from '../../../../src/broker.ts'
 import { setUp } from '../../../http/support.ts'
 
@@ -69,6 +69,15 @@ test('another token is refused by the server, and not repeated', async () => {
   expect(error).toBeInstanceOf(BrokerRefused)
   expect(error.message).toContain('check TQ_BROKER_TOKEN')
   expect(error.message).not.toContain('another-token')
+})
+
+test('a token without the scope is told which one it needs', async () => {
+  const { token, record } = await createToken({ name: 'mail', scopes: ['work:mail'] })
+  const { broker, clock } = setUp()
+  const api = createApi({ broker, tokens: [record], clock })
+  const error = await thrownBy(exchange(connect({ token, fetch: api.request })))
+  expect(error).toBeInstanceOf(BrokerRefused)
+  expect(error.message).toEndWith(': have TQ_BROKER_TOKEN be a token with the scope "work:default"')
 })
 
 test('a server serves workers by itself, and all else only when it is told to', async () => {
