@@ -35,7 +35,8 @@ test('enqueue names who is told, and a worker with the secret tells; without it,
     expect.objectContaining({ type: 'job.succeeded', data: expect.objectContaining({ id: 'c' }) }),
   )
   const failed = await folder.tq(['jobs', '--state', 'failed', '--task', 'tq.callback', '--json'])
-  expect(JSON.parse(failed.stdout).jobs).toMatchObject([{ id: 'b:onSuccess:1', input: url }])
+  // The one that was put back may be due by then: it fails as well.
+  expect(JSON.parse(failed.stdout).jobs).toContainEqual(expect.objectContaining({ id: 'b:onSuccess:1', input: url }))
 })
 
 test('an address that is none, and a secret that is none, are refused by name', async () => {
