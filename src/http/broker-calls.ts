@@ -68,7 +68,7 @@ const jobTick: v.GenericSchema<JobTick> = fields({ schedule: word, dueAtMs: numb
 const job: v.GenericSchema<Job> = fields({
   v: v.exactOptional(count),
   id,
-  task: word,
+  task: part,
   queue: queueName,
   input: jsonText,
   priority: number,

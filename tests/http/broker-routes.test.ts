@@ -49,6 +49,7 @@ test.each<[string, string, unknown[], string]>([
   ['a kind of change that is none', 'setSchedules', [[{ kind: 'swap' }]], 'arguments.0.0.kind'],
   ['an id in two lines', 'enqueue', [[aJob('a\nb')]], 'arguments.0.0.id'],
   ['a task in two lines', 'enqueue', [[aJob('a', { task: 'a\nb' })]], 'arguments.0.0.task'],
+  ['a task in parts', 'enqueue', [[aJob('a', { task: 'a|1' })]], 'arguments.0.0.task'],
   ['a job due before there was time', 'enqueue', [[aJob('a', { dueAtMs: -1 })]], 'arguments.0.0.dueAtMs'],
   [
     'a schedule due before there was time',
