@@ -77,7 +77,7 @@ const jobTick: v.GenericSchema<JobTick> = objectOf({ schedule: word, dueAtMs: nu
 const job: v.GenericSchema<Job> = objectOf({
   v: v.exactOptional(count),
   id,
-  task: notCallback(word),
+  task: notCallback(part),
   queue: queueName,
   input: jsonText,
   priority: number,

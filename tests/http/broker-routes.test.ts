@@ -50,6 +50,7 @@ test.each<[string, string, unknown[], string]>([
   ['an id in two lines', 'enqueue', [[aJob('a\nb')]], 'arguments.0.0.id'],
   ['a task in two lines', 'enqueue', [[aJob('a', { task: 'a\nb' })]], 'arguments.0.0.task'],
   ['a callback that no broker has made', 'enqueue', [[aJob('a', { task: 'tq.callback' })]], 'arguments.0.0.task'],
+  ['a task in parts', 'enqueue', [[aJob('a', { task: 'a|1' })]], 'arguments.0.0.task'],
   ['a job due before there was time', 'enqueue', [[aJob('a', { dueAtMs: -1 })]], 'arguments.0.0.dueAtMs'],
   [
     'a schedule due before there was time',

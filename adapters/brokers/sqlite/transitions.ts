@@ -49,6 +49,17 @@ const DROP = ['made', 'changed', 'deleted', 'kept', 'bounded']
   .map((name) => `drop trigger if exists tq_event_${name};`)
   .join('')
 
+/** Where they were is kept while they are off. Later an event of nothing, two behind, has those who had read so far see a gap. */
+const FORGET = `
+insert or replace into tq_meta (key, value) select 'lastEvent', coalesce(max(seq), 0) from tq_event;
+delete from tq_event;
+`
+const GO_ON = `
+insert into tq_event (seq, id, task, queue, state, attempts, atMs)
+select value + 2, '', '', '', '', 0, 0 from tq_meta where key = 'lastEvent';
+delete from tq_meta where key = 'lastEvent';
+`
+
 const KEPT = `select value from tq_meta where key = 'maxEvents'`
 
 /** Has the file keep so many, none for 0, or what it has been told before. Answers whether it keeps any. */
@@ -57,7 +68,7 @@ export function keepEvents(driver: Driver, maxEvents: number | undefined): boole
   if (maxEvents === undefined || maxEvents === kept()) return kept() > 0
   transaction(driver, () => {
     // Not the table, which others may still write to.
-    driver.exec(`${TABLE}${DROP}${maxEvents > 0 ? triggersOf(maxEvents) : 'delete from tq_event;'}`)
+    driver.exec(`${TABLE}${DROP}${maxEvents > 0 ? `${GO_ON}${triggersOf(maxEvents)}` : FORGET}`)
     driver.run(`insert or replace into tq_meta (key, value) values ('maxEvents', ?)`, maxEvents)
   })
   return maxEvents > 0
@@ -70,7 +81,7 @@ export function stampEvents(driver: Driver, nowMs: number): void {
 
 const DEFAULT_PAGE = 1_000
 const SPAN = 'select min(seq) as first, max(seq) as last from tq_event'
-const READ = `select * from tq_event where seq > ? order by seq limit ?`
+const READ = `select * from tq_event where seq > ? and state <> '' order by seq limit ?`
 
 export function transitionsStep(driver: Driver, { after, limit = DEFAULT_PAGE }: TransitionQuery): TransitionPage {
   const [span] = driver.all(SPAN)

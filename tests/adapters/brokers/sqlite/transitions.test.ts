@@ -51,6 +51,21 @@ test('the file goes on keeping them until it is told otherwise, and then nobodyâ
   for (const broker of [later, fewer, off, again]) await broker.close()
 })
 
+test('a reader from before events were off for a while is told of the gap, however many came since', async () => {
+  const path = newFile()
+  const broker = sqliteBroker({ path, events: true })
+  await broker.enqueue(jobs(50))
+  const { cursor: after } = (await broker.transitions?.()) ?? { cursor: '' }
+  await sqliteBroker({ path, events: false }).close()
+  await broker.enqueue([job('untold')])
+  await sqliteBroker({ path, events: true }).close()
+  expect((await broker.transitions?.())?.transitions).toEqual([])
+  await broker.enqueue(jobs(80, 'later'))
+  const page = await broker.transitions?.({ after })
+  expect([page?.gap, page?.transitions.length]).toEqual([true, 80])
+  await broker.close()
+})
+
 test('a call of more jobs than events are kept, which is refused, is told nowhere and takes no event with it', async () => {
   const broker = sqliteBroker({ path: newFile(), events: { maxEvents: 100 }, maxReady: 50 })
   await broker.enqueue(jobs(50))
