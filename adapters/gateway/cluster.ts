@@ -1,8 +1,17 @@
-import { createCluster, ErrorReply } from '@redis/client'
+import { ClientOfflineError, createCluster, ErrorReply } from '@redis/client'
 import type { Clock } from '../../src/clock.ts'
 import type { ClusterAddress, Node } from './address.ts'
 import { type Catalog, toCatalog } from './catalog.ts'
-import { type Client, COMMAND_OPTIONS, NODE_MS, type OpenClientOptions, reconnectMs, tlsOf, toReply } from './client.ts'
+import {
+  type Client,
+  COMMAND_OPTIONS,
+  NODE_MS,
+  type OpenClientOptions,
+  reasonOf,
+  reconnectMs,
+  tlsOf,
+  toReply,
+} from './client.ts'
 import type { Command } from './command.ts'
 import type { Reply } from './encoding.ts'
 import { createHeard, type Heard } from './heard.ts'
@@ -47,7 +56,7 @@ export function createClusterClient(address: ClusterAddress, options: OpenClient
     sendCommand: async <T = Reply>(command: Command) => askOne<T>(nodes.current().cluster, command),
     async sendAll(commands) {
       const connected = nodes.current()
-      return commands[0]?.[0] === 'MULTI' ? transact(connected, commands) : sendAll(connected, commands)
+      return commands[0]?.[0] === 'MULTI' ? transact(connected, commands) : sendEach(connected, commands)
     },
     ...heard,
     monitor: () => Promise.reject(new ErrorReply('ERR MONITOR is not available on a cluster')),
@@ -128,17 +137,28 @@ function isUp({ client }: Cluster['masters'][number]): boolean {
 /** Whichever node is there. */
 async function askOne<T>(cluster: Cluster, command: Command): Promise<T> {
   const client = cluster.masters.find(isUp)?.client
-  if (!client) throw new Error('no node is there')
+  if (!client) throw new ClientOfflineError()
   return client.sendCommand<T>(command, COMMAND_OPTIONS)
 }
 
 /** By the library, to whichever nodes the command is for. It would wait for one that has not been there yet, and send when nobody waits any more. */
 async function spread(cluster: Cluster, key: string | Buffer | undefined, command: Command): Promise<unknown> {
-  if (cluster.masters.some(({ connectPromise }) => connectPromise)) throw new Error('a node is away')
-  return cluster.sendCommand(key, false, command)
+  if (cluster.masters.some(({ connectPromise }) => connectPromise)) throw new ClientOfflineError()
+  return cluster.sendCommand(key, false, command).catch(partly)
 }
 
-async function sendAll({ cluster, catalog }: Connected, commands: readonly Command[]): Promise<Reply[]> {
+/** A node was away, but others may have done their part: not what an offline client says, which is that nothing was sent. */
+function partly(error: unknown): never {
+  if (error instanceof ErrorReply) throw error
+  throw new Error(reasonOf(error), { cause: error })
+}
+
+async function sendEach(connected: Connected, commands: readonly Command[]): Promise<Reply[]> {
+  const sent = sendInOrder(connected, commands)
+  return commands.length > 1 ? sent.catch(partly) : sent
+}
+
+async function sendInOrder({ cluster, catalog }: Connected, commands: readonly Command[]): Promise<Reply[]> {
   const replies: Promise<Reply>[] = []
   for (const command of commands) {
     const keys = keysIn(catalog, command)
