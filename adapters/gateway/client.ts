@@ -9,6 +9,8 @@ import type { Reply } from './encoding.ts'
 const TYPES = { [RESP_TYPES.BLOB_STRING]: Buffer, [RESP_TYPES.NUMBER]: String }
 /** A request has one deadline; the library's own would make an AbortSignal per command. */
 export const COMMAND_OPTIONS = { timeout: 0, typeMapping: TYPES }
+/** Of several nodes one that does not answer within that is passed over. */
+export const NODE_MS = 1_000
 const MAX_RECONNECT_MS = 1_000
 
 export type Listener = (message: string | Buffer, channel: string | Buffer) => void

@@ -1,11 +1,22 @@
-import { createCluster, ErrorReply } from '@redis/client'
-import type { ClusterAddress } from './address.ts'
+import { ClientOfflineError, createCluster, ErrorReply } from '@redis/client'
+import type { Clock } from '../../src/clock.ts'
+import type { ClusterAddress, Node } from './address.ts'
 import { type Catalog, toCatalog } from './catalog.ts'
-import { type Client, COMMAND_OPTIONS, type OpenClientOptions, reconnectMs, tlsOf, toReply } from './client.ts'
+import {
+  type Client,
+  COMMAND_OPTIONS,
+  NODE_MS,
+  type OpenClientOptions,
+  reasonOf,
+  reconnectMs,
+  tlsOf,
+  toReply,
+} from './client.ts'
 import type { Command } from './command.ts'
 import type { Reply } from './encoding.ts'
+import { createHeard, type Heard } from './heard.ts'
 import { keysOf } from './key-specs.ts'
-import { createReopening, type Emit } from './reopening.ts'
+import { createReopening, type Emit, type Reopening } from './reopening.ts'
 import { slotOf } from './slot.ts'
 
 type Cluster = ReturnType<typeof openCluster>
@@ -20,15 +31,21 @@ interface Connected {
 }
 
 const CROSSSLOT = "CROSSSLOT Keys in request don't hash to the same slot"
-const REDIRECTED = /^(MOVED|ASK|TRYAGAIN) /
+const REDIRECTED = /^(MOVED|ASK|TRYAGAIN)\b/
 const ATTEMPTS = 5
+/** As of a node that does not have the slot. */
+const UNKNOWN = new ErrorReply('MOVED')
 
 /**
  * A client of a Redis Cluster. A command whose keys are in one slot goes straight to the node that has it, so that those to one node stay in
  * order; any other one goes by the library, which asks several nodes and puts their answers together, after all before it.
  */
 export function createClusterClient(address: ClusterAddress, options: OpenClientOptions): Client {
-  const nodes = createReopening((emit) => connect(openCluster(address, options.ca), emit), options)
+  const nodes: Reopening<Connected> = createReopening(
+    (emit) => connect(openCluster(address, options.ca), { emit, heard, clock: options.clock }),
+    options,
+  )
+  const heard: Heard = createHeard(() => nodes.current().cluster)
   return {
     get isReady() {
       return nodes.isReady
@@ -36,17 +53,12 @@ export function createClusterClient(address: ClusterAddress, options: OpenClient
     connect: nodes.connect,
     close: nodes.close,
     destroy: nodes.destroy,
-    async sendCommand<T = Reply>(command: Command) {
-      return (await spread(nodes.current().cluster, undefined, command)) as T
-    },
+    sendCommand: async <T = Reply>(command: Command) => askOne<T>(nodes.current().cluster, command),
     async sendAll(commands) {
       const connected = nodes.current()
-      return commands[0]?.[0] === 'MULTI' ? transact(connected, commands) : sendAll(connected, commands)
+      return commands[0]?.[0] === 'MULTI' ? transact(connected, commands) : sendEach(connected, commands)
     },
-    subscribe: async (...args) => nodes.current().cluster.subscribe(...args),
-    unsubscribe: async (...args) => nodes.current().cluster.unsubscribe(...args),
-    pSubscribe: async (...args) => nodes.current().cluster.pSubscribe(...args),
-    pUnsubscribe: async (...args) => nodes.current().cluster.pUnsubscribe(...args),
+    ...heard,
     monitor: () => Promise.reject(new ErrorReply('ERR MONITOR is not available on a cluster')),
     on: (event: string, listener: (error: unknown) => void) => nodes.events.on(event, listener),
   }
@@ -60,28 +72,34 @@ function openCluster({ nodes, tls, credentials }: ClusterAddress, ca: string | u
     rootNodes: nodes.map(({ host, port }) => ({ socket: { host, port, ...secure } })),
     defaults: { ...credentials, disableOfflineQueue: true, socket: { reconnectStrategy, ...secure } },
     commandOptions: COMMAND_OPTIONS,
+    // Else one node that is away would keep all others from being used.
+    minimizeConnections: true,
   })
 }
 
-async function connect(cluster: Cluster, emit: Emit): Promise<Connected> {
-  const isReady = () => cluster.isReady && cluster.masters.every(({ client }) => client?.isReady)
+interface ConnectOptions {
+  readonly emit: Emit
+  readonly heard: Heard
+  readonly clock: Clock
+}
+
+async function connect(cluster: Cluster, { emit, heard, clock }: ConnectOptions): Promise<Connected> {
   let reason: unknown
   cluster.on('error', (error: unknown) => {
     reason = error
   })
   try {
     await cluster.connect()
-    const catalog = toCatalog((await spread(cluster, undefined, ['COMMAND'])) as Reply)
-    cluster.on('node-error', (error: unknown) => emit('error', error))
-    cluster.on('node-ready', () => {
-      if (isReady()) emit('ready')
-    })
+    await openNodes(cluster, clock)
+    const catalog = toCatalog(await askOne<Reply>(cluster, ['COMMAND']))
+    await heard.resume(cluster)
+    tell(cluster, emit)
     return {
       cluster,
       catalog,
       /** Some nodes may be away; the others go on. */
       get isReady() {
-        return cluster.isReady && cluster.masters.some(({ client }) => client?.isReady)
+        return cluster.isReady && cluster.masters.some(isUp)
       },
       close: () => cluster.close(),
       destroy: () => cluster.destroy(),
@@ -92,12 +110,55 @@ async function connect(cluster: Cluster, emit: Emit): Promise<Connected> {
   }
 }
 
-/** By the library, to whichever nodes the command is for. */
-function spread(cluster: Cluster, key: string | Buffer | undefined, command: Command): Promise<unknown> {
-  return cluster.sendCommand(key, false, command)
+/** Waits for those that answer soon; the library goes on with any other one. */
+async function openNodes(cluster: Cluster, clock: Clock): Promise<void> {
+  const opened = Promise.allSettled(cluster.masters.map((node) => cluster.nodeClient(node)))
+  let cancel = () => {}
+  const patience = new Promise<void>((resolve) => {
+    cancel = clock.after(NODE_MS, resolve)
+  })
+  await Promise.race([opened, patience])
+  cancel()
 }
 
-async function sendAll({ cluster, catalog }: Connected, commands: readonly Command[]): Promise<Reply[]> {
+/** One node that is away is not Redis away. One that says an error and is there has sent what the library cannot read. */
+function tell(cluster: Cluster, emit: Emit): void {
+  cluster.on('node-error', (error: unknown, { host, port }: Node) => {
+    const node = cluster.nodeByAddress.get(`${host}:${port}`)
+    if (node?.client?.isReady || !cluster.masters.some(isUp)) emit('error', error)
+  })
+  cluster.on('node-ready', () => emit('ready'))
+}
+
+function isUp({ client }: Cluster['masters'][number]): boolean {
+  return client?.isReady ?? false
+}
+
+/** Whichever node is there. */
+async function askOne<T>(cluster: Cluster, command: Command): Promise<T> {
+  const client = cluster.masters.find(isUp)?.client
+  if (!client) throw new ClientOfflineError()
+  return client.sendCommand<T>(command, COMMAND_OPTIONS)
+}
+
+/** By the library, to whichever nodes the command is for. It would wait for one that has not been there yet, and send when nobody waits any more. */
+async function spread(cluster: Cluster, key: string | Buffer | undefined, command: Command): Promise<unknown> {
+  if (cluster.masters.some(({ connectPromise }) => connectPromise)) throw new ClientOfflineError()
+  return cluster.sendCommand(key, false, command).catch(partly)
+}
+
+/** A node was away, but others may have done their part: not what an offline client says, which is that nothing was sent. */
+function partly(error: unknown): never {
+  if (error instanceof ErrorReply) throw error
+  throw new Error(reasonOf(error), { cause: error })
+}
+
+async function sendEach(connected: Connected, commands: readonly Command[]): Promise<Reply[]> {
+  const sent = sendInOrder(connected, commands)
+  return commands.length > 1 ? sent.catch(partly) : sent
+}
+
+async function sendInOrder({ cluster, catalog }: Connected, commands: readonly Command[]): Promise<Reply[]> {
   const replies: Promise<Reply>[] = []
   for (const command of commands) {
     const keys = keysIn(catalog, command)
@@ -119,8 +180,9 @@ async function sendDirect(
   key: string | Buffer | undefined,
   command: Command,
 ): Promise<Reply> {
-  const reply = await nodeOf(cluster, slot).sendCommand(command, COMMAND_OPTIONS).catch(toReply)
-  // The slot moves: the library learns where to, and follows.
+  const node = nodeOf(cluster, slot)
+  const reply = node ? await node.sendCommand(command, COMMAND_OPTIONS).catch(toReply) : UNKNOWN
+  // The slot moves, or its node is new: the library learns where to, and follows.
   if (isRedirected(reply as Reply)) return spread(cluster, key, command).catch(toReply) as Promise<Reply>
   return reply as Reply
 }
@@ -131,7 +193,7 @@ async function transact({ cluster, catalog }: Connected, commands: readonly Comm
   const slot = keys.length === 0 ? 0 : slotOfAll(keys)
   if (slot === undefined) return [...commands.slice(1).map(() => 'QUEUED'), new ErrorReply(CROSSSLOT)]
   for (let attempt = 1; ; attempt++) {
-    const node = nodeOf(cluster, slot)
+    const node = nodeOf(cluster, slot) ?? (await openNode(cluster, slot))
     const replies = (await Promise.all(
       commands.map((command) => node.sendCommand(command, COMMAND_OPTIONS).catch(toReply)),
     )) as Reply[]
@@ -140,10 +202,15 @@ async function transact({ cluster, catalog }: Connected, commands: readonly Comm
   }
 }
 
+/** `undefined` for one that the library has not used so far. It may be away; then it says so at once. */
 function nodeOf(cluster: Cluster, slot: number) {
-  const client = cluster.slots[slot]?.master.client
-  if (!client) throw new Error(`no node for slot ${slot}`)
-  return client
+  const shard = cluster.slots[slot]
+  if (!shard) throw new Error(`no node has slot ${slot}`)
+  return shard.master.client
+}
+
+async function openNode(cluster: Cluster, slot: number) {
+  return cluster.nodeClient((cluster.slots[slot] as Cluster['slots'][number]).master)
 }
 
 function keysIn(catalog: Catalog, command: Command): Command {

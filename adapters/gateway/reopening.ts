@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { ClientOfflineError } from '@redis/client'
 import { type OpenClientOptions, reconnectMs } from './client.ts'
 
 /** One way to Redis, which is of no use any more once it is lost. */
@@ -88,7 +89,7 @@ export function createReopening<T extends Way>(
   return {
     events,
     current() {
-      if (!way) throw new Error('reconnecting')
+      if (!way) throw new ClientOfflineError()
       return way
     },
     get isReady() {

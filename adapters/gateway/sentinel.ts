@@ -1,13 +1,8 @@
 import type { Credentials, Node, SentinelAddress } from './address.ts'
-import { type Client, type Listener, type OpenClientOptions, openServer, type ServerClient, tlsOf } from './client.ts'
+import { type Client, NODE_MS, type OpenClientOptions, openServer, type ServerClient, tlsOf } from './client.ts'
 import type { Reply } from './encoding.ts'
+import { createHeard, type Heard } from './heard.ts'
 import { createReopening, type Reopening } from './reopening.ts'
-
-/** One that does not answer within that is passed over. */
-const NODE_MS = 1_000
-
-/** From each channel or pattern to who listens. */
-type Heard = Map<string, Listener>
 
 /**
  * A client of the server that sentinels name as the primary: they are asked again after every loss, which a failover is one of, because
@@ -17,14 +12,11 @@ type Heard = Map<string, Listener>
  * that Redis is away.
  */
 export function createSentinelClient(address: SentinelAddress, options: OpenClientOptions): Client {
-  const channels: Heard = new Map()
-  const patterns: Heard = new Map()
   let watch: ((line: unknown) => void) | undefined
   const primary: Reopening<ServerClient> = createReopening(async () => {
     const client = await openPrimary(address, options)
     try {
-      for (const [channel, listener] of channels) await client.subscribe(channel, listener, true)
-      for (const [pattern, listener] of patterns) await client.pSubscribe(pattern, listener, true)
+      await heard.resume(client)
       if (watch) await client.monitor(watch)
     } catch (error) {
       client.destroy()
@@ -33,6 +25,8 @@ export function createSentinelClient(address: SentinelAddress, options: OpenClie
     client.once('error', (error) => primary.lose(client, error))
     return client
   }, options)
+
+  const heard: Heard = createHeard(primary.current)
 
   return {
     get isReady() {
@@ -50,22 +44,7 @@ export function createSentinelClient(address: SentinelAddress, options: OpenClie
       if (replies.some(isReadOnly)) primary.lose(client, new Error('the primary has become a replica'))
       return replies
     },
-    async subscribe(channel, listener) {
-      await primary.current().subscribe(channel, listener, true)
-      channels.set(channel, listener)
-    },
-    async unsubscribe(channel, listener) {
-      channels.delete(channel)
-      await primary.current().unsubscribe(channel, listener, true)
-    },
-    async pSubscribe(pattern, listener) {
-      await primary.current().pSubscribe(pattern, listener, true)
-      patterns.set(pattern, listener)
-    },
-    async pUnsubscribe(pattern, listener) {
-      patterns.delete(pattern)
-      await primary.current().pUnsubscribe(pattern, listener, true)
-    },
+    ...heard,
     async monitor(listener) {
       await primary.current().monitor(listener)
       watch = listener
