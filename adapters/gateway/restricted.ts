@@ -43,11 +43,15 @@ function refuseBlock(command: Command): string | undefined {
   return undefined
 }
 
-function refuseConfiguring([, word, key]: Command, name: string): string | undefined {
-  if (upper(word) === 'SET' && upper(key) !== 'NOTIFY-KEYSPACE-EVENTS') return absent(`${name} SET`)
+function refuseConfiguring([, word, key, , ...more]: Command, name: string): string | undefined {
+  const isAllowed = upper(key) === 'NOTIFY-KEYSPACE-EVENTS' && more.length === 0
+  if (upper(word) === 'SET' && !isAllowed) return absent(`${name} SET`)
   return upper(word) === 'REWRITE' ? absent(`${name} REWRITE`) : undefined
 }
 
+/** A word as Redis compares it: in any case, and no further than a NUL, where its strings end: `SHUTDOWN\0x` may shut it down. */
 export function upper(word: string | Buffer | undefined): string {
-  return String(word ?? '').toUpperCase()
+  const text = String(word ?? '').toUpperCase()
+  const end = text.indexOf('\0')
+  return end === -1 ? text : text.slice(0, end)
 }
