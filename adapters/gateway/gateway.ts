@@ -1,37 +1,65 @@
+import { ErrorReply } from '@redis/client'
 import { type Clock, systemClock } from '../../src/clock.ts'
-import { createGuard } from './auth.ts'
+import { type Caller, createGuard } from './auth.ts'
 import { readBytes, readText } from './body.ts'
+import { createCatalogLoader } from './catalog.ts'
 import { decode, parseCommand, parseCommands, parsePath } from './command.ts'
 import { createConnection } from './connection.ts'
-import { errorBody } from './encoding.ts'
-import type { OnGatewayEvent } from './events.ts'
-import { createLink } from './link.ts'
+import { errorBody, type Reply } from './encoding.ts'
+import type { GatewayEvent, OnGatewayEvent, OnGatewayRequest } from './events.ts'
+import { createLink, type Link, withLimit } from './link.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
 import { createPrepare } from './prepare.ts'
-import { badRequest, Refusal } from './refusal.ts'
-import { createRunner } from './run.ts'
+import { createProbes } from './probes.ts'
+import { badRequest, Refusal, shuttingDown } from './refusal.ts'
+import { refusalOf } from './restricted.ts'
+import { createRunner, type Runner } from './run.ts'
 import { createSubscriptions } from './subscriptions.ts'
+import type { GatewayTokens } from './tokens.ts'
+import { createTraffic, type Visit } from './traffic.ts'
 
 export interface GatewayOptions {
   /** `redis://`, `rediss://` or `unix://`: Redis 7.0 or newer, or Valkey. */
   readonly redis: string
-  /** Whoever sends one of these as a bearer token may use everything the gateway lets through. */
-  readonly tokens: readonly string[]
+  /**
+   * Whoever sends one of these as a bearer token may use everything the gateway lets through; records of `createGatewayToken` narrow
+   * that. A function is asked at each request, and returns the same list for as long as nothing has changed.
+   */
+  readonly tokens: GatewayTokens | (() => GatewayTokens)
   /** The largest body of a request. Default 10 MiB. */
   readonly maxBodyBytes?: number
+  /** The largest reply to one command, a transaction's replies together. Default 10 MiB. */
+  readonly maxReplyBytes?: number
+  /** The most commands of a pipeline or a transaction. Default 100,000. */
+  readonly maxCommands?: number
+  /** The most streams at a time. Default 10,000. */
+  readonly maxSubscribers?: number
   /** How long Redis may take for one request, a whole pipeline included. Default 10 s. */
   readonly deadlineMs?: number
   /** How often a subscriber's stream carries a comment. Default 15 s. */
   readonly heartbeatMs?: number
   readonly clock?: Clock
   readonly onEvent?: OnGatewayEvent
+  /** Told of every request that has been answered: an access log. */
+  readonly onRequest?: OnGatewayRequest
+  /** Where a request comes from, for `onRequest`. */
+  readonly addressOf?: (request: Request) => string | null | undefined
 }
 
 export interface Gateway {
   fetch(request: Request): Promise<Response>
-  /** Ends every stream, lets commands under way finish, and disconnects. */
+  /** Takes no new requests, lets those under way finish, ends every stream, and disconnects. */
   close(): Promise<void>
 }
 
+/** What a request's url says. */
+interface Target {
+  readonly path: string
+  readonly query: string
+}
+
+export const DEFAULT_DEADLINE_MS = 10_000
+const STREAMS: ReadonlySet<string> = new Set(['subscribe', 'psubscribe', 'monitor'])
 const METHODS: ReadonlySet<string> = new Set(['POST', 'GET', 'PUT', 'HEAD'])
 
 /**
@@ -44,30 +72,71 @@ export async function createGateway({
   redis,
   tokens,
   maxBodyBytes = 10 * 1_048_576,
-  deadlineMs = 10_000,
+  maxReplyBytes = 10 * 1_048_576,
+  maxCommands = 100_000,
+  maxSubscribers = 10_000,
+  deadlineMs = DEFAULT_DEADLINE_MS,
   heartbeatMs = 15_000,
   clock = systemClock,
   onEvent = () => {},
+  onRequest,
+  addressOf,
 }: GatewayOptions): Promise<Gateway> {
-  const admit = createGuard(tokens)
+  const admit = createGuard(tokens, clock)
+  const metrics = createMetrics()
   const connect = () => createConnection(redis, { clock, deadlineMs, onEvent })
-  const connection = await connect()
-  const run = createRunner(createLink(connection), createPrepare())
-  const subscriptions = createSubscriptions({ connect, clock, heartbeatMs, onEvent })
+  const connection = await createConnection(redis, { clock, deadlineMs, onEvent: observe })
+  const rawLink = createLink(connection)
+  const catalogs = createCatalogLoader(rawLink)
+  const link = withLimit(counted(rawLink, metrics), maxReplyBytes)
+  const prepare = createPrepare()
+  const runAll = createRunner(link, prepare)
+  const subscriptions = createSubscriptions({ connect, clock, heartbeatMs, maxSubscribers, onEvent })
+  const traffic = createTraffic({ clock, metrics, catalogs, onRequest, addressOf })
+  const probes = createProbes({
+    clock,
+    metrics,
+    isRedisUp: () => connection.client.isReady,
+    subscribers: subscriptions.count,
+    ping: () => link([['PING']]).then(isPong, () => false),
+  })
+  let closing = false
   const started = clock.now().toString(36)
   let requests = 0
 
-  async function route(request: Request): Promise<string | ReadableStream<Uint8Array>> {
-    const { path, query } = split(request.url)
+  function observe(event: GatewayEvent): void {
+    if (event.type === 'redis.lost') metrics.redisLost()
+    if (event.type === 'redis.back') catalogs.forget()
+    onEvent(event)
+  }
+
+  /** What runs the commands of a caller, and refuses what is not theirs. */
+  async function runnerOf({ check }: Caller, visit: Visit): Promise<Runner> {
+    if (!check && !traffic.isTold) return runAll
+    const refuse = check?.refuse(await catalogs.current())
+    return createRunner(link, prepare, (command) => {
+      visit.commands.push(command.slice(0, 2))
+      return refusalOf(command) ?? refuse?.(command)
+    })
+  }
+
+  async function route(
+    request: Request,
+    { path, query }: Target,
+    visit: Visit,
+  ): Promise<string | ReadableStream<Uint8Array>> {
     if (!METHODS.has(request.method))
       throw new Refusal(405, 'ERR method not allowed', { allow: [...METHODS].join(', ') })
-    admit(request, query)
+    const caller = admit(request, query)
+    visit.token = caller.name
+    checkStream(caller, path)
+    const run = await runnerOf(caller, visit)
     const base64 = isBase64(request.headers)
     if (path === '') return run.command(parseCommand(await readText(request, maxBodyBytes)), base64)
     if (path === 'pipeline')
-      return run.pipeline(parseCommands(await readText(request, maxBodyBytes), 'pipeline'), base64)
+      return run.pipeline(parseCommands(await readText(request, maxBodyBytes), 'pipeline', maxCommands), base64)
     if (path === 'multi-exec')
-      return run.transaction(parseCommands(await readText(request, maxBodyBytes), 'multi-exec'), base64)
+      return run.transaction(parseCommands(await readText(request, maxBodyBytes), 'multi-exec', maxCommands), base64)
     const [word, ...channels] = path.split('/')
     if ((word === 'subscribe' || word === 'psubscribe') && channels.length > 0)
       return subscriptions.open(word, channels.map(decode))
@@ -81,31 +150,64 @@ export async function createGateway({
     return { 'content-type': contentType, 'upstash-sync-token': syncToken() }
   }
 
+  async function answer(request: Request, target: Target, visit: Visit): Promise<Response> {
+    try {
+      if (closing) throw shuttingDown()
+      const probed = await probes.answer(target.path, () => {
+        const { name, mayReadMetrics } = admit(request, target.query)
+        visit.token = name
+        return mayReadMetrics
+      })
+      if (probed) return probed
+      const body = await route(request, target, visit)
+      if (typeof body === 'string') return new Response(body, { headers: headers('application/json') })
+      return new Response(body, {
+        headers: { ...headers('text/event-stream'), 'cache-control': 'no-cache, no-transform' },
+      })
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      const { status, message } = error
+      return new Response(errorBody(message), {
+        status,
+        headers: { ...headers('application/json'), ...error.headers },
+      })
+    }
+  }
+
   return {
-    async fetch(request) {
-      try {
-        const body = await route(request)
-        if (typeof body === 'string') return new Response(body, { headers: headers('application/json') })
-        return new Response(body, {
-          headers: { ...headers('text/event-stream'), 'cache-control': 'no-cache, no-transform' },
-        })
-      } catch (error) {
-        if (!(error instanceof Refusal)) throw error
-        const { status, message } = error
-        return new Response(errorBody(message), {
-          status,
-          headers: { ...headers('application/json'), ...error.headers },
-        })
-      }
+    fetch(request) {
+      const target = split(request.url)
+      return traffic.pass(request, target.path, (visit) => answer(request, target, visit))
     },
     async close() {
-      await Promise.all([subscriptions.close(), connection.close()])
+      closing = true
+      // Whoever reads a stream opens it elsewhere, and need not wait for others.
+      await Promise.all([subscriptions.close(), traffic.drained(deadlineMs).then(connection.close)])
     },
   }
 }
 
+const isPong = ([reply]: readonly Reply[]): boolean => !(reply instanceof ErrorReply)
+
+function counted(link: Link, metrics: Metrics): Link {
+  return (commands) => {
+    metrics.commands(commands.length)
+    return link(commands)
+  }
+}
+
+/** Whoever reads a stream sees what others do: before any of them is opened. */
+function checkStream({ check }: Caller, path: string): void {
+  if (!check) return
+  const [word = '', ...channels] = path.split('/')
+  const kind = decode(word).toLowerCase()
+  if (!STREAMS.has(kind)) return
+  const refused = check.refuseStream(kind, channels.map(decode))
+  if (refused !== undefined) throw badRequest(refused)
+}
+
 /** By hand: a URL object costs more than everything else that is done to a small request. */
-function split(url: string): { path: string; query: string } {
+function split(url: string): Target {
   const start = url.indexOf('/', url.indexOf('//') + 2)
   if (start === -1) return { path: '', query: '' }
   const mark = url.indexOf('?', start)

@@ -16,6 +16,25 @@ export function createLink({ client, within }: Connection): Link {
   return (commands) => within(Promise.all(commands.map(send)))
 }
 
+/** The same, with an error in the place of each reply that is larger than allowed; what it answers has been done all the same. */
+export function withLimit(link: Link, maxBytes: number): Link {
+  return async (commands) => (await link(commands)).map((reply) => within(reply, maxBytes))
+}
+
+function within(reply: Reply, limitBytes: number): Reply {
+  const bytes = sizeOf(reply)
+  if (bytes <= limitBytes) return reply
+  return new ErrorReply(`ERR max response size exceeded. Limit: ${limitBytes}, Actual: ${bytes}`)
+}
+
+/** Of what it holds, without what an encoding adds. */
+function sizeOf(reply: Reply): number {
+  if (!Array.isArray(reply)) return typeof reply === 'string' || Buffer.isBuffer(reply) ? reply.length : 0
+  let bytes = 0
+  for (const item of reply) bytes += sizeOf(item)
+  return bytes
+}
+
 /** An error of Redis's is an answer like others. */
 function toReply(error: unknown): ErrorReply {
   if (error instanceof ErrorReply) return error

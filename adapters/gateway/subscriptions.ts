@@ -1,7 +1,7 @@
 import type { Clock } from '../../src/clock.ts'
 import type { Connection } from './connection.ts'
 import type { OnGatewayEvent } from './events.ts'
-import { unavailable } from './refusal.ts'
+import { shuttingDown, tooMany, unavailable } from './refusal.ts'
 import { createHeartbeat, createStream, type Stream, toFrame } from './streams.ts'
 
 export type SubscriptionKind = 'subscribe' | 'psubscribe'
@@ -9,6 +9,8 @@ export type SubscriptionKind = 'subscribe' | 'psubscribe'
 export interface Subscriptions {
   /** A stream that has been confirmed: from now on no message is missed. Throws `Refusal` when Redis is away. */
   open(kind: SubscriptionKind, channels: readonly string[]): Promise<ReadableStream<Uint8Array>>
+  /** How many streams there are. */
+  count(): number
   close(): Promise<void>
 }
 
@@ -16,6 +18,7 @@ export interface SubscriptionsOptions {
   readonly connect: () => Promise<Connection>
   readonly clock: Clock
   readonly heartbeatMs: number
+  readonly maxSubscribers: number
   readonly onEvent: OnGatewayEvent
 }
 
@@ -50,10 +53,19 @@ function createTopic(kind: SubscriptionKind, channel: string, { client, within }
  *
  * When Redis has been away, every stream is told `subscribe,<channel>,<n>` once more: who reads it may have missed messages.
  */
-export function createSubscriptions({ connect, clock, heartbeatMs, onEvent }: SubscriptionsOptions): Subscriptions {
+export function createSubscriptions({
+  connect,
+  clock,
+  heartbeatMs,
+  maxSubscribers,
+  onEvent,
+}: SubscriptionsOptions): Subscriptions {
   const topics = new Map<string, Topic>()
   /** Every open stream with what confirms it. */
   const open = new Map<Stream, readonly Uint8Array[]>()
+  /** Those that wait for their confirmation as well. */
+  let streams = 0
+  let closed = false
   let connecting: Promise<Connection> | undefined
   const heartbeat = createHeartbeat(clock, heartbeatMs, (frame) => void ping(frame))
 
@@ -102,8 +114,11 @@ export function createSubscriptions({ connect, clock, heartbeatMs, onEvent }: Su
     async open(kind, channels) {
       const connected = await connection()
       if (!connected.client.isReady) throw unavailable('reconnecting')
+      if (streams >= maxSubscribers) throw tooMany('subscribers', maxSubscribers)
+      streams++
       const stream: Stream = createStream({
         onEnd: () => {
+          streams--
           open.delete(stream)
           if (open.size === 0) heartbeat.stop()
           for (const channel of channels) leave(kind, channel, stream)
@@ -112,6 +127,7 @@ export function createSubscriptions({ connect, clock, heartbeatMs, onEvent }: Su
       })
       try {
         await Promise.all(channels.map((channel) => join(kind, channel, stream, connected)))
+        if (closed) throw shuttingDown()
       } catch (error) {
         stream.end()
         throw error
@@ -122,7 +138,9 @@ export function createSubscriptions({ connect, clock, heartbeatMs, onEvent }: Su
       heartbeat.start()
       return stream.body
     },
+    count: () => streams,
     async close() {
+      closed = true
       for (const stream of [...open.keys()]) stream.end()
       await (await connecting?.catch(() => undefined))?.close()
     },
