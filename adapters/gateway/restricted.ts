@@ -33,12 +33,21 @@ export function refusalOf(command: Command): string | undefined {
   return RULES.get(name)?.(command, name)
 }
 
-/** Options stand before STREAMS; behind it a key may have any name. */
+/** How many words an option of `XREAD` and `XREADGROUP` takes: a group may be called STREAMS, and behind STREAMS a key may have any name. */
+const OPTION_WORDS: ReadonlyMap<string, number> = new Map([
+  ['COUNT', 1],
+  ['GROUP', 2],
+  ['NOACK', 0],
+])
+
 function refuseBlock(command: Command): string | undefined {
-  for (const argument of command) {
-    const word = upper(argument)
-    if (word === 'STREAMS') return undefined
+  for (let at = 1; at < command.length; at++) {
+    const word = upper(command[at])
     if (word === 'BLOCK') return absent(`${upper(command[0])} BLOCK`)
+    const words = OPTION_WORDS.get(word)
+    // STREAMS, or what Redis refuses.
+    if (words === undefined) return undefined
+    at += words
   }
   return undefined
 }

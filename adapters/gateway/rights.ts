@@ -16,8 +16,8 @@ export interface Rights {
   /** Only these: `get`, `config|get`, or a category of Redis's ACLs as `@hash`. */
   readonly commands?: readonly string[] | undefined
   /**
-   * Scripts too, where `prefixes` or `commands` are given. A script reaches every key and nearly every command: only the keys that are
-   * declared are checked. Default false.
+   * Scripts too. A script reaches every key and nearly every command: only the keys that are declared are checked. With `readOnly` those
+   * in which Redis refuses what writes, such as `EVAL_RO`. Default false.
    */
   readonly scripts?: boolean | undefined
 }
@@ -48,12 +48,11 @@ const noAccess = (what: 'keys' | 'channels') =>
 
 export function createCheck({ readOnly = false, prefixes, commands, scripts = false }: Rights): Check {
   const listed = commands && new Set(commands.map((name) => name.toLowerCase()))
-  const isNarrow = prefixes !== undefined || commands !== undefined
   const isOwn = prefixes ? createIsOwn(prefixes) : () => true
 
   function mayRun(entry: Entry): boolean {
     if (readOnly && !isRead(entry)) return false
-    if (isNarrow && !scripts && SCRIPTING.test(entry.name)) return false
+    if (!scripts && SCRIPTING.test(entry.name)) return false
     return listed === undefined || isListed(entry, listed)
   }
 

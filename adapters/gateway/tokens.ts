@@ -100,7 +100,8 @@ function checkKind({ all, metrics, readOnly, prefixes, commands, scripts }: Give
   const isNarrow = Boolean(readOnly || prefixes || commands)
   if ([all, metrics, isNarrow].filter(Boolean).length !== 1)
     throw new InvalidOption(place, 'one of all, metrics, or readOnly, prefixes and commands', 'none or several')
-  if (scripts && !isNarrow) throw new InvalidOption(`${place}.scripts`, 'beside prefixes or commands', 'alone')
+  if (scripts && !isNarrow)
+    throw new InvalidOption(`${place}.scripts`, 'beside readOnly, prefixes or commands', 'alone')
 }
 
 function checkList(list: unknown, isOne: (item: unknown) => boolean, option: string, expected: string): void {

@@ -28,7 +28,10 @@ const args = {
     description: "A command that it may run, such as get, config|get, or @hash for a category of Redis's; repeatable",
     valueHint: 'command',
   },
-  scripts: { type: 'boolean', description: 'With --prefix or --command: scripts too, which reach every key' },
+  scripts: {
+    type: 'boolean',
+    description: 'Scripts too, which reach every key; with --read-only those that cannot write',
+  },
   metrics: { type: 'boolean', description: 'It reads /metrics, and nothing else' },
   all: { type: 'boolean', description: 'It may do everything that the gateway lets through' },
   expires: { type: 'string', description: 'How long it is good (default for ever)', valueHint: '30d' },

@@ -188,6 +188,7 @@ test('what is refused is refused as Redis reads it: up to a NUL, and behind a se
     ['CONFIG', 'SET\0x', 'dir', '/tmp'],
     ['CONFIG', 'SET', 'notify-keyspace-events', '', 'dir', '/tmp'],
     ['XREAD', 'BLOCK\0x', '0', 'STREAMS', 'a', '0'],
+    ['XREADGROUP', 'GROUP', 'STREAMS', 'c', 'NOACK', 'COUNT', '1', 'BLOCK', '0', 'STREAMS', 'a', '>'],
   ])
     expect((await post('/', command))[1]).toMatch(/is not available/)
 })
