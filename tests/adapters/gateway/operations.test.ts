@@ -199,6 +199,12 @@ test('a gateway that closes takes nothing new, and answers what is under way', a
   await closed
 })
 
+test('a stream that is being opened while the gateway closes is not left open', async () => {
+  const { gateway, call } = await setUp()
+  const [response] = await Promise.all([call('/subscribe/late'), gateway.close()])
+  expect([response.status, await response.text()]).toEqual([503, '{"error":"ERR the gateway is shutting down"}'])
+})
+
 test('a request whose body never ends does not keep a gateway from closing', async () => {
   const clock = createVirtualClock()
   const { gateway } = await setUp({ clock, deadlineMs: 5_000 })

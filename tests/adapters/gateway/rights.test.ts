@@ -1,6 +1,7 @@
 import { expect, test } from 'bun:test'
 import { redisBroker } from '../../../adapters/brokers/redis/index.ts'
 import { toCatalog } from '../../../adapters/gateway/catalog.ts'
+import type { Reply } from '../../../adapters/gateway/encoding.ts'
 import { createGateway, createGatewayToken, type GatewayToken } from '../../../adapters/gateway/index.ts'
 import { createCheck } from '../../../adapters/gateway/rights.ts'
 import { createClient } from '../../../src/client/index.ts'
@@ -125,6 +126,9 @@ withRedis('what would reach beyond the prefixes is refused, and so is what Redis
     ['GEORADIUS', 'web:g', 1, 1, 1, 'm', 'STORE', 'web:a', 'STORE', 'other'],
     ['LMPOP', 'two', 'web:a', 'LEFT'],
     ['LMPOP', 9, 'web:a', 'LEFT'],
+    ['MIGRATE', '127.0.0.1', 1, 'web:a', 0, 1],
+    ['PFDEBUG', 'ENCODING', 'web:a'],
+    ['XREAD', 'COUNT', 1],
     ['GET'],
   ])
     expect([command, (await web.send(...command))[1]]).toEqual([
@@ -139,7 +143,8 @@ withRedis('channels have to begin so too', async () => {
   expect(await web.send('PUBLISH', 'other', 'x')).toEqual(NO_CHANNEL)
   for (const path of ['/subscribe/other', '/subscribe/web:a/other', '/psubscribe/*', '/psubscribe/w*'])
     expect([path, await (await web.get(path)).json()]).toEqual([path, NO_CHANNEL[1]])
-  expect((await web.get('/monitor')).status).toBe(400)
+  for (const path of ['/monitor', '/Monitor', '/%6donitor'])
+    expect(await (await web.get(path)).json()).toEqual(noCommand('monitor')[1])
   const stream = readLines(await web.get('/psubscribe/web:*'))
   expect(await stream.next()).toBe('data: psubscribe,web:*,1')
   expect(await web.send('PUBLISH', 'web:chat', 'x')).toEqual([200, { result: 1 }])
@@ -222,6 +227,35 @@ test('a token that has expired, or that is no longer listed, is as one that neve
   expect((await other.get('/ping')).status).toBe(200)
   tokens = [TOKEN]
   expect((await other.get('/ping')).status).toBe(401)
+})
+
+test("a module's command is refused whatever it says of its keys, and so is one that says it in another way", () => {
+  const begin = ['begin_search', ['type', 'index', 'spec', ['index', '1']]]
+  const find = ['find_keys', ['type', 'range', 'spec', ['lastkey', '0', 'keystep', '1', 'limit', '0']]]
+  const entry = (name: string, flags: string[], spec: unknown) => [
+    name,
+    '-2',
+    flags,
+    '1',
+    '1',
+    '1',
+    ['@read'],
+    [],
+    [spec],
+    [],
+  ]
+  const catalog = toCatalog([
+    entry('plain', ['readonly'], ['flags', ['RO'], ...begin, ...find]),
+    entry('ft.search', ['readonly', 'module'], ['flags', ['RO'], ...begin, ...find]),
+    entry('partly', ['readonly'], ['flags', ['RO', 'incomplete'], ...begin, ...find]),
+    entry('unknown', ['readonly'], ['flags', ['RO'], 'begin_search', ['type', 'unknown', 'spec', []], ...find]),
+    entry('newer', ['readonly'], ['flags', ['RO'], ...begin, 'find_keys', ['type', 'newer', 'spec', []]]),
+    entry('malformed', ['readonly'], ['flags', ['RO'], 'begin_search', ['type', 'index', 'spec', []], ...find]),
+  ] as Reply)
+  const refuse = createCheck({ prefixes: ['web:'] }).refuse(catalog)
+  expect(refuse(['plain', 'web:a'])).toBeUndefined()
+  for (const name of ['ft.search', 'partly', 'unknown', 'newer', 'malformed', 'absent'])
+    expect([name, refuse([name, 'web:a'])]).toEqual([name, (noCommand(name)[1] as { error: string }).error])
 })
 
 /** Every command that this Redis has, subcommands among them. */
