@@ -14,6 +14,7 @@ import { createProbes } from './probes.ts'
 import { badRequest, Refusal, shuttingDown } from './refusal.ts'
 import { refusalOf } from './restricted.ts'
 import { createRunner, type Runner } from './run.ts'
+import { createSeats } from './streams.ts'
 import { createSubscriptions } from './subscriptions.ts'
 import type { GatewayTokens } from './tokens.ts'
 import { createTraffic, type Visit } from './traffic.ts'
@@ -91,13 +92,14 @@ export async function createGateway({
   const link = withLimit(counted(rawLink, metrics), maxReplyBytes)
   const prepare = createPrepare()
   const runAll = createRunner(link, prepare)
-  const subscriptions = createSubscriptions({ connect, clock, heartbeatMs, maxSubscribers, onEvent })
+  const seats = createSeats(maxSubscribers)
+  const subscriptions = createSubscriptions({ connect, clock, heartbeatMs, seats, onEvent })
   const traffic = createTraffic({ clock, metrics, catalogs, onRequest, addressOf })
   const probes = createProbes({
     clock,
     metrics,
     isRedisUp: () => connection.client.isReady,
-    subscribers: subscriptions.count,
+    subscribers: seats.taken,
     ping: () => link([['PING']]).then(isPong, () => false),
   })
   let closing = false

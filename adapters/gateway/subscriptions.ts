@@ -1,16 +1,14 @@
 import type { Clock } from '../../src/clock.ts'
 import type { Connection } from './connection.ts'
 import type { OnGatewayEvent } from './events.ts'
-import { shuttingDown, tooMany, unavailable } from './refusal.ts'
-import { createHeartbeat, createStream, type Stream, toFrame } from './streams.ts'
+import { shuttingDown, unavailable } from './refusal.ts'
+import { createHeartbeat, createStream, type Seats, type Stream, toFrame } from './streams.ts'
 
 export type SubscriptionKind = 'subscribe' | 'psubscribe'
 
 export interface Subscriptions {
   /** A stream that has been confirmed: from now on no message is missed. Throws `Refusal` when Redis is away. */
   open(kind: SubscriptionKind, channels: readonly string[]): Promise<ReadableStream<Uint8Array>>
-  /** How many streams there are. */
-  count(): number
   close(): Promise<void>
 }
 
@@ -18,7 +16,7 @@ export interface SubscriptionsOptions {
   readonly connect: () => Promise<Connection>
   readonly clock: Clock
   readonly heartbeatMs: number
-  readonly maxSubscribers: number
+  readonly seats: Seats
   readonly onEvent: OnGatewayEvent
 }
 
@@ -57,14 +55,12 @@ export function createSubscriptions({
   connect,
   clock,
   heartbeatMs,
-  maxSubscribers,
+  seats,
   onEvent,
 }: SubscriptionsOptions): Subscriptions {
   const topics = new Map<string, Topic>()
   /** Every open stream with what confirms it. */
   const open = new Map<Stream, readonly Uint8Array[]>()
-  /** Those that wait for their confirmation as well. */
-  let streams = 0
   let closed = false
   let connecting: Promise<Connection> | undefined
   const heartbeat = createHeartbeat(clock, heartbeatMs, (frame) => void ping(frame))
@@ -114,11 +110,10 @@ export function createSubscriptions({
     async open(kind, channels) {
       const connected = await connection()
       if (!connected.client.isReady) throw unavailable('reconnecting')
-      if (streams >= maxSubscribers) throw tooMany('subscribers', maxSubscribers)
-      streams++
+      const stand = seats.take()
       const stream: Stream = createStream({
         onEnd: () => {
-          streams--
+          stand()
           open.delete(stream)
           if (open.size === 0) heartbeat.stop()
           for (const channel of channels) leave(kind, channel, stream)
@@ -138,7 +133,6 @@ export function createSubscriptions({
       heartbeat.start()
       return stream.body
     },
-    count: () => streams,
     async close() {
       closed = true
       for (const stream of [...open.keys()]) stream.end()
