@@ -1,18 +1,18 @@
-import { ErrorReply } from '@redis/client'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import { type Caller, createGuard } from './auth.ts'
 import { readBytes, readText } from './body.ts'
 import { createCatalogLoader } from './catalog.ts'
 import { decode, parseCommand, parseCommands, parsePath } from './command.ts'
 import { createConnection } from './connection.ts'
-import { errorBody, type Reply } from './encoding.ts'
+import { errorBody } from './encoding.ts'
 import type { GatewayEvent, OnGatewayEvent, OnGatewayRequest } from './events.ts'
-import { createLink, type Link, withLimit } from './link.ts'
-import { createMetrics, type Metrics } from './metrics.ts'
+import { createLink, withCount, withLimit } from './link.ts'
+import { createMetrics } from './metrics.ts'
 import { createPrepare } from './prepare.ts'
 import { createProbes } from './probes.ts'
 import { badRequest, Refusal, shuttingDown } from './refusal.ts'
 import { refusalOf } from './restricted.ts'
+import { checkStream } from './rights.ts'
 import { createRunner, type Runner } from './run.ts'
 import { createSeats } from './streams.ts'
 import { createSubscriptions } from './subscriptions.ts'
@@ -60,7 +60,6 @@ interface Target {
 }
 
 export const DEFAULT_DEADLINE_MS = 10_000
-const STREAMS: ReadonlySet<string> = new Set(['subscribe', 'psubscribe', 'monitor'])
 const METHODS: ReadonlySet<string> = new Set(['POST', 'GET', 'PUT', 'HEAD'])
 
 /**
@@ -89,7 +88,7 @@ export async function createGateway({
   const connection = await createConnection(redis, { clock, deadlineMs, onEvent: observe })
   const rawLink = createLink(connection)
   const catalogs = createCatalogLoader(rawLink)
-  const link = withLimit(counted(rawLink, metrics), maxReplyBytes)
+  const link = withLimit(withCount(rawLink, metrics.commands), maxReplyBytes)
   const prepare = createPrepare()
   const runAll = createRunner(link, prepare)
   const seats = createSeats(maxSubscribers)
@@ -100,7 +99,11 @@ export async function createGateway({
     metrics,
     isRedisUp: () => connection.client.isReady,
     subscribers: seats.taken,
-    ping: () => link([['PING']]).then(isPong, () => false),
+    ping: () =>
+      link([['PING']]).then(
+        ([reply]) => reply === 'PONG',
+        () => false,
+      ),
   })
   let closing = false
   const started = clock.now().toString(36)
@@ -131,7 +134,7 @@ export async function createGateway({
       throw new Refusal(405, 'ERR method not allowed', { allow: [...METHODS].join(', ') })
     const caller = admit(request, query)
     visit.token = caller.name
-    checkStream(caller, path)
+    checkStream(caller.check, path)
     const run = await runnerOf(caller, visit)
     const base64 = isBase64(request.headers)
     if (path === '') return run.command(parseCommand(await readText(request, maxBodyBytes)), base64)
@@ -187,25 +190,6 @@ export async function createGateway({
       await Promise.all([subscriptions.close(), traffic.drained(deadlineMs).then(connection.close)])
     },
   }
-}
-
-const isPong = ([reply]: readonly Reply[]): boolean => !(reply instanceof ErrorReply)
-
-function counted(link: Link, metrics: Metrics): Link {
-  return (commands) => {
-    metrics.commands(commands.length)
-    return link(commands)
-  }
-}
-
-/** Whoever reads a stream sees what others do: before any of them is opened. */
-function checkStream({ check }: Caller, path: string): void {
-  if (!check) return
-  const [word = '', ...channels] = path.split('/')
-  const kind = decode(word).toLowerCase()
-  if (!STREAMS.has(kind)) return
-  const refused = check.refuseStream(kind, channels.map(decode))
-  if (refused !== undefined) throw badRequest(refused)
 }
 
 /** By hand: a URL object costs more than everything else that is done to a small request. */

@@ -16,6 +16,14 @@ export function createLink({ client, within }: Connection): Link {
   return (commands) => within(Promise.all(commands.map(send)))
 }
 
+/** The same, and `onCommands` is told how many go to Redis. */
+export function withCount(link: Link, onCommands: (count: number) => void): Link {
+  return (commands) => {
+    onCommands(commands.length)
+    return link(commands)
+  }
+}
+
 /** The same, with an error in the place of each reply that is larger than allowed; what it answers has been done all the same. */
 export function withLimit(link: Link, maxBytes: number): Link {
   return async (commands) => (await link(commands)).map((reply) => within(reply, maxBytes))

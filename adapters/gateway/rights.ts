@@ -3,8 +3,9 @@
  * for a token with prefixes one that has no keys at all.
  */
 import type { Catalog, Entry } from './catalog.ts'
-import type { Command } from './command.ts'
+import { type Command, decode } from './command.ts'
 import { keysOf } from './key-specs.ts'
+import { badRequest } from './refusal.ts'
 import { upper } from './restricted.ts'
 
 /** Each field but `scripts` takes something away. */
@@ -76,6 +77,16 @@ export function createCheck({ readOnly = false, prefixes, commands, scripts = fa
       return channels.every(isOwn) ? undefined : noAccess('channels')
     },
   }
+}
+
+/** Whoever reads a stream sees what others do. Throws `Refusal` for one that is not the caller's, before it is opened. */
+export function checkStream(check: Check | undefined, path: string): void {
+  if (!check) return
+  const [word = '', ...channels] = path.split('/')
+  const kind = decode(word).toLowerCase()
+  if (kind !== 'monitor' && !STREAMS.has(kind)) return
+  const refused = check.refuseStream(kind, channels.map(decode))
+  if (refused !== undefined) throw badRequest(refused)
 }
 
 function isRead({ name, flags }: Entry): boolean {
