@@ -41,3 +41,11 @@ export function untilSignal(): Promise<void> {
     })
   })
 }
+
+/** SIGHUP: what was read at the start is to be read again. Calls `run` at each, until what it returns is called. */
+export function onHangup(run: () => void): () => void {
+  process.on('SIGHUP', run)
+  return () => {
+    process.off('SIGHUP', run)
+  }
+}

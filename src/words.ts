@@ -18,6 +18,7 @@
  * - webhook: a path at which a sender's signed deliveries are verified and become jobs
  * - callback: a URL that is told, by a signed request, how a job has ended; a job of its own sends it
  * - scope: what a caller with a token may do over REST
+ * - rights: what a caller with a token may do on the gateway
  * - rate limit: how many calls a token or an address may make in a window of time
  * - idempotency key: what a caller names a request by, so that sent again it does nothing more
  * - link: a signed address that enqueues jobs of one task, or reads one job, until it expires

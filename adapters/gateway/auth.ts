@@ -1,50 +1,93 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { describe, InvalidOption } from '../../src/errors.ts'
+import type { Clock } from '../../src/clock.ts'
+import { InvalidOption } from '../../src/errors.ts'
 import { Refusal } from './refusal.ts'
+import { type Check, createCheck } from './rights.ts'
+import { checkGatewayTokens, type GatewayToken, type GatewayTokens } from './tokens.ts'
 
-/** What an `Authorization` header can carry: printable ASCII without spaces. */
-const TOKEN = /^[\x21-\x7e]+$/
+/** Whose token a request carries, and what it may do. */
+export interface Caller {
+  /** Its token's SHA-256 in hex. */
+  readonly hash: string
+  readonly name?: string | undefined
+  /** The rights of its token, as they are configured. They may be others at its next request. */
+  readonly rights: string
+  /** None for one that may do everything. */
+  readonly check?: Check | undefined
+  readonly mayReadMetrics: boolean
+  readonly expiresAtMs: number
+}
+
+export type Admit = (request: Request, query: string) => Caller
+
 const CREDENTIALS = /^Bearer +([^ ]+) *$/i
+const ADMIN: Omit<Caller, 'hash'> = { rights: 'all', mayReadMetrics: true, expiresAtMs: Number.POSITIVE_INFINITY }
 
 /**
- * Lets a request through if it carries one of the tokens, as a bearer or as `_token` in the query.
+ * Says who calls, by one of the tokens, as a bearer or as `_token` in the query.
  *
  * Digests are compared, each of them and all of their bytes, so the time tells neither a token's length nor its beginning.
  * By `node:crypto`, because Node's WebCrypto digests on its thread pool, which costs more than the whole request.
  */
-export function createGuard(tokens: readonly string[]): (request: Request, query: string) => void {
-  const digests = checkTokens(tokens).map(sha256)
+export function createGuard(tokens: GatewayTokens | (() => GatewayTokens), clock: Clock): Admit {
+  if (Array.isArray(tokens) && tokens.length === 0)
+    throw new InvalidOption('tokens', 'one token or more', 'an array of 0')
+  const tokensNow = typeof tokens === 'function' ? tokens : () => tokens
+  let current = tokensNow()
+  let known = toKnown(current)
+
+  /** By the tokens as they are by then: what is made of them is made anew only when they are others. */
+  function knownNow(): readonly Known[] {
+    const tokens = tokensNow()
+    if (tokens !== current) known = toKnown(tokens)
+    current = tokens
+    return known
+  }
+
   return (request, query) => {
-    const token = tokenOf(request, query)
-    if (token === undefined || !isAmong(sha256(token), digests))
-      throw new Refusal(401, 'WRONGPASS invalid or missing auth token')
+    const token = CREDENTIALS.exec(request.headers.get('authorization') ?? '')?.[1] ?? tokenOfQuery(query)
+    const caller = token === undefined ? undefined : find(sha256(token), knownNow())
+    // An expired one is answered as one that never was.
+    if (!caller || clock.now() >= caller.expiresAtMs) throw new Refusal(401, 'WRONGPASS invalid or missing auth token')
+    return caller
   }
 }
 
-/** The token that a request carries, right or wrong. */
-export function tokenOf(request: Request, query: string): string | undefined {
-  return CREDENTIALS.exec(request.headers.get('authorization') ?? '')?.[1] ?? tokenOfQuery(query)
+interface Known {
+  readonly digest: Buffer
+  readonly caller: Caller
+}
+
+function toKnown(tokens: GatewayTokens): readonly Known[] {
+  return checkGatewayTokens(tokens)
+    .map((token) => (typeof token === 'string' ? { ...ADMIN, hash: sha256(token).toString('hex') } : toCaller(token)))
+    .map((caller) => ({ digest: Buffer.from(caller.hash, 'hex'), caller }))
+}
+
+function toCaller({
+  hash,
+  name,
+  all,
+  metrics = false,
+  expiresAtMs = ADMIN.expiresAtMs,
+  ...rights
+}: GatewayToken): Caller {
+  if (all) return { ...ADMIN, hash, name, expiresAtMs }
+  const allowed = metrics ? { commands: [] } : rights
+  const check = createCheck(allowed)
+  return { hash, name, rights: JSON.stringify(allowed), check, mayReadMetrics: metrics, expiresAtMs }
 }
 
 function tokenOfQuery(query: string): string | undefined {
   return query ? (new URLSearchParams(query).get('_token') ?? undefined) : undefined
 }
 
-function isAmong(digest: Buffer, digests: readonly Buffer[]): boolean {
-  let found = 0
-  for (const other of digests) found |= Number(timingSafeEqual(digest, other))
-  return found === 1
+function find(digest: Buffer, known: readonly Known[]): Caller | undefined {
+  let found: Caller | undefined
+  for (const { digest: other, caller } of known) if (timingSafeEqual(digest, other)) found = caller
+  return found
 }
 
 function sha256(text: string): Buffer {
   return createHash('sha256').update(text).digest()
-}
-
-function checkTokens(tokens: readonly string[]): readonly string[] {
-  if (!Array.isArray(tokens) || tokens.length === 0)
-    throw new InvalidOption('tokens', 'one token or more', describe(tokens))
-  for (const [at, token] of tokens.entries())
-    if (typeof token !== 'string' || !TOKEN.test(token))
-      throw new InvalidOption(`tokens[${at}]`, 'printable ASCII without spaces', describe(token))
-  return tokens
 }

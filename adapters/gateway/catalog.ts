@@ -1,7 +1,9 @@
+import { ErrorReply } from '@redis/client'
 import type { Command } from './command.ts'
 import type { Reply } from './encoding.ts'
 import { type KeySpec, textOf, toKeySpec, toTexts } from './key-specs.ts'
 import type { Link } from './link.ts'
+import { Refusal, unavailable } from './refusal.ts'
 import { upper } from './restricted.ts'
 
 /** What Redis says of one of its commands. */
@@ -25,26 +27,40 @@ export interface CatalogLoader {
   forget(): void
 }
 
-/** What Redis says of its commands, asked when somebody first needs it. One that does not tell has none. */
+/** What Redis says of its commands, asked when somebody first needs it, and again where it did not say. */
 export function createCatalogLoader(link: Link): CatalogLoader {
   let loading: Promise<Catalog> | undefined
+
   async function load(): Promise<Catalog> {
-    const [reply = null] = await link([['COMMAND']])
+    const [reply = null] = await link([['COMMAND']]).catch(refuseBefore)
+    // Such as NOPERM, or BUSY: nothing is known then, and nothing is kept.
+    if (reply instanceof ErrorReply) throw unavailable(`COMMAND says ${reply.message.split(' ')[0]}`)
     return toCatalog(reply)
   }
+
+  function start(): Promise<Catalog> {
+    const started = load()
+    started.catch(() => {
+      if (loading === started) loading = undefined
+    })
+    return started
+  }
+
   return {
     current() {
-      const current = loading ?? load()
-      loading = current
-      current.catch(() => {
-        if (loading === current) loading = undefined
-      })
-      return current
+      loading ??= start()
+      return loading
     },
     forget() {
       loading = undefined
     },
   }
+}
+
+/** Of what the caller has sent nothing has run by then. */
+function refuseBefore(error: unknown): never {
+  if (!(error instanceof Refusal)) throw error
+  throw new Refusal(error.status, error.message, error.headers)
 }
 
 interface Known extends Entry {

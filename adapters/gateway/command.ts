@@ -1,4 +1,4 @@
-import { badRequest } from './refusal.ts'
+import { badRequest, tooManyCommands } from './refusal.ts'
 
 const NUMBER = /-?\d[\d.eE+-]*/g
 
@@ -14,11 +14,12 @@ export function parseCommand(text: string): Command {
 }
 
 /** Reads the body of `/pipeline` and `/multi-exec`: commands in a JSON array. An empty one stays. Throws `Refusal`. */
-export function parseCommands(text: string, kind: 'pipeline' | 'multi-exec'): Command[] {
+export function parseCommands(text: string, kind: 'pipeline' | 'multi-exec', maxCommands: number): Command[] {
   const failed = `ERR failed to parse ${kind} request`
   const value = parseJson(text, failed)
   if (!Array.isArray(value) || !value.every(Array.isArray)) throw badRequest(failed)
   if (value.length === 0) throw badRequest(`ERR empty ${kind} request`)
+  if (value.length > maxCommands) throw tooManyCommands(maxCommands, value.length)
   return (value.every(isExact) ? value : (JSON.parse(quoteNumbers(text)) as unknown[][])).map(toCommand)
 }
 

@@ -1,20 +1,27 @@
 import { ErrorReply } from '@redis/client'
 import { type Clock, systemClock } from '../../src/clock.ts'
-import { KEY_FORM, toKey } from '../../src/http/idempotency-key.ts'
-import { createGuard, tokenOf } from './auth.ts'
+import { type Caller, createGuard } from './auth.ts'
 import { readBytes, readText } from './body.ts'
+import { createCatalogLoader } from './catalog.ts'
 import { decode, parseCommand, parseCommands, parsePath } from './command.ts'
 import { createConnection } from './connection.ts'
-import { BASE64, type Body, type Format, PLAIN } from './encoding.ts'
-import type { OnGatewayEvent } from './events.ts'
-import { createIdempotency, type Keyed, REPLAYED } from './idempotency.ts'
-import { createLink } from './link.ts'
+import { type Body, type Format, PLAIN } from './encoding.ts'
+import type { GatewayEvent, OnGatewayEvent, OnGatewayRequest } from './events.ts'
+import { createIdempotency, REPLAYED, toKeyed } from './idempotency.ts'
+import { createLink, withCount, withLimit } from './link.ts'
+import { createMetrics } from './metrics.ts'
 import { createMonitor } from './monitor.ts'
 import { createPrepare } from './prepare.ts'
-import { badRequest, Refusal } from './refusal.ts'
-import { RESP2 } from './resp2.ts'
-import { createRunner } from './run.ts'
+import { createProbes } from './probes.ts'
+import { badRequest, Refusal, shuttingDown } from './refusal.ts'
+import { refusalOf } from './restricted.ts'
+import { checkStream } from './rights.ts'
+import { createRunner, type Runner } from './run.ts'
+import { createSeats } from './streams.ts'
 import { createSubscriptions } from './subscriptions.ts'
+import { formatOf, MULTI_EXEC, type Target, toTarget } from './target.ts'
+import type { GatewayTokens } from './tokens.ts'
+import { createTraffic, type Visit } from './traffic.ts'
 import { withWaits } from './waits.ts'
 
 export interface GatewayOptions {
@@ -25,21 +32,34 @@ export interface GatewayOptions {
   readonly redis: string
   /** Certificates, as PEM, that TLS to Redis trusts beside the usual authorities. */
   readonly redisCa?: string
-  /** Whoever sends one of these as a bearer token may use everything the gateway lets through. */
-  readonly tokens: readonly string[]
+  /**
+   * Whoever sends one of these as a bearer token may use everything the gateway lets through; records of `createGatewayToken` narrow
+   * that. A function is asked at each request, and returns the same list for as long as nothing has changed.
+   */
+  readonly tokens: GatewayTokens | (() => GatewayTokens)
   /** The largest body of a request. Default 10 MiB. */
   readonly maxBodyBytes?: number
+  /** The largest reply to one command, a transaction's replies together. Default 10 MiB. */
+  readonly maxReplyBytes?: number
+  /** The most commands of a pipeline or a transaction. Default 100,000. */
+  readonly maxCommands?: number
+  /** The most streams at a time. Default 10,000. */
+  readonly maxSubscribers?: number
   /** How long Redis may take for one request, a whole pipeline included. Default 10 s. */
   readonly deadlineMs?: number
   /** How often a subscriber's stream carries a comment. Default 15 s. */
   readonly heartbeatMs?: number
   readonly clock?: Clock
   readonly onEvent?: OnGatewayEvent
+  /** Told of every request that has been answered: an access log. */
+  readonly onRequest?: OnGatewayRequest
+  /** Where a request comes from, for `onRequest`. */
+  readonly addressOf?: (request: Request) => string | null | undefined
 }
 
 export interface Gateway {
   fetch(request: Request): Promise<Response>
-  /** Ends every stream, lets commands under way finish, and disconnects. */
+  /** Takes no new requests, lets those under way finish, ends every stream, and disconnects. */
   close(): Promise<void>
 }
 
@@ -49,13 +69,7 @@ interface Routed {
   readonly isReplay?: boolean
 }
 
-/** What a request's url says. */
-interface Target {
-  readonly path: string
-  readonly query: string
-}
-
-const MULTI_EXEC = 'multi-exec'
+export const DEFAULT_DEADLINE_MS = 10_000
 const FORMATS = 'ERR expected the response format json or resp2, and resp2 without base64'
 const METHODS: ReadonlySet<string> = new Set(['POST', 'GET', 'PUT', 'HEAD'])
 
@@ -70,39 +84,81 @@ export async function createGateway({
   redisCa,
   tokens,
   maxBodyBytes = 10 * 1_048_576,
-  deadlineMs = 10_000,
+  maxReplyBytes = 10 * 1_048_576,
+  maxCommands = 100_000,
+  maxSubscribers = 10_000,
+  deadlineMs = DEFAULT_DEADLINE_MS,
   heartbeatMs = 15_000,
   clock = systemClock,
   onEvent = () => {},
+  onRequest,
+  addressOf,
 }: GatewayOptions): Promise<Gateway> {
-  const admit = createGuard(tokens)
-  const connect = () => createConnection(redis, { clock, ca: redisCa, deadlineMs, onEvent })
-  const connection = await connect()
-  const run = createRunner(withWaits(createLink(connection), { connect, deadlineMs }), createPrepare())
-  const subscriptions = createSubscriptions({ connect, clock, heartbeatMs, onEvent })
-  const monitor = createMonitor({ connect, clock, heartbeatMs, onEvent })
+  const admit = createGuard(tokens, clock)
+  const metrics = createMetrics()
+  const connect = (told = onEvent) => createConnection(redis, { clock, ca: redisCa, deadlineMs, onEvent: told })
+  const connection = await connect(observe)
+  const rawLink = createLink(connection)
+  const catalogs = createCatalogLoader(rawLink)
+  const link = withLimit(withCount(withWaits(rawLink, { connect, deadlineMs }), metrics.commands), maxReplyBytes)
+  const prepare = createPrepare()
+  const runFreely = createRunner(link, prepare)
+  const seats = createSeats(maxSubscribers)
+  const subscriptions = createSubscriptions({ connect, clock, heartbeatMs, seats, onEvent })
+  const monitor = createMonitor({ connect, clock, heartbeatMs, seats, onEvent })
   const idempotency = createIdempotency(clock)
+  const traffic = createTraffic({ clock, metrics, catalogs, onRequest, addressOf })
+  const probes = createProbes({
+    clock,
+    metrics,
+    isRedisUp: () => connection.client.isReady,
+    subscribers: seats.taken,
+    ping: () =>
+      link([['PING']]).then(
+        ([reply]) => reply === 'PONG',
+        () => false,
+      ),
+  })
+  let closing = false
   const started = clock.now().toString(36)
   let requests = 0
 
-  async function route(request: Request, target: Target, format?: Format): Promise<Routed> {
+  function observe(event: GatewayEvent): void {
+    if (event.type === 'redis.lost') metrics.redisLost()
+    if (event.type === 'redis.back') catalogs.forget()
+    onEvent(event)
+  }
+
+  /** What runs the commands of a caller, and refuses what is not theirs. */
+  async function runnerOf({ check }: Caller, visit: Visit): Promise<Runner> {
+    if (!check && !traffic.isTold) return runFreely
+    const refuse = check?.refuse(await catalogs.current())
+    return createRunner(link, prepare, (command) => {
+      visit.commands.push(command.slice(0, 2))
+      return refusalOf(command) ?? refuse?.(command)
+    })
+  }
+
+  async function route(request: Request, target: Target, visit: Visit, format?: Format): Promise<Routed> {
     if (!METHODS.has(request.method))
       throw new Refusal(405, 'ERR method not allowed', { allow: [...METHODS].join(', ') })
-    admit(request, target.query)
+    const caller = admit(request, target.query)
+    visit.token = caller.name
     if (!format) throw badRequest(FORMATS)
+    checkStream(caller.check, target.path)
     const [word, ...channels] = target.path.split('/')
     if (target.path === 'monitor') return { body: await monitor.open() }
     if ((word === 'subscribe' || word === 'psubscribe') && channels.length > 0)
       return { body: await subscriptions.open(word, channels.map(decode)) }
-    const keyed = await keyedOf(request, target, maxBodyBytes)
-    const execute = () => runAll(request, target, format)
+    const keyed = await toKeyed(request, target, caller, maxBodyBytes)
+    const execute = async () => runAll(await runnerOf(caller, visit), request, target, format)
     return keyed ? idempotency.once(keyed, execute) : { body: await execute() }
   }
 
-  async function runAll(request: Request, { path, query }: Target, format: Format): Promise<Body> {
+  async function runAll(run: Runner, request: Request, { path, query }: Target, format: Format): Promise<Body> {
     if (path === '') return format.one(await run.command(parseCommand(await readText(request, maxBodyBytes))))
     if (path === 'pipeline' || path === MULTI_EXEC) {
-      const commands = parseCommands(await readText(request, maxBodyBytes), path)
+      const commands = parseCommands(await readText(request, maxBodyBytes), path, maxCommands)
       return format.many(await (path === 'pipeline' ? run.pipeline(commands) : run.transaction(commands)))
     }
     return format.one(await run.command(parsePath(path, query, await readBytes(request, maxBodyBytes))))
@@ -123,57 +179,43 @@ export async function createGateway({
     })
   }
 
+  async function answer(request: Request, target: Target, visit: Visit): Promise<Response> {
+    const format = formatOf(request.headers, target)
+    const { contentType, one } = format ?? PLAIN
+    try {
+      if (closing) throw shuttingDown()
+      const probed = await probes.answer(target.path, () => {
+        const { name, mayReadMetrics } = admit(request, target.query)
+        visit.token = name
+        return mayReadMetrics
+      })
+      if (probed) return probed
+      const { body, isReplay } = await route(request, target, visit, format)
+      if (body instanceof ReadableStream) return await stream(body, request)
+      return new Response(body, { headers: { ...headers(contentType), ...(isReplay && REPLAYED) } })
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      const { status, message } = error
+      return new Response(one(new ErrorReply(message)), {
+        status,
+        headers: { ...headers(contentType), ...error.headers },
+      })
+    }
+  }
+
   return {
-    async fetch(request) {
-      const target = split(request.url)
-      const format = formatOf(request.headers, target)
-      try {
-        const { body, isReplay } = await route(request, target, format)
-        if (body instanceof ReadableStream) return await stream(body, request)
-        return new Response(body, { headers: { ...headers((format ?? PLAIN).contentType), ...(isReplay && REPLAYED) } })
-      } catch (error) {
-        if (!(error instanceof Refusal)) throw error
-        const { contentType, one } = format ?? PLAIN
-        return new Response(one(new ErrorReply(error.message)), {
-          status: error.status,
-          headers: { ...headers(contentType), ...error.headers },
-        })
-      }
+    fetch(request) {
+      const target = toTarget(request.url)
+      return traffic.pass(request, target.path, (visit) => answer(request, target, visit))
     },
     async close() {
-      idempotency.close()
-      await Promise.all([subscriptions.close(), monitor.close(), connection.close()])
+      closing = true
+      const drained = traffic.drained(deadlineMs).then(() => {
+        idempotency.close()
+        return connection.close()
+      })
+      // Whoever reads a stream opens it elsewhere, and need not wait for others.
+      await Promise.all([subscriptions.close(), monitor.close(), drained])
     },
   }
-}
-
-/** By hand: a URL object costs more than everything else that is done to a small request. */
-function split(url: string): Target {
-  const start = url.indexOf('/', url.indexOf('//') + 2)
-  if (start === -1) return { path: '', query: '' }
-  const mark = url.indexOf('?', start)
-  return mark === -1
-    ? { path: url.slice(start + 1), query: '' }
-    : { path: url.slice(start + 1, mark), query: url.slice(mark) }
-}
-
-/** What the response is to be written in; `undefined` for what there is not. A transaction's is always JSON. */
-function formatOf(headers: Headers, { path }: Target): Format | undefined {
-  const base64 = headers.get('upstash-encoding') === 'base64'
-  const asked = headers.get('upstash-response-format') ?? 'json'
-  if (asked === 'json') return base64 ? BASE64 : PLAIN
-  if (asked !== 'resp2' || base64) return undefined
-  return path === MULTI_EXEC ? PLAIN : RESP2
-}
-
-/** What a request under an `Idempotency-Key` stands for. */
-async function keyedOf(request: Request, { path, query }: Target, maxBytes: number): Promise<Keyed | undefined> {
-  const { headers, method } = request
-  const header = headers.get('idempotency-key')
-  if (header === null) return undefined
-  const key = toKey(header)
-  if (key === undefined) throw badRequest(`ERR ${KEY_FORM}`)
-  const formats = [headers.get('upstash-encoding') ?? '', headers.get('upstash-response-format') ?? '']
-  const body = await readBytes(request.clone() as Request, maxBytes)
-  return { key, token: tokenOf(request, query) ?? '', request: [method, path, query, ...formats, body] }
 }

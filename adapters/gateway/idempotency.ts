@@ -6,8 +6,12 @@
  */
 import { createHash } from 'node:crypto'
 import type { Clock } from '../../src/clock.ts'
+import { KEY_FORM, toKey } from '../../src/http/idempotency-key.ts'
+import type { Caller } from './auth.ts'
+import { readBytes } from './body.ts'
 import type { Body } from './encoding.ts'
-import { Refusal } from './refusal.ts'
+import { badRequest, Refusal } from './refusal.ts'
+import type { Target } from './target.ts'
 
 const KEPT_MS = 60_000
 /** What a token's requests may fill. Beyond it the oldest are forgotten first. */
@@ -18,7 +22,7 @@ const MAX_ANSWER_BYTES = 1_048_576
 
 /** A request under a key. */
 export interface Keyed {
-  /** Whose key it is. */
+  /** The hash of the token whose key it is. */
   readonly token: string
   readonly key: string
   /** All that another request may not differ in. */
@@ -54,17 +58,16 @@ export function createIdempotency(clock: Clock): Idempotency {
   let cancel: (() => void) | undefined
 
   function storeOf(token: string): Store {
-    const name = digest([token])
-    const store = stores.get(name) ?? { entries: new Map(), bytes: 0 }
-    stores.set(name, store)
+    const store = stores.get(token) ?? { entries: new Map(), bytes: 0 }
+    stores.set(token, store)
     cancel ??= clock.after(KEPT_MS, sweep)
     return store
   }
 
   function sweep(): void {
-    for (const [name, store] of stores) {
+    for (const [token, store] of stores) {
       for (const [key, entry] of store.entries) if (isOver(entry)) forget(store, key, entry)
-      if (store.entries.size === 0) stores.delete(name)
+      if (store.entries.size === 0) stores.delete(token)
     }
     cancel = stores.size > 0 ? clock.after(KEPT_MS, sweep) : undefined
   }
@@ -116,6 +119,26 @@ export function createIdempotency(clock: Clock): Idempotency {
   }
 }
 
+/**
+ * What a request under an `Idempotency-Key` stands for; `undefined` for one without. The rights are part of it: what a token may not do
+ * any more, it is not told from memory either.
+ */
+export async function toKeyed(
+  request: Request,
+  { path, query }: Target,
+  { hash, rights }: Caller,
+  maxBytes: number,
+): Promise<Keyed | undefined> {
+  const { headers, method } = request
+  const header = headers.get('idempotency-key')
+  if (header === null) return undefined
+  const key = toKey(header)
+  if (key === undefined) throw badRequest(`ERR ${KEY_FORM}`)
+  const formats = [headers.get('upstash-encoding') ?? '', headers.get('upstash-response-format') ?? '']
+  const body = await readBytes(request.clone() as Request, maxBytes)
+  return { key, token: hash, request: [rights, method, path, query, ...formats, body] }
+}
+
 export const REPLAYED = { 'idempotent-replayed': 'true' }
 
 function toRefusal(error: unknown): Refusal {
@@ -144,5 +167,5 @@ const isTooLarge = (bytes: number): Refusal =>
 const wasReused = (): Refusal =>
   new Refusal(
     422,
-    'ERR expected the request that was sent first under this Idempotency-Key, got another: nothing of it was done; give it a key of its own',
+    'ERR expected the request that was sent first under this Idempotency-Key, by the same rights, got another: nothing of it was done; give it a key of its own',
   )

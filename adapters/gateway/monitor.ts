@@ -1,5 +1,5 @@
 import type { Connection } from './connection.ts'
-import { unavailable } from './refusal.ts'
+import { shuttingDown, unavailable } from './refusal.ts'
 import { createHeartbeat, createStream, type Stream, toFrame } from './streams.ts'
 import type { SubscriptionsOptions } from './subscriptions.ts'
 
@@ -17,8 +17,9 @@ const STARTED = toFrame('"OK"')
  *
  * When Redis has been away, every stream is told `"OK"` once more: who reads it may have missed commands.
  */
-export function createMonitor({ connect, clock, heartbeatMs, onEvent }: SubscriptionsOptions): Monitor {
+export function createMonitor({ connect, clock, heartbeatMs, seats, onEvent }: SubscriptionsOptions): Monitor {
   const streams = new Set<Stream>()
+  let closed = false
   let watching: Promise<Connection> | undefined
   let ended: Promise<void> | undefined
   const heartbeat = createHeartbeat(clock, heartbeatMs, (frame) => void ping(frame))
@@ -61,8 +62,12 @@ export function createMonitor({ connect, clock, heartbeatMs, onEvent }: Subscrip
 
   return {
     async open() {
+      const stand = seats.take()
       const stream: Stream = createStream({
-        onEnd: () => leave(stream),
+        onEnd: () => {
+          stand()
+          leave(stream)
+        },
         onDropped: () => onEvent({ type: 'subscriber.dropped', channel: 'MONITOR' }),
       })
       // Before it is confirmed: a command may come in one piece with the confirmation.
@@ -71,6 +76,7 @@ export function createMonitor({ connect, clock, heartbeatMs, onEvent }: Subscrip
       watching ??= watch()
       try {
         const { client } = await watching
+        if (closed) throw shuttingDown()
         if (!client.isReady) throw unavailable('reconnecting')
       } catch (error) {
         stream.end()
@@ -80,6 +86,7 @@ export function createMonitor({ connect, clock, heartbeatMs, onEvent }: Subscrip
       return stream.body
     },
     async close() {
+      closed = true
       for (const stream of [...streams]) stream.end()
       await ended
     },

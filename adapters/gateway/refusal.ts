@@ -18,6 +18,12 @@ export const badRequest = (message: string): Refusal => new Refusal(400, message
 export const tooLarge = (limitBytes: number, actualBytes: number): Refusal =>
   new Refusal(413, `ERR max request size exceeded. Limit: ${limitBytes}, Actual: ${actualBytes}`)
 
+export const tooManyCommands = (limit: number, actual: number): Refusal =>
+  new Refusal(413, `ERR max number of commands exceeded. Limit: ${limit}, Actual: ${actual}`)
+
+export const tooMany = (what: string, limit: number): Refusal =>
+  new Refusal(503, `ERR max number of ${what} reached. Limit: ${limit}`, { 'retry-after': '1' })
+
 /** Redis was not asked. */
 export const unavailable = (reason: string): Refusal => away(reason, false)
 
@@ -27,3 +33,6 @@ export const unanswered = (reason: string): Refusal => away(reason, true)
 function away(reason: string, mayHaveRun: boolean): Refusal {
   return new Refusal(503, `ERR redis is not available: ${reason}`, { 'retry-after': '1' }, mayHaveRun)
 }
+
+export const shuttingDown = (): Refusal =>
+  new Refusal(503, 'ERR the gateway is shutting down', { 'retry-after': '1', connection: 'close' })

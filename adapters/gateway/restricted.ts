@@ -33,21 +33,34 @@ export function refusalOf(command: Command): string | undefined {
   return RULES.get(name)?.(command, name)
 }
 
-/** Options stand before STREAMS; behind it a key may have any name. */
+/** How many words an option of `XREAD` and `XREADGROUP` takes: a group may be called STREAMS, and behind STREAMS a key may have any name. */
+const OPTION_WORDS: ReadonlyMap<string, number> = new Map([
+  ['COUNT', 1],
+  ['GROUP', 2],
+  ['NOACK', 0],
+])
+
 function refuseBlock(command: Command): string | undefined {
-  for (const argument of command) {
-    const word = upper(argument)
-    if (word === 'STREAMS') return undefined
+  for (let at = 1; at < command.length; at++) {
+    const word = upper(command[at])
     if (word === 'BLOCK') return absent(`${upper(command[0])} BLOCK`)
+    const words = OPTION_WORDS.get(word)
+    // STREAMS, or what Redis refuses.
+    if (words === undefined) return undefined
+    at += words
   }
   return undefined
 }
 
-function refuseConfiguring([, word, key]: Command, name: string): string | undefined {
-  if (upper(word) === 'SET' && upper(key) !== 'NOTIFY-KEYSPACE-EVENTS') return absent(`${name} SET`)
+function refuseConfiguring([, word, key, , ...more]: Command, name: string): string | undefined {
+  const isAllowed = upper(key) === 'NOTIFY-KEYSPACE-EVENTS' && more.length === 0
+  if (upper(word) === 'SET' && !isAllowed) return absent(`${name} SET`)
   return upper(word) === 'REWRITE' ? absent(`${name} REWRITE`) : undefined
 }
 
+/** A word as Redis compares it: in any case, and no further than a NUL, where its strings end: `SHUTDOWN\0x` may shut it down. */
 export function upper(word: string | Buffer | undefined): string {
-  return String(word ?? '').toUpperCase()
+  const text = String(word ?? '').toUpperCase()
+  const end = text.indexOf('\0')
+  return end === -1 ? text : text.slice(0, end)
 }

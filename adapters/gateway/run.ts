@@ -5,6 +5,7 @@ import type { Link } from './link.ts'
 import type { Prepared } from './prepare.ts'
 import { badRequest } from './refusal.ts'
 import { refusalOf } from './restricted.ts'
+import type { Refuse } from './rights.ts'
 
 export interface Runner {
   /** One command's reply, or `Refusal`. */
@@ -15,16 +16,16 @@ export interface Runner {
   transaction(commands: readonly Command[]): Promise<readonly Reply[]>
 }
 
-export function createRunner(link: Link, prepare: (command: Command) => Prepared): Runner {
+export function createRunner(link: Link, prepare: (command: Command) => Prepared, refuse: Refuse = refusalOf): Runner {
   return {
     async command(command) {
-      const prepared = allowed(command, prepare)
+      const prepared = allowed(command, prepare, refuse)
       const [reply] = await link([prepared.command])
       return refuseError(answered(prepared, reply))
     },
     async pipeline(commands) {
       const refusals = commands.map((command) =>
-        command.length === 0 ? 'ERR empty pipeline command' : refusalOf(command),
+        command.length === 0 ? 'ERR empty pipeline command' : refuse(command),
       )
       const sent = commands.filter((_, at) => refusals[at] === undefined).map(prepare)
       const replies = sent.length > 0 ? await link(sent.map(({ command }) => command)) : []
@@ -34,7 +35,7 @@ export function createRunner(link: Link, prepare: (command: Command) => Prepared
       )
     },
     async transaction(commands) {
-      const sent = commands.map((command) => allowed(command, prepare))
+      const sent = commands.map((command) => allowed(command, prepare, refuse))
       const replies = await link([['MULTI'], ...sent.map(({ command }) => command), ['EXEC']])
       const results = refuseError(replies.at(-1) ?? null)
       if (!Array.isArray(results)) throw badRequest('EXECABORT Transaction discarded because of previous errors.')
@@ -43,9 +44,9 @@ export function createRunner(link: Link, prepare: (command: Command) => Prepared
   }
 }
 
-function allowed(command: Command, prepare: (command: Command) => Prepared): Prepared {
+function allowed(command: Command, prepare: (command: Command) => Prepared, refuse: Refuse): Prepared {
   if (command.length === 0) throw badRequest('ERR empty command')
-  const refusal = refusalOf(command)
+  const refusal = refuse(command)
   if (refusal !== undefined) throw badRequest(refusal)
   return prepare(command)
 }

@@ -1,8 +1,8 @@
 import type { Clock } from '../../src/clock.ts'
 import type { Connection } from './connection.ts'
 import type { OnGatewayEvent } from './events.ts'
-import { unavailable } from './refusal.ts'
-import { createHeartbeat, createStream, type Stream, toFrame } from './streams.ts'
+import { shuttingDown, unavailable } from './refusal.ts'
+import { createHeartbeat, createStream, type Seats, type Stream, toFrame } from './streams.ts'
 
 export type SubscriptionKind = 'subscribe' | 'psubscribe'
 
@@ -16,6 +16,7 @@ export interface SubscriptionsOptions {
   readonly connect: () => Promise<Connection>
   readonly clock: Clock
   readonly heartbeatMs: number
+  readonly seats: Seats
   readonly onEvent: OnGatewayEvent
 }
 
@@ -50,10 +51,17 @@ function createTopic(kind: SubscriptionKind, channel: string, { client, within }
  *
  * When Redis has been away, every stream is told `subscribe,<channel>,<n>` once more: who reads it may have missed messages.
  */
-export function createSubscriptions({ connect, clock, heartbeatMs, onEvent }: SubscriptionsOptions): Subscriptions {
+export function createSubscriptions({
+  connect,
+  clock,
+  heartbeatMs,
+  seats,
+  onEvent,
+}: SubscriptionsOptions): Subscriptions {
   const topics = new Map<string, Topic>()
   /** Every open stream with what confirms it. */
   const open = new Map<Stream, readonly Uint8Array[]>()
+  let closed = false
   let connecting: Promise<Connection> | undefined
   const heartbeat = createHeartbeat(clock, heartbeatMs, (frame) => void ping(frame))
 
@@ -102,8 +110,10 @@ export function createSubscriptions({ connect, clock, heartbeatMs, onEvent }: Su
     async open(kind, channels) {
       const connected = await connection()
       if (!connected.client.isReady) throw unavailable('reconnecting')
+      const stand = seats.take()
       const stream: Stream = createStream({
         onEnd: () => {
+          stand()
           open.delete(stream)
           if (open.size === 0) heartbeat.stop()
           for (const channel of channels) leave(kind, channel, stream)
@@ -112,6 +122,7 @@ export function createSubscriptions({ connect, clock, heartbeatMs, onEvent }: Su
       })
       try {
         await Promise.all(channels.map((channel) => join(kind, channel, stream, connected)))
+        if (closed) throw shuttingDown()
       } catch (error) {
         stream.end()
         throw error
@@ -123,6 +134,7 @@ export function createSubscriptions({ connect, clock, heartbeatMs, onEvent }: Su
       return stream.body
     },
     async close() {
+      closed = true
       for (const stream of [...open.keys()]) stream.end()
       await (await connecting?.catch(() => undefined))?.close()
     },

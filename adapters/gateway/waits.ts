@@ -9,6 +9,8 @@ import { upper } from './restricted.ts'
 const MAX_WAITS = 100
 /** Of a request's deadline: Redis is to say how far it got before the gateway gives up on it, and looks only every 100 ms. */
 const SHARE_OF_DEADLINE = 0.5
+const W = 0x57
+const SMALL_W = 0x77
 
 export interface WaitsOptions {
   readonly connect: () => Promise<Connection>
@@ -59,9 +61,10 @@ function refuseRest(error: unknown, commandsRun: number): never {
   throw new Refusal(error.status, error.message, error.headers, true)
 }
 
-/** By its length first: a batch has tens of thousands of commands. */
+/** By its first letter first: a batch has tens of thousands of commands. */
 function isWait([name = '']: Command): boolean {
-  if (name.length !== 4 && name.length !== 7) return false
+  const first = typeof name === 'string' ? name.charCodeAt(0) : name[0]
+  if (first !== W && first !== SMALL_W) return false
   return upper(name) === 'WAIT' || upper(name) === 'WAITAOF'
 }
 

@@ -19,6 +19,8 @@ export interface ListenOptions {
   /** How long a client may take to send a request's headers, and all of it, on Node. Default 30,000 and 120,000. */
   readonly headersMs?: number
   readonly requestMs?: number
+  /** How long requests under way are given when it closes. Default 1,000. */
+  readonly graceMs?: number
 }
 
 /** What TLS is served with, each as PEM. */
@@ -31,7 +33,7 @@ export interface TlsFiles {
 export interface Listening {
   readonly url: string
   readonly port: number
-  /** Takes no new requests, gives those under way a second, then cuts them off. */
+  /** Takes no new requests, gives those under way their time, then cuts them off. */
   close(): Promise<void>
 }
 
@@ -78,13 +80,13 @@ const IDLE_MS = 120_000
  * Throws `InvalidOption` for a port that is taken.
  */
 export async function listen(fetch: PeerHandler, options: ListenOptions): Promise<Listening> {
-  const { port, hostname = LOOPBACK, tls } = options
+  const { port, hostname = LOOPBACK, tls, graceMs = CLOSE_GRACE_MS } = options
   const server = await start(fetch, { ...options, hostname }).catch((error: unknown) => {
     throw isTaken(error) ? new InvalidOption('port', 'a free one', `${port}, which is taken`) : error
   })
   const host = hostname.includes(':') ? `[${hostname}]` : hostname
   const url = `${tls ? 'https' : 'http'}://${host}:${server.port}`
-  return { url, port: server.port, close: () => close(server) }
+  return { url, port: server.port, close: () => close(server, graceMs) }
 }
 
 /** Node refuses a `Host` that no address has; elsewhere it is part of `request.url`, and whoever parsed that would throw. */
@@ -158,10 +160,10 @@ async function onNode(fetch: PeerHandler, options: ListenOptions): Promise<Serve
   })
 }
 
-async function close(server: Server): Promise<void> {
+async function close(server: Server, graceMs: number): Promise<void> {
   const drained = server.drain().then(() => true)
   const waiting = new AbortController()
-  const late = sleep(systemClock, CLOSE_GRACE_MS, waiting.signal).then(() => false)
+  const late = sleep(systemClock, graceMs, waiting.signal).then(() => false)
   if (!(await Promise.race([drained, late]))) await server.cut()
   waiting.abort()
 }

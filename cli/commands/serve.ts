@@ -15,6 +15,7 @@ import {
   type Tokens,
 } from '../../src/http/index.ts'
 import { openApi } from '../../src/http/openapi/index.ts'
+import { checkRecord } from '../../src/http/tokens.ts'
 import { appPositional, commonArgs, hostArg, names, tokensOfEnvironment, wholeNumber } from '../args.ts'
 import { withBroker } from '../broker.ts'
 import { command } from '../command.ts'
@@ -29,7 +30,7 @@ import { printJson, printLine, printNote } from '../print.ts'
 import { rateLimitArgs, toRateLimits } from '../rate-limits.ts'
 import { untilSignal } from '../signals.ts'
 import { readTls } from '../tls.ts'
-import { followTokens } from '../token-file.ts'
+import { followTokens, withFixed } from '../token-file.ts'
 
 const LOOPBACK = '127.0.0.1'
 
@@ -184,19 +185,12 @@ function tokensOf(
   return 'none'
 }
 
-/** The same list for as long as the file is the same. */
 function withFile(fixed: readonly string[], path: string): () => Tokens {
   const recordsNow = followTokens({
     path,
+    check: checkRecord,
     monotonic: systemClock.monotonic,
     onBroken: (error) => printNote(`${error.message}; the tokens as they were before are good still`),
   })
-  let records = recordsNow()
-  let tokens: Tokens = [...fixed, ...records]
-  return () => {
-    const current = recordsNow()
-    if (current !== records) tokens = [...fixed, ...current]
-    records = current
-    return tokens
-  }
+  return withFixed(fixed, recordsNow)
 }

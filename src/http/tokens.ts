@@ -5,8 +5,9 @@
  * @module
  */
 import { describe, InvalidOption } from '../errors.ts'
-import { type Bytes, sha256, toBase64Url, toBytes, toHex } from '../hmac.ts'
+import { type Bytes, sha256, toBytes } from '../hmac.ts'
 import { ADMIN, type Caller, SCOPE_FORM, toScope } from './scopes.ts'
+import { createSecret } from './secret.ts'
 
 /** What is configured of a token with scopes; the token itself is nowhere but with its caller. */
 export interface TokenRecord {
@@ -66,9 +67,7 @@ export async function createToken(
   { scopes, name, expiresAtMs }: Omit<TokenRecord, 'hash'>,
   random: Bytes = crypto.getRandomValues(new Uint8Array(32)),
 ): Promise<NewToken> {
-  // By what it begins with, whoever looks for secrets in code finds it.
-  const token = `tq_${toBase64Url(random)}`
-  const hash = toHex(await sha256(toBytes(token)))
+  const { token, hash } = await createSecret(random)
   const record = {
     ...(name !== undefined && { name }),
     scopes,

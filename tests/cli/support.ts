@@ -31,7 +31,7 @@ export interface RunOptions {
 export interface Running {
   /** Waits for a line on stdout or stderr that matches and has not been waited for before, and returns it. */
   line(pattern: RegExp | string): Promise<string>
-  signal(name: 'SIGINT' | 'SIGTERM' | 'SIGKILL'): void
+  signal(name: 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGKILL'): void
   readonly exit: Promise<Exit>
 }
 

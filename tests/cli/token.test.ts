@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test'
 import { chmod, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { followTokens, readTokens, writeTokens } from '../../cli/token-file.ts'
+import { checkRecord } from '../../src/http/tokens.ts'
 import { createFolder, type Folder, GREETER } from './support.ts'
 
 const FILE = ['--tokens', 'tokens.json']
@@ -47,7 +48,7 @@ test('tokens are listed and revoked by name, and a name is of one token', async 
   expect(listed.stdout).toMatch(/^NAME +SCOPES +EXPIRES *\nci +enqueue:greet +-\napp +enqueue:greet +\d{4}-\S+Z\n$/)
   expect(await folder.tq(['token', 'revoke', 'ci', ...FILE])).toMatchObject({ stdout: 'ci  revoked\n', exitCode: 0 })
   expect(await folder.tq(['token', 'revoke', 'ci', ...FILE])).toMatchObject({ stdout: 'ci  unknown\n', exitCode: 1 })
-  expect(readTokens(join(folder.path, 'tokens.json')).map(({ name }) => name)).toEqual(['app'])
+  expect(readTokens(join(folder.path, 'tokens.json'), checkRecord).map(({ name }) => name)).toEqual(['app'])
 })
 
 test('serve takes the tokens of a file beside its others', async () => {
@@ -93,7 +94,12 @@ test('a change of the file counts within a second, and one that cannot be read l
   writeTokens(path, [record('ci')])
   let nowMs = 0
   const told: string[] = []
-  const recordsNow = followTokens({ path, monotonic: () => nowMs, onBroken: ({ message }) => told.push(message) })
+  const recordsNow = followTokens({
+    path,
+    check: checkRecord,
+    monotonic: () => nowMs,
+    onBroken: ({ message }) => told.push(message),
+  })
   const namesAt = (atMs: number) => {
     nowMs = atMs
     return recordsNow().map(({ name }) => name)
@@ -125,5 +131,5 @@ test('a file that has another name is changed where it is, and stays readable to
   await symlink(real, link)
   const record = { name: 'ci', scopes: ['read'], hash: 'ab'.repeat(32) }
   writeTokens(link, [record])
-  expect([readTokens(real), (await stat(real)).mode & 0o777]).toEqual([[record], 0o640])
+  expect([readTokens(real, checkRecord), (await stat(real)).mode & 0o777]).toEqual([[record], 0o640])
 })

@@ -1,7 +1,11 @@
 import { UsageError } from '../../errors.ts'
 
 export const tokensArg = {
-  tokens: { type: 'string', description: 'The file of records, as tq serve --tokens reads it', valueHint: 'path' },
+  tokens: {
+    type: 'string',
+    description: 'The file of records, as --tokens of tq serve or tq gateway reads it',
+    valueHint: 'path',
+  },
 } as const
 
 export function requiredFile(tokens: string | undefined): string {

@@ -1,6 +1,4 @@
-import { existsSync } from 'node:fs'
-
-import { createToken, type TokenRecord, toRecordText } from '../../../src/http/tokens.ts'
+import { checkRecord, createToken, type TokenRecord, toRecordText } from '../../../src/http/tokens.ts'
 import { commonArgs, given } from '../../args.ts'
 import { command } from '../../command.ts'
 import { UsageError } from '../../errors.ts'
@@ -8,7 +6,7 @@ import { OK } from '../../exit.ts'
 import { toExpiresAtMs } from '../../expiry.ts'
 import { valuesOf } from '../../flags.ts'
 import { printJson, printLine, printNote } from '../../print.ts'
-import { readTokens, writeTokens } from '../../token-file.ts'
+import { addToken } from '../../token-file.ts'
 import { tokensArg } from './args.ts'
 
 const { json, debug } = commonArgs
@@ -38,11 +36,8 @@ export default command({
     const scopes = valuesOf('scope', rawArgs, args)
     if (scopes.length === 0) throw new UsageError('expected --scope, what the token allows, got none')
     const expiresAtMs = expires === undefined ? undefined : toExpiresAtMs(expires)
-    const others = tokens !== undefined && existsSync(tokens) ? readTokens(tokens) : []
-    if (others.some((other) => other.name === name))
-      throw new UsageError(`expected a --name that no other token in ${tokens} has, got "${name}"`)
     const { token, record } = await createToken({ name, scopes, ...given({ expiresAtMs }) })
-    if (tokens !== undefined) writeTokens(tokens, [...others, record])
+    if (tokens !== undefined) addToken(tokens, record, checkRecord)
     const text = toRecordText(record)
     if (json) printJson({ token, record, text })
     else printToken(token, tokens === undefined ? `for TQ_TOKENS: ${text}` : `${toWords(record)} added to ${tokens}`)

@@ -2,7 +2,7 @@ import { commonArgs } from '../../args.ts'
 import { command } from '../../command.ts'
 import { FAILED, OK } from '../../exit.ts'
 import { printJson, printLine } from '../../print.ts'
-import { readTokens, writeTokens } from '../../token-file.ts'
+import { checkAnyToken, readTokens, writeTokens } from '../../token-file.ts'
 import { requiredFile, tokensArg } from './args.ts'
 
 const { json, debug } = commonArgs
@@ -19,7 +19,7 @@ export default command({
   },
   async run({ name, tokens, json }) {
     const path = requiredFile(tokens)
-    const records = readTokens(path)
+    const records = readTokens(path, checkAnyToken)
     const kept = records.filter((record) => record.name !== name)
     const outcome = kept.length < records.length ? 'revoked' : 'unknown'
     if (outcome === 'revoked') writeTokens(path, kept)

@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from 'bun:test'
-import { createGateway } from '../../../adapters/gateway/index.ts'
+import { createGateway, createGatewayToken } from '../../../adapters/gateway/index.ts'
 import { openClient } from '../../../adapters/gateway/open.ts'
 import { slotOf } from '../../../adapters/gateway/slot.ts'
 import { systemClock } from '../../../src/clock.ts'
@@ -30,6 +30,38 @@ withCluster('slots are those of Redis, by what is in the first braces', async ()
   for (const key of ['', 'a', 'user:1000', '{user}:1', 'x{user}y{other}', '{}x', 'a{', '}{a}', 'blåbær', '日本'])
     expect([key, String(slotOf(key))]).toEqual([key, await redisCli(port(0), 'cluster', 'keyslot', key)])
   expect(slotOf(Buffer.from('{user}:1'))).toBe(slotOf('user'))
+})
+
+withCluster('tokens with rights and limits hold before a cluster, whose command table is the same', async () => {
+  const { token, record } = await createGatewayToken({ prefixes: ['own:'] })
+  const narrow = await createGateway({ redis: url, tokens: [record, TOKEN], maxReplyBytes: 10, maxSubscribers: 1 })
+  const call = async (authorized: string, path: string, body?: unknown) => {
+    const headers = { authorization: `Bearer ${authorized}` }
+    const init = body === undefined ? { headers } : { method: 'POST', body: JSON.stringify(body), headers }
+    const response = await narrow.fetch(new Request(`http://gateway${path}`, init))
+    return [response.status, await response.json()]
+  }
+  const commands = [
+    ['MSET', 'own:a', 1, 'own:b', 2],
+    ['GET', 'other'],
+    ['SETRANGE', 'own:a', 0, 'x'.repeat(11)],
+    ['GET', 'own:a'],
+    ['KEYS', '*'],
+  ]
+  expect(await call(token, '/pipeline', commands)).toEqual([
+    200,
+    [
+      { result: 'OK' },
+      { error: expect.stringContaining('one of the keys') },
+      { result: 11 },
+      { error: 'ERR max response size exceeded. Limit: 10, Actual: 11' },
+      { error: expect.stringContaining("'keys'") },
+    ],
+  ])
+  // What a cluster does not have takes no seat from anybody.
+  for (let round = 0; round < 3; round++) expect((await call(TOKEN, '/monitor'))[0]).toBe(400)
+  expect((await call(TOKEN, '/del/own:a/own:b'))[0]).toBe(200)
+  await narrow.close()
 })
 
 withCluster('a pipeline over several nodes is answered in order, each command after those before it', async () => {

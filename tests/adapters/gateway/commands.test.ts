@@ -206,6 +206,17 @@ test.each([
   expect(await send('PING')).toBe('{"result":"PONG"}')
 })
 
+test('what is refused is refused as Redis reads it: up to a NUL, and behind a setting that is allowed', async () => {
+  for (const command of [
+    ['SHUTDOWN\0x'],
+    ['CONFIG', 'SET\0x', 'dir', '/tmp'],
+    ['CONFIG', 'SET', 'notify-keyspace-events', '', 'dir', '/tmp'],
+    ['XREAD', 'BLOCK\0x', '0', 'STREAMS', 'a', '0'],
+    ['XREADGROUP', 'GROUP', 'STREAMS', 'c', 'NOACK', 'COUNT', '1', 'BLOCK', '0', 'STREAMS', 'a', '>'],
+  ])
+    expect((await post('/', command))[1]).toMatch(/is not available/)
+})
+
 test('a stream may be called BLOCK', async () => {
   await send('XADD', 'BLOCK', '1-1', 'a', 'b')
   expect(await send('XREAD', 'COUNT', 1, 'STREAMS', 'BLOCK', '0')).toBe('{"result":[["BLOCK",[["1-1",["a","b"]]]]]}')

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { connect } from 'node:net'
+import { withWaits } from '../../../adapters/gateway/waits.ts'
 import { startRedis, type TestRedis } from '../../support/redis-server.ts'
 import { hasRedisServer, startSubject, until } from './subject.ts'
 
@@ -94,6 +95,21 @@ withRedis('where a WAIT in a pipeline is refused, a key remembers that what stan
   await Promise.all(waiting)
   expect(await send()).toEqual([503, 'true'])
   expect(await plain('/', ['GET', 'before'])).toEqual([200, '{"result":"1"}'])
+})
+
+test('a WAIT is one as Redis reads it: in any case, up to a NUL, and as bytes', async () => {
+  const shared: unknown[] = []
+  const link = withWaits(
+    async (commands) => {
+      shared.push(...commands)
+      return commands.map(() => 'OK')
+    },
+    { connect: () => Promise.reject(new Error('no other connection')), deadlineMs: 1_000 },
+  )
+  for (const name of ['WAIT', 'waitaof', 'WAIT\0x', Buffer.from('wait\0\xff', 'latin1')])
+    await expect(link([[name, '1', '0']])).rejects.toThrow('no other connection')
+  expect(shared).toEqual([])
+  expect(await link([['WAITER'], ['']])).toEqual(['OK', 'OK'])
 })
 
 withRedis('a WAIT for ever ends before the deadline, with what has been reached', async () => {
