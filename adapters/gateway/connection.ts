@@ -48,34 +48,45 @@ export async function createConnection(url: string, options: ConnectionOptions):
   // An error while the socket stands: the library could not read a reply, and would give the next ones to the wrong commands.
   client.on('error', (error: unknown) => suspect(reasonOf(error)))
 
+  let underWay = 0
+  let onIdle = () => {}
+
+  function settled(): void {
+    underWay--
+    if (underWay === 0) onIdle()
+  }
+
+  function within<T>(call: Promise<T>): Promise<T> {
+    underWay++
+    const answersBefore = answers
+    return new Promise<T>((resolve, reject) => {
+      const cancel = clock.after(deadlineMs, () => {
+        const reason = `no answer within ${deadlineMs} ms`
+        reject(unanswered(reason))
+        if (answers === answersBefore) suspect(reason)
+      })
+      call.then(
+        (answer) => {
+          answers++
+          cancel()
+          resolve(answer)
+        },
+        (error: unknown) => {
+          cancel()
+          reject(toRefusal(error))
+        },
+      )
+    }).finally(settled)
+  }
+
   return {
     client,
-    within: (call) =>
-      new Promise((resolve, reject) => {
-        const answersBefore = answers
-        const cancel = clock.after(deadlineMs, () => {
-          const reason = `no answer within ${deadlineMs} ms`
-          reject(unanswered(reason))
-          if (answers === answersBefore) suspect(reason)
-        })
-        call.then(
-          (answer) => {
-            answers++
-            cancel()
-            resolve(answer)
-          },
-          (error: unknown) => {
-            cancel()
-            reject(toRefusal(error))
-          },
-        )
-      }),
+    within,
     async close() {
       closing = true
-      if (!client.isReady) return client.destroy()
-      const cancel = clock.after(deadlineMs, () => client.destroy())
-      await client.close()
-      cancel()
+      // Not by the library's own: of a connection that is lost meanwhile that waits for replies for ever.
+      if (underWay > 0 && client.isReady) await new Promise<void>((resolve) => (onIdle = resolve))
+      client.destroy()
     },
   }
 }

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from 'bun:test'
 import { type AddressInfo, connect, createServer } from 'node:net'
+import { createConnection } from '../../../adapters/gateway/connection.ts'
 import { createGateway, type GatewayEvent, type GatewayOptions, serveGateway } from '../../../adapters/gateway/index.ts'
 import { createVirtualClock, settled } from '../../support/clock.ts'
 import { type StartRedisOptions, startRedis as startRedisServer, type TestRedis } from '../../support/redis-server.ts'
@@ -187,6 +188,18 @@ withRedis('closing waits no longer than the deadline for a Redis that does not a
   })
   while (!closed) await clock.advance(1_000)
   expect((await Promise.all(replies)).map(([status]) => status)).toEqual([503])
+})
+
+withRedis('closing waits for nothing of a Redis that is gone meanwhile', async () => {
+  const redis = await startRedis()
+  const clock = createVirtualClock()
+  const connection = await createConnection(redis.url, { clock, deadlineMs: 5_000, onEvent: () => {} })
+  process.kill(redis.pid, 'SIGSTOP')
+  const call = connection.within(connection.client.sendAll([['PING']])).catch((error: Error) => error.message)
+  const closed = connection.close()
+  process.kill(redis.pid, 'SIGKILL')
+  await closed
+  expect(await call).toContain('ERR redis is not available')
 })
 
 withRedis('streams outlive Redis, and are told that they may have missed something', async () => {
