@@ -15,7 +15,7 @@ const HELP = `usage: npm run bench -- [--json] [--quick] [--broker <name> | --re
   --schedules  a hundred thousand schedules on each broker
   --beat   beats on both brokers, and beside BullMQ's job schedulers, some seven minutes (npm ci --prefix bench/bullmq first)
   --http   the REST API beside a bare route, and with 10,000 clients that watch, some four minutes (apt-get install wrk first)
-  --gateway  tq gateway beside a bare server, @redis/client alone, and with 10,000 subscribers, some five minutes (apt-get install wrk first)`
+  --gateway  tq gateway beside a bare server, @redis/client alone, and with 10,000 subscribers, some three minutes (apt-get install wrk first)`
 
 const { values } = parseArgs({
   options: {
