@@ -4,7 +4,7 @@ import { FULL, measure, QUICK } from './measure.ts'
 import { subjectOf } from './subjects.ts'
 import { compare, type Target } from './targets.ts'
 
-const HELP = `usage: npm run bench -- [--json] [--quick] [--broker <name> | --redis [--rtt <ms>] | --edge | --schedules | --beat | --http]
+const HELP = `usage: npm run bench -- [--json] [--quick] [--broker <name> | --redis [--rtt <ms>] | --edge | --schedules | --beat | --http | --gateway]
 
   --json   one JSON object on stdout instead of a table
   --quick  some seconds instead of a minute; too little for figures to rely on
@@ -14,7 +14,8 @@ const HELP = `usage: npm run bench -- [--json] [--quick] [--broker <name> | --re
   --edge   edge apps in Cloudflare's runtime, and workers on each runtime (npm ci --prefix tests/runtimes first)
   --schedules  a hundred thousand schedules on each broker
   --beat   beats on both brokers, and beside BullMQ's job schedulers, some seven minutes (npm ci --prefix bench/bullmq first)
-  --http   the REST API beside a bare route, and with 10,000 clients that watch, some four minutes (apt-get install wrk first)`
+  --http   the REST API beside a bare route, and with 10,000 clients that watch, some four minutes (apt-get install wrk first)
+  --gateway  tq gateway beside a bare server, @redis/client alone, and with 10,000 subscribers, some three minutes (apt-get install wrk first)`
 
 const { values } = parseArgs({
   options: {
@@ -27,6 +28,7 @@ const { values } = parseArgs({
     schedules: { type: 'boolean', default: false },
     beat: { type: 'boolean', default: false },
     http: { type: 'boolean', default: false },
+    gateway: { type: 'boolean', default: false },
     help: { type: 'boolean' },
   },
 })
@@ -72,6 +74,10 @@ else if (values.redis) {
   const { json = false, quick = false } = values
   const { benchHttp } = await import('./http/index.ts')
   console.log(await benchHttp({ json, quick, toTable, tell }))
+} else if (values.gateway) {
+  const { json = false, quick = false } = values
+  const { benchGateway } = await import('./gateway/index.ts')
+  console.log(await benchGateway({ json, quick, toTable, tell }))
 } else {
   const figures = await measure(subjectOf(values.broker), values.quick ? QUICK : FULL, tell)
   const targets = compare(figures)

@@ -3,7 +3,7 @@ import { median, rounded } from '../stats.ts'
 import { atLeast, atMost, type Target, told } from '../targets.ts'
 import { measureWatchers } from './idle.ts'
 import { createLoad, type Load } from './load.ts'
-import type { Shared, Side } from './names.ts'
+import { INPUT, PATH, SERVER, type Shared, type Side } from './names.ts'
 import { startServer } from './process.ts'
 
 export interface BenchHttpOptions {
@@ -26,7 +26,7 @@ const QUICK: Size = { rounds: 3, seconds: 1, watchers: 10_000, watchedMs: 6_000 
 /** Measures the API beside a bare route, each server on one core and the load on the other; answers what is to be printed. */
 export async function benchHttp({ json, quick, toTable, tell }: BenchHttpOptions): Promise<string> {
   const size = quick ? QUICK : FULL
-  const load = createLoad()
+  const load = createLoad({ path: PATH, body: JSON.stringify(INPUT) })
   const bun = [process.execPath]
   const node = otherRuntimes().findLast(({ name }) => name.startsWith('node'))
   tell('requests on Bun')
@@ -76,14 +76,14 @@ async function measureSides(
   { rounds, seconds }: Size,
   load: Load,
 ): Promise<Measured> {
-  const servers = await Promise.all(sides.map((side) => startServer(runtime, side)))
+  const servers = await Promise.all(sides.map((side) => startServer({ runtime, file: SERVER, args: [side] })))
   for (const { url } of servers) await load.requestsPerS(url, 1)
   const found: number[][] = sides.map(() => [])
   for (let round = 0; round < rounds; round++)
     for (const [at, { url }] of servers.entries()) found[at]?.push(await load.requestsPerS(url, seconds))
   const told = await Promise.all(servers.map((server) => server.stop()))
   const of = (side: Side) => found[sides.indexOf(side)] ?? []
-  const { jobs, calls } = told[sides.indexOf('api')] as Shared
+  const { jobs, calls } = JSON.parse(told[sides.indexOf('api')] ?? '') as Shared
   return {
     perS: (side) => rounded(median(of(side))),
     over: (side) => rounded(median(of('api').map((perS, round) => perS / (of(side)[round] ?? Number.NaN)))),

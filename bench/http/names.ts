@@ -2,6 +2,8 @@ import * as v from 'valibot'
 import { defineApp, defineTask } from '../../src/index.ts'
 
 export const TOKEN = 'a-long-random-token-for-the-bench'
+/** The server's own file. */
+export const SERVER = new URL('./server.ts', import.meta.url)
 export const PATH = '/v1/tasks/send'
 export const INPUT = { to: 'ada@example.com', subject: 'Hello', copies: 2, text: 'x'.repeat(40) }
 

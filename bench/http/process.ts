@@ -1,11 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import type { Shared, Side } from './names.ts'
 
 export const SERVER_CORE = 0
 export const LOAD_CORE = 1
@@ -27,14 +24,23 @@ export interface ServerProcess {
   readonly url: string
   /** What it holds in memory. */
   residentBytes(): number
-  stop(): Promise<Shared>
+  /** The line it answers to this one. */
+  ask(line: string): Promise<string>
+  /** Ends it, and brings the line that it says last. */
+  stop(): Promise<string>
 }
 
-export async function startServer(runtime: readonly string[], side: Side): Promise<ServerProcess> {
-  const folder = mkdtempSync(join(tmpdir(), 'tq-bench-'))
-  const path = fileURLToPath(new URL('./server.ts', import.meta.url))
-  const [command, ...args] = onCore(SERVER_CORE, [...runtime, path, side, folder])
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+export interface StartServerOptions {
+  /** What runs the file. */
+  readonly runtime: readonly string[]
+  /** One that says its address in its first line, one more when its input ends, and then ends itself. */
+  readonly file: URL
+  readonly args: readonly string[]
+}
+
+export async function startServer({ runtime, file, args }: StartServerOptions): Promise<ServerProcess> {
+  const [command, ...flags] = onCore(SERVER_CORE, [...runtime, fileURLToPath(file), ...args])
+  const child = spawn(command, flags, { stdio: ['pipe', 'pipe', 'inherit'] })
   const guard = () => void child.kill('SIGKILL')
   process.once('exit', guard)
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
@@ -48,14 +54,17 @@ export async function startServer(runtime: readonly string[], side: Side): Promi
     url,
     residentBytes: () =>
       1_024 * Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]),
+    ask(asked) {
+      child.stdin.write(`${asked}\n`)
+      return line(`an answer to ${asked}`)
+    },
     async stop() {
       const exited = once(child, 'exit')
       child.stdin.end()
-      const shared = JSON.parse(await line('what it has told its broker')) as Shared
+      const last = await line('its last line')
       await exited
       process.off('exit', guard)
-      rmSync(folder, { recursive: true })
-      return shared
+      return last
     },
   }
 }

@@ -1,4 +1,7 @@
-/** A server in a process of its own until its input ends: `side folder` as arguments. The API is on a file of the embedded broker. */
+/** A server in a process of its own until its input ends: `side` as argument. The API is on a file of the embedded broker. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Hono, type MiddlewareHandler } from 'hono'
 import { bearerAuth } from 'hono/bearer-auth'
 import { v7 } from 'uuid'
@@ -8,7 +11,8 @@ import type { Broker } from '../../src/broker.ts'
 import { createApi } from '../../src/http/index.ts'
 import { app, type Shared, type Side, TOKEN } from './names.ts'
 
-const [side, folder = ''] = process.argv.slice(2) as [Side, string?]
+const [side] = process.argv.slice(2) as [Side]
+const folder = mkdtempSync(join(tmpdir(), 'tq-bench-'))
 const shared = { jobs: 0, calls: 0 } satisfies Shared
 
 const asText: MiddlewareHandler = async (c, next) => {
@@ -41,6 +45,7 @@ function api(): FetchHandler {
 const serve = { api, bare: () => bareRoute(bearerAuth({ token: TOKEN })), text: () => bareRoute(asText) }[side]
 console.log((await listen(serve(), { port: 0 })).url)
 process.stdin.resume().once('end', () => {
+  rmSync(folder, { recursive: true })
   console.log(JSON.stringify(shared))
   process.exit()
 })
