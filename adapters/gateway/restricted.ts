@@ -36,7 +36,10 @@ export function refusalOf(command: Command): string | undefined {
 /** How many words an option of `XREAD` and `XREADGROUP` takes: a group may be called STREAMS, and behind STREAMS a key may have any name. */
 const OPTION_WORDS: ReadonlyMap<string, number> = new Map([
   ['COUNT', 1],
+  ['MAXCOUNT', 1],
+  ['MAXSIZE', 1],
   ['GROUP', 2],
+  ['CLAIM', 1],
   ['NOACK', 0],
 ])
 
@@ -44,9 +47,10 @@ function refuseBlock(command: Command): string | undefined {
   for (let at = 1; at < command.length; at++) {
     const word = upper(command[at])
     if (word === 'BLOCK') return absent(`${upper(command[0])} BLOCK`)
+    if (word === 'STREAMS') return undefined
     const words = OPTION_WORDS.get(word)
-    // STREAMS, or what Redis refuses.
-    if (words === undefined) return undefined
+    // A newer Redis may know it, and a BLOCK behind it.
+    if (words === undefined) return 'ERR syntax error'
     at += words
   }
   return undefined

@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test'
+import { refusalOf } from '../../../adapters/gateway/restricted.ts'
 import { hasRedisServer, startSubject, TOKEN } from './subject.ts'
 
 const { send, sendBase64, post, fetch: get, url } = await startSubject({ maxBodyBytes: 1_000_000 })
@@ -213,8 +214,14 @@ test('what is refused is refused as Redis reads it: up to a NUL, and behind a se
     ['CONFIG', 'SET', 'notify-keyspace-events', '', 'dir', '/tmp'],
     ['XREAD', 'BLOCK\0x', '0', 'STREAMS', 'a', '0'],
     ['XREADGROUP', 'GROUP', 'STREAMS', 'c', 'NOACK', 'COUNT', '1', 'BLOCK', '0', 'STREAMS', 'a', '>'],
+    ['XREADGROUP', 'GROUP', 'g', 'c', 'CLAIM', '1', 'BLOCK', '0', 'STREAMS', 'a', '>'],
   ])
     expect((await post('/', command))[1]).toMatch(/is not available/)
+})
+
+test('an option that only a newer Redis knows hides no BLOCK', () => {
+  const options = ['GROUP', 'g', 'c', 'TO-COME', '1', 'BLOCK', '0']
+  expect(refusalOf(['XREADGROUP', ...options, 'STREAMS', 'a', '>'])).toBe('ERR syntax error')
 })
 
 test('a stream may be called BLOCK', async () => {

@@ -59,6 +59,7 @@ withRedis('a token that only reads gets what is there, and changes, publishes an
     ['EVAL', 'return 1', 0],
     ['EVAL_RO', 'return 1', 0],
     ['PUBLISH', 'a', 'b'],
+    ['RANDOMKEY'],
     ['KEYS', '*'],
     ['SCAN', 0],
     ['FLUSHALL'],
