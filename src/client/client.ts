@@ -174,6 +174,8 @@ export function createClient<A extends App = App>(options: ClientOptions): Clien
       onSuccess,
       onFailure,
     }
+    // Most have neither: nothing is copied.
+    if (tags.length === 0 && fingerprint === undefined) return job
     return {
       ...job,
       ...(tags.length > 0 && { tags: [...new Set(tags)] }),
