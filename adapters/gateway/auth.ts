@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import crypto from 'node:crypto'
 import type { Clock } from '../../src/clock.ts'
 import { InvalidOption } from '../../src/errors.ts'
 import { Refusal } from './refusal.ts'
@@ -84,10 +84,11 @@ function tokenOfQuery(query: string): string | undefined {
 
 function find(digest: Buffer, known: readonly Known[]): Caller | undefined {
   let found: Caller | undefined
-  for (const { digest: other, caller } of known) if (timingSafeEqual(digest, other)) found = caller
+  for (const { digest: other, caller } of known) if (crypto.timingSafeEqual(digest, other)) found = caller
   return found
 }
 
+/** In one step, which takes half the time; Node has it since 20.12. */
 function sha256(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
+  return crypto.hash ? crypto.hash('sha256', text, 'buffer') : crypto.createHash('sha256').update(text).digest()
 }

@@ -1,26 +1,28 @@
 import { badRequest, Refusal, tooLarge } from './refusal.ts'
 
 /** A request's body as text; what is not UTF-8 becomes U+FFFD. Throws `Refusal` when it is larger than allowed, or breaks off. */
-export function readText(request: Request, maxBytes: number): Promise<string> {
-  return unbroken(async () =>
-    isDeclared(request, maxBytes) ? request.text() : (await readBounded(request, maxBytes)).toString(),
-  )
+export async function readText(request: Request, maxBytes: number): Promise<string> {
+  try {
+    return isDeclared(request, maxBytes) ? await request.text() : (await readBounded(request, maxBytes)).toString()
+  } catch (error) {
+    throw toRefusal(error)
+  }
 }
 
 /** A request's body as it is. Throws `Refusal` when it is larger than allowed, or breaks off. */
-export function readBytes(request: Request, maxBytes: number): Promise<Buffer> {
-  return unbroken(async () =>
-    isDeclared(request, maxBytes) ? Buffer.from(await request.arrayBuffer()) : readBounded(request, maxBytes),
-  )
+export async function readBytes(request: Request, maxBytes: number): Promise<Buffer> {
+  try {
+    return isDeclared(request, maxBytes)
+      ? Buffer.from(await request.arrayBuffer())
+      : await readBounded(request, maxBytes)
+  } catch (error) {
+    throw toRefusal(error)
+  }
 }
 
 /** Whoever left in the middle of it reads no answer, and is no fault of the server's, which would log it as one. */
-async function unbroken<T>(read: () => Promise<T>): Promise<T> {
-  try {
-    return await read()
-  } catch (error) {
-    throw error instanceof Refusal ? error : badRequest('ERR the request broke off')
-  }
+function toRefusal(error: unknown): Refusal {
+  return error instanceof Refusal ? error : badRequest('ERR the request broke off')
 }
 
 /** True where the server holds the body to a length it has announced. */

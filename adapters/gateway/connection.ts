@@ -2,6 +2,7 @@ import { ClientOfflineError, ErrorReply } from '@redis/client'
 import type { Clock } from '../../src/clock.ts'
 import { BrokerUnavailable, Unsupported } from '../../src/errors.ts'
 import { type Client, checkVersion, reasonOf } from './client.ts'
+import { createDeadlines } from './deadlines.ts'
 import type { OnGatewayEvent } from './events.ts'
 import { openClient } from './open.ts'
 import { badRequest, type Refusal, unanswered, unavailable } from './refusal.ts'
@@ -48,19 +49,12 @@ export async function createConnection(url: string, options: ConnectionOptions):
   // An error while the socket stands: the library could not read a reply, and would give the next ones to the wrong commands.
   client.on('error', (error: unknown) => suspect(reasonOf(error)))
 
-  let underWay = 0
-  let onIdle = () => {}
-
-  function settled(): void {
-    underWay--
-    if (underWay === 0) onIdle()
-  }
+  const deadlines = createDeadlines(clock, deadlineMs)
 
   function within<T>(call: Promise<T>): Promise<T> {
-    underWay++
     const answersBefore = answers
     return new Promise<T>((resolve, reject) => {
-      const cancel = clock.after(deadlineMs, () => {
+      const end = deadlines.start(() => {
         const reason = `no answer within ${deadlineMs} ms`
         reject(unanswered(reason))
         if (answers === answersBefore) suspect(reason)
@@ -68,15 +62,15 @@ export async function createConnection(url: string, options: ConnectionOptions):
       call.then(
         (answer) => {
           answers++
-          cancel()
+          end()
           resolve(answer)
         },
         (error: unknown) => {
-          cancel()
+          end()
           reject(toRefusal(error))
         },
       )
-    }).finally(settled)
+    })
   }
 
   return {
@@ -85,7 +79,7 @@ export async function createConnection(url: string, options: ConnectionOptions):
     async close() {
       closing = true
       // Not by the library's own: of a connection that is lost meanwhile that waits for replies for ever.
-      if (underWay > 0 && client.isReady) await new Promise<void>((resolve) => (onIdle = resolve))
+      if (client.isReady) await deadlines.idle()
       client.destroy()
     },
   }

@@ -1,4 +1,3 @@
-import { ErrorReply } from '@redis/client'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import { type Caller, createGuard } from './auth.ts'
 import { readBytes, readText } from './body.ts'
@@ -7,19 +6,20 @@ import { decode, parseCommand, parseCommands, parsePath } from './command.ts'
 import { createConnection } from './connection.ts'
 import { type Body, type Format, PLAIN } from './encoding.ts'
 import type { GatewayEvent, OnGatewayEvent, OnGatewayRequest } from './events.ts'
-import { createIdempotency, REPLAYED, toKeyed } from './idempotency.ts'
+import { createIdempotency, toKeyed } from './idempotency.ts'
 import { createLink, withCount, withLimit } from './link.ts'
 import { createMetrics } from './metrics.ts'
 import { createMonitor } from './monitor.ts'
 import { createPrepare } from './prepare.ts'
 import { createProbes } from './probes.ts'
 import { badRequest, Refusal, shuttingDown } from './refusal.ts'
+import { createResponses } from './responses.ts'
 import { refusalOf } from './restricted.ts'
 import { checkStream } from './rights.ts'
 import { createRunner, type Runner } from './run.ts'
 import { createSeats } from './streams.ts'
 import { createSubscriptions } from './subscriptions.ts'
-import { formatOf, MULTI_EXEC, type Target, toTarget } from './target.ts'
+import { formatOf, MULTI_EXEC } from './target.ts'
 import type { GatewayTokens } from './tokens.ts'
 import { createTraffic, type Visit } from './traffic.ts'
 import { withWaits } from './waits.ts'
@@ -63,11 +63,7 @@ export interface Gateway {
   close(): Promise<void>
 }
 
-interface Routed {
-  readonly body: Body | ReadableStream<Uint8Array>
-  /** True where it is the answer to an earlier request. */
-  readonly isReplay?: boolean
-}
+type Answer = Body | ReadableStream<Uint8Array>
 
 export const DEFAULT_DEADLINE_MS = 10_000
 const FORMATS = 'ERR expected the response format json or resp2, and resp2 without base64'
@@ -113,15 +109,15 @@ export async function createGateway({
     metrics,
     isRedisUp: () => connection.client.isReady,
     subscribers: seats.taken,
+    mayReadMetrics: (visit) => callerOf(visit).mayReadMetrics,
     ping: () =>
       link([['PING']]).then(
         ([reply]) => reply === 'PONG',
         () => false,
       ),
   })
+  const responses = createResponses(clock)
   let closing = false
-  const started = clock.now().toString(36)
-  let requests = 0
 
   function observe(event: GatewayEvent): void {
     if (event.type === 'redis.lost') metrics.redisLost()
@@ -129,85 +125,73 @@ export async function createGateway({
     onEvent(event)
   }
 
+  function callerOf(visit: Visit): Caller {
+    const caller = admit(visit.request, visit.target.query)
+    visit.token = caller.name
+    return caller
+  }
+
   /** What runs the commands of a caller, and refuses what is not theirs. */
-  async function runnerOf({ check }: Caller, visit: Visit): Promise<Runner> {
-    if (!check && !traffic.isTold) return runFreely
+  async function createOwnRunner({ check }: Caller, { commands }: Visit): Promise<Runner> {
     const refuse = check?.refuse(await catalogs.current())
     return createRunner(link, prepare, (command) => {
-      visit.commands.push(command.slice(0, 2))
+      commands.push(command.slice(0, 2))
       return refusalOf(command) ?? refuse?.(command)
     })
   }
 
-  async function route(request: Request, target: Target, visit: Visit, format?: Format): Promise<Routed> {
+  /** Throws `Refusal`, at once or later. */
+  function route(visit: Visit, format?: Format): Promise<Answer> {
+    const { request, target } = visit
     if (!METHODS.has(request.method))
       throw new Refusal(405, 'ERR method not allowed', { allow: [...METHODS].join(', ') })
-    const caller = admit(request, target.query)
-    visit.token = caller.name
+    const caller = callerOf(visit)
     if (!format) throw badRequest(FORMATS)
     checkStream(caller.check, target.path)
     const [word, ...channels] = target.path.split('/')
-    if (target.path === 'monitor') return { body: await monitor.open() }
+    if (target.path === 'monitor') return monitor.open()
     if ((word === 'subscribe' || word === 'psubscribe') && channels.length > 0)
-      return { body: await subscriptions.open(word, channels.map(decode)) }
-    const keyed = await toKeyed(request, target, caller, maxBodyBytes)
-    const execute = async () => runAll(await runnerOf(caller, visit), request, target, format)
-    return keyed ? idempotency.once(keyed, execute) : { body: await execute() }
+      return subscriptions.open(word, channels.map(decode))
+    const key = request.headers.get('idempotency-key')
+    return key === null ? execute(visit, caller, format) : executeOnce(key, visit, caller, format)
   }
 
-  async function runAll(run: Runner, request: Request, { path, query }: Target, format: Format): Promise<Body> {
-    if (path === '') return format.one(await run.command(parseCommand(await readText(request, maxBodyBytes))))
-    if (path === 'pipeline' || path === MULTI_EXEC) {
-      const commands = parseCommands(await readText(request, maxBodyBytes), path, maxCommands)
-      return format.many(await (path === 'pipeline' ? run.pipeline(commands) : run.transaction(commands)))
+  async function execute(visit: Visit, caller: Caller, format: Format): Promise<Body> {
+    const { request, target } = visit
+    const run = caller.check || traffic.isTold ? await createOwnRunner(caller, visit) : runFreely
+    if (target.path === '') return format.one(await run.command(parseCommand(await readText(request, maxBodyBytes))))
+    if (target.path === 'pipeline' || target.path === MULTI_EXEC) {
+      const commands = parseCommands(await readText(request, maxBodyBytes), target.path, maxCommands)
+      return format.many(await (target.path === 'pipeline' ? run.pipeline(commands) : run.transaction(commands)))
     }
+    const { path, query } = target
     return format.one(await run.command(parsePath(path, query, await readBytes(request, maxBodyBytes))))
   }
 
-  /** Clients echo the last one; it has to differ from reply to reply, and says nothing more here. */
-  const syncToken = () => `${started}-${(requests++).toString(36)}`
-
-  function headers(contentType: string): Record<string, string> {
-    return { 'content-type': contentType, 'upstash-sync-token': syncToken() }
+  async function executeOnce(key: string, visit: Visit, caller: Caller, format: Format): Promise<Body> {
+    const keyed = await toKeyed(key, caller, visit, maxBodyBytes)
+    const { body, isReplay } = await idempotency.once(keyed, () => execute(visit, caller, format))
+    visit.isReplay = isReplay
+    return body
   }
 
-  async function stream(body: ReadableStream<Uint8Array>, { method }: Request): Promise<Response> {
-    // Nobody would read it, nor end it.
-    if (method === 'HEAD') await body.cancel()
-    return new Response(method === 'HEAD' ? null : body, {
-      headers: { ...headers('text/event-stream'), 'cache-control': 'no-cache, no-transform' },
-    })
-  }
-
-  async function answer(request: Request, target: Target, visit: Visit): Promise<Response> {
-    const format = formatOf(request.headers, target)
-    const { contentType, one } = format ?? PLAIN
+  async function respond(visit: Visit): Promise<Response> {
+    const format = formatOf(visit.request.headers, visit.target)
     try {
       if (closing) throw shuttingDown()
-      const probed = await probes.answer(target.path, () => {
-        const { name, mayReadMetrics } = admit(request, target.query)
-        visit.token = name
-        return mayReadMetrics
-      })
-      if (probed) return probed
-      const { body, isReplay } = await route(request, target, visit, format)
-      if (body instanceof ReadableStream) return await stream(body, request)
-      return new Response(body, { headers: { ...headers(contentType), ...(isReplay && REPLAYED) } })
+      const probed = probes.answer(visit)
+      if (probed) return await probed
+      const answer = await route(visit, format)
+      if (answer instanceof ReadableStream) return await responses.streamed(answer, visit.request)
+      return responses.answered(answer, format ?? PLAIN, visit.isReplay)
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
-      const { status, message } = error
-      return new Response(one(new ErrorReply(message)), {
-        status,
-        headers: { ...headers(contentType), ...error.headers },
-      })
+      return responses.refused(error, format ?? PLAIN)
     }
   }
 
   return {
-    fetch(request) {
-      const target = toTarget(request.url)
-      return traffic.pass(request, target.path, (visit) => answer(request, target, visit))
-    },
+    fetch: (request) => traffic.pass(request, respond),
     async close() {
       closing = true
       const drained = traffic.drained(deadlineMs).then(() => {

@@ -11,7 +11,7 @@ import type { Caller } from './auth.ts'
 import { readBytes } from './body.ts'
 import type { Body } from './encoding.ts'
 import { badRequest, Refusal } from './refusal.ts'
-import type { Target } from './target.ts'
+import type { Visit } from './traffic.ts'
 
 const KEPT_MS = 60_000
 /** What a token's requests may fill. Beyond it the oldest are forgotten first. */
@@ -120,18 +120,17 @@ export function createIdempotency(clock: Clock): Idempotency {
 }
 
 /**
- * What a request under an `Idempotency-Key` stands for; `undefined` for one without. The rights are part of it: what a token may not do
+ * What a request under an `Idempotency-Key` stands for. The rights are part of it: what a token may not do
  * any more, it is not told from memory either.
  */
 export async function toKeyed(
-  request: Request,
-  { path, query }: Target,
+  header: string,
   { hash, rights }: Caller,
+  { request, target }: Visit,
   maxBytes: number,
-): Promise<Keyed | undefined> {
+): Promise<Keyed> {
   const { headers, method } = request
-  const header = headers.get('idempotency-key')
-  if (header === null) return undefined
+  const { path, query } = target
   const key = toKey(header)
   if (key === undefined) throw badRequest(`ERR ${KEY_FORM}`)
   const formats = [headers.get('upstash-encoding') ?? '', headers.get('upstash-response-format') ?? '']

@@ -1,10 +1,11 @@
 import type { Clock } from '../../src/clock.ts'
 import { METRICS_TYPE, type Metrics } from './metrics.ts'
+import type { Visit } from './traffic.ts'
 
 /** Answers what watches a gateway: whether it is there, whether its Redis is, and what it does. */
 export interface Probes {
   /** `undefined` for any other path. */
-  answer(path: string, mayReadMetrics: () => boolean): Promise<Response | undefined>
+  answer(visit: Visit): Response | Promise<Response> | undefined
 }
 
 export interface ProbesOptions {
@@ -12,6 +13,8 @@ export interface ProbesOptions {
   readonly metrics: Metrics
   readonly isRedisUp: () => boolean
   readonly subscribers: () => number
+  /** Throws `Refusal` for a stranger. */
+  readonly mayReadMetrics: (visit: Visit) => boolean
   /** Whether Redis answers. */
   readonly ping: () => Promise<boolean>
 }
@@ -20,7 +23,7 @@ const LOOK_KEPT_MS = 1_000
 const LOOK_TIMEOUT_MS = 2_000
 const RETRY_S = '1'
 
-export function createProbes({ clock, metrics, isRedisUp, subscribers, ping }: ProbesOptions): Probes {
+export function createProbes({ clock, metrics, isRedisUp, subscribers, mayReadMetrics, ping }: ProbesOptions): Probes {
   let look = Promise.resolve(false)
   let lookedMs = Number.NEGATIVE_INFINITY
 
@@ -34,17 +37,21 @@ export function createProbes({ clock, metrics, isRedisUp, subscribers, ping }: P
   }
 
   return {
-    async answer(path, mayReadMetrics) {
+    answer(visit) {
+      const { path } = visit.target
       if (path === 'healthz') return Response.json({ status: 'ok' })
-      if (path === 'readyz')
-        return (await isReady())
-          ? Response.json({ status: 'ready' })
-          : Response.json({ error: 'ERR redis is not available' }, { status: 503, headers: { 'retry-after': RETRY_S } })
-      if (path !== 'metrics' || !mayReadMetrics()) return undefined
+      if (path === 'readyz') return isReady().then(toReadiness)
+      if (path !== 'metrics' || !mayReadMetrics(visit)) return undefined
       const text = metrics.toText({ isRedisUp: isRedisUp(), subscribers: subscribers() })
       return new Response(text, { headers: { 'content-type': METRICS_TYPE } })
     },
   }
+}
+
+function toReadiness(isReady: boolean): Response {
+  return isReady
+    ? Response.json({ status: 'ready' })
+    : Response.json({ error: 'ERR redis is not available' }, { status: 503, headers: { 'retry-after': RETRY_S } })
 }
 
 function inTime(answer: Promise<boolean>, clock: Clock): Promise<boolean> {

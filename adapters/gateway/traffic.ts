@@ -3,16 +3,23 @@ import type { CatalogLoader } from './catalog.ts'
 import type { Command } from './command.ts'
 import type { GatewayRequest, OnGatewayRequest } from './events.ts'
 import type { Metrics } from './metrics.ts'
+import { type Target, toTarget } from './target.ts'
 
-/** What is remembered of a request while it is answered; of a command never more than its name and its first word. */
+/** A request while it is answered. */
 export interface Visit {
+  readonly request: Request
+  readonly target: Target
+  /** The name of its token. */
   token: string | undefined
+  /** Of each never more than its name and its first word. */
   readonly commands: Command[]
+  /** True where its answer is that to an earlier request. */
+  isReplay: boolean
 }
 
 export interface Traffic {
   /** Has a request answered, counts it and tells of it. */
-  pass(request: Request, path: string, answer: (visit: Visit) => Promise<Response>): Promise<Response>
+  pass(request: Request, answer: (visit: Visit) => Promise<Response>): Promise<Response>
   /** True where somebody is told of requests. */
   readonly isTold: boolean
   /** Resolves when no request is under way, or when that has taken too long. */
@@ -49,9 +56,10 @@ export function createTraffic({ clock, metrics, catalogs, onRequest, addressOf }
 
   return {
     isTold: onRequest !== undefined,
-    async pass(request, path, answer) {
+    async pass(request, answer) {
       const startedMs = clock.monotonic()
-      const visit: Visit = { token: undefined, commands: [] }
+      const target = toTarget(request.url)
+      const visit: Visit = { request, target, token: undefined, commands: [], isReplay: false }
       underWay++
       let status = 500
       try {
@@ -62,7 +70,7 @@ export function createTraffic({ clock, metrics, catalogs, onRequest, addressOf }
         const durationMs = clock.monotonic() - startedMs
         metrics.request(status, durationMs)
         if (onRequest) {
-          const [word = ''] = path.split('/')
+          const [word = ''] = target.path.split('/')
           const { method } = request
           const route = ROUTES.has(word) ? word : 'command'
           const address = addressOf?.(request) ?? undefined
