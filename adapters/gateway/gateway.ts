@@ -1,28 +1,25 @@
 import { ErrorReply } from '@redis/client'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import { type Caller, createGuard } from './auth.ts'
+import { type Backend, openBackend } from './backend.ts'
 import { readBytes, readText } from './body.ts'
 import { createCatalogLoader } from './catalog.ts'
 import { decode, parseCommand, parseCommands, parsePath } from './command.ts'
-import { createConnection } from './connection.ts'
 import { type Body, type Format, PLAIN } from './encoding.ts'
 import type { GatewayEvent, OnGatewayEvent, OnGatewayRequest } from './events.ts'
 import { createIdempotency, REPLAYED, toKeyed } from './idempotency.ts'
-import { createLink, withCount, withLimit } from './link.ts'
 import { createMetrics } from './metrics.ts'
-import { createMonitor } from './monitor.ts'
 import { createPrepare } from './prepare.ts'
 import { createProbes } from './probes.ts'
 import { badRequest, Refusal, shuttingDown } from './refusal.ts'
 import { refusalOf } from './restricted.ts'
 import { checkStream } from './rights.ts'
-import { createRunner, type Runner } from './run.ts'
+import type { Runner } from './run.ts'
 import { createSeats } from './streams.ts'
-import { createSubscriptions } from './subscriptions.ts'
 import { formatOf, MULTI_EXEC, type Target, toTarget } from './target.ts'
 import type { GatewayTokens } from './tokens.ts'
 import { createTraffic, type Visit } from './traffic.ts'
-import { withWaits } from './waits.ts'
+import { createUsers } from './users.ts'
 
 export interface GatewayOptions {
   /**
@@ -63,6 +60,8 @@ export interface Gateway {
   close(): Promise<void>
 }
 
+type Asked = readonly [request: Request, target: Target, visit: Visit, format: Format]
+
 interface Routed {
   readonly body: Body | ReadableStream<Uint8Array>
   /** True where it is the answer to an earlier request. */
@@ -96,28 +95,20 @@ export async function createGateway({
 }: GatewayOptions): Promise<Gateway> {
   const admit = createGuard(tokens, clock)
   const metrics = createMetrics()
-  const connect = (told = onEvent) => createConnection(redis, { clock, ca: redisCa, deadlineMs, onEvent: told })
-  const connection = await connect(observe)
-  const rawLink = createLink(connection)
-  const catalogs = createCatalogLoader(rawLink)
-  const link = withLimit(withCount(withWaits(rawLink, { connect, deadlineMs }), metrics.commands), maxReplyBytes)
-  const prepare = createPrepare()
-  const runFreely = createRunner(link, prepare)
   const seats = createSeats(maxSubscribers)
-  const subscriptions = createSubscriptions({ connect, clock, heartbeatMs, seats, onEvent })
-  const monitor = createMonitor({ connect, clock, heartbeatMs, seats, onEvent })
+  const prepareFor = createPrepare()
+  const options = { clock, ca: redisCa, deadlineMs, heartbeatMs, maxReplyBytes, metrics, seats, prepareFor, onEvent }
+  const own = await openBackend(redis, { ...options, onSharedEvent: observe })
+  const catalogs = createCatalogLoader(own.rawLink)
+  const users = createUsers({ redis, link: own.rawLink, ...options })
   const idempotency = createIdempotency(clock)
   const traffic = createTraffic({ clock, metrics, catalogs, onRequest, addressOf })
   const probes = createProbes({
     clock,
     metrics,
-    isRedisUp: () => connection.client.isReady,
+    isRedisUp: own.isReady,
     subscribers: seats.taken,
-    ping: () =>
-      link([['PING']]).then(
-        ([reply]) => reply === 'PONG',
-        () => false,
-      ),
+    ping: own.ping,
   })
   let closing = false
   const started = clock.now().toString(36)
@@ -130,28 +121,34 @@ export async function createGateway({
   }
 
   /** What runs the commands of a caller, and refuses what is not theirs. */
-  async function runnerOf({ check }: Caller, visit: Visit): Promise<Runner> {
-    if (!check && !traffic.isTold) return runFreely
-    const refuse = check?.refuse(await catalogs.current())
-    return createRunner(link, prepare, (command) => {
+  async function runnerOf(backend: Backend, caller: Caller, visit: Visit): Promise<Runner> {
+    if (!caller.check && !traffic.isTold) return backend.runnerOf(caller)
+    const refuse = caller.check?.refuse(await catalogs.current())
+    return backend.runnerOf(caller, (command) => {
       visit.commands.push(command.slice(0, 2))
       return refusalOf(command) ?? refuse?.(command)
     })
   }
 
-  async function route(request: Request, target: Target, visit: Visit, format?: Format): Promise<Routed> {
+  function route(request: Request, target: Target, visit: Visit, format?: Format): Promise<Routed> {
     if (!METHODS.has(request.method))
       throw new Refusal(405, 'ERR method not allowed', { allow: [...METHODS].join(', ') })
     const caller = admit(request, target.query)
     visit.token = caller.name
     if (!format) throw badRequest(FORMATS)
     checkStream(caller.check, target.path)
+    const asked: Asked = [request, target, visit, format]
+    if (!caller.login) return perform(own, caller, asked)
+    return users.run(caller.login, (backend, rights) => perform(backend, { ...caller, rights }, asked))
+  }
+
+  async function perform(backend: Backend, caller: Caller, [request, target, visit, format]: Asked): Promise<Routed> {
     const [word, ...channels] = target.path.split('/')
-    if (target.path === 'monitor') return { body: await monitor.open() }
+    if (target.path === 'monitor') return { body: await backend.monitor.open() }
     if ((word === 'subscribe' || word === 'psubscribe') && channels.length > 0)
-      return { body: await subscriptions.open(word, channels.map(decode)) }
+      return { body: await backend.subscriptions.open(word, channels.map(decode)) }
     const keyed = await toKeyed(request, target, caller, maxBodyBytes)
-    const execute = async () => runAll(await runnerOf(caller, visit), request, target, format)
+    const execute = async () => runAll(await runnerOf(backend, caller, visit), request, target, format)
     return keyed ? idempotency.once(keyed, execute) : { body: await execute() }
   }
 
@@ -212,10 +209,10 @@ export async function createGateway({
       closing = true
       const drained = traffic.drained(deadlineMs).then(() => {
         idempotency.close()
-        return connection.close()
+        return Promise.all([own.close(), users.close()])
       })
       // Whoever reads a stream opens it elsewhere, and need not wait for others.
-      await Promise.all([subscriptions.close(), monitor.close(), drained])
+      await Promise.all([own.endStreams(), users.endStreams(), drained])
     },
   }
 }
