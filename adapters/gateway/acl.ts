@@ -10,9 +10,9 @@ import { upper } from './restricted.ts'
 /** What Redis says of one of its users. */
 export interface AclUser {
   readonly isOn: boolean
-  /** It is let in by any password, or none: whoever knew how tokens are sealed could call as this one. */
+  /** Any password will do, and `hashes` is empty: whoever reads the hashes of the gateway's tokens could call as this one. */
   readonly needsNoPassword: boolean
-  /** Their SHA-256 in hex. */
+  /** Of the passwords, SHA-256 in hex. */
   readonly hashes: readonly string[]
   /** All that Redis says: when it is another text, the user may do something else. */
   readonly rights: string
@@ -33,8 +33,9 @@ export function toAclUser(reply: Reply): AclUser | undefined {
 
 /** Which of these is a password of the user's. */
 export function passwordOf(user: AclUser | undefined, passwords: readonly string[]): string | undefined {
-  if (!user?.isOn || user.needsNoPassword) return undefined
-  return passwords.find((password) => user.hashes.includes(createHash('sha256').update(password).digest('hex')))
+  return passwords.find(
+    (password) => user?.isOn && user.hashes.includes(createHash('sha256').update(password).digest('hex')),
+  )
 }
 
 /** It changes nothing and is always there. */

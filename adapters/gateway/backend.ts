@@ -45,8 +45,12 @@ export interface BackendOptions extends ConnectionOptions {
   readonly onRefused?: () => void
 }
 
-/** What Redis says to a user whom it has put out, or allows less than before: it has closed the connection by then. */
 const REFUSED = /^(WRONGPASS|NOAUTH|NOPERM) /
+
+/** What Redis says to a user who comes, and may not; one whom it has put out, or allows less than before, comes again. */
+export function isRefused(error: unknown): error is ErrorReply {
+  return error instanceof ErrorReply && REFUSED.test(error.message)
+}
 
 /** Throws as `createConnection` does. */
 export async function openBackend(url: string, options: BackendOptions): Promise<Backend> {
@@ -56,7 +60,7 @@ export async function openBackend(url: string, options: BackendOptions): Promise
   async function connect(told = onEvent): Promise<Connection> {
     const connection = await createConnection(url, { ...options, onEvent: told })
     connection.client.on('error', (error) => {
-      if (error instanceof ErrorReply && REFUSED.test(error.message)) onRefused?.()
+      if (isRefused(error)) onRefused?.()
     })
     return connection
   }

@@ -58,7 +58,7 @@ export function createCatalogLoader(link: Link): CatalogLoader {
 }
 
 /** Of what the caller has sent nothing has run by then. */
-export function refuseBefore(error: unknown): never {
+function refuseBefore(error: unknown): never {
   if (!(error instanceof Refusal)) throw error
   throw new Refusal(error.status, error.message, error.headers)
 }

@@ -2,8 +2,7 @@ import { ErrorReply } from '@redis/client'
 import { type AclUser, passwordOf, toAclUser } from './acl.ts'
 import { type Credentials, withCredentials } from './address.ts'
 import { type UserLogin, unauthorized } from './auth.ts'
-import { type Backend, type BackendOptions, openBackend } from './backend.ts'
-import { refuseBefore } from './catalog.ts'
+import { type Backend, type BackendOptions, isRefused, openBackend } from './backend.ts'
 import type { GatewayEvent } from './events.ts'
 import type { Link } from './link.ts'
 import { badRequest, type Refusal, shuttingDown, tooMany, unavailable } from './refusal.ts'
@@ -32,7 +31,6 @@ const IDLE_MS = 300_000
 /** Redis goes on with a connection whose user has got another password, or is off; the gateway looks by itself. */
 const LOOK_KEPT_MS = 1_000
 const MAX_LOOKS = 1_000
-const NOT_LET_IN = /^(WRONGPASS|NOAUTH) /
 
 interface Look {
   readonly user: Promise<AclUser | undefined>
@@ -60,7 +58,7 @@ export function createUsers({ redis, link, ...options }: UsersOptions): Users {
   let closed = false
 
   async function ask(name: string): Promise<AclUser | undefined> {
-    const [reply = null] = await link([['ACL', 'GETUSER', name]]).catch(refuseBefore)
+    const [reply = null] = await link([['ACL', 'GETUSER', name]])
     // Such as NOPERM, or BUSY.
     if (reply instanceof ErrorReply) throw unavailable(`ACL GETUSER says ${reply.message.split(' ')[0]}`)
     return toAclUser(reply)
@@ -136,8 +134,6 @@ export function createUsers({ redis, link, ...options }: UsersOptions): Users {
         const backend = await entry.opening.catch((error: unknown) => {
           throw toRefusal(error)
         })
-        // It may have been lost because Redis does not let the user in any more.
-        if (!backend.isReady()) await knownBy(user, passwords, true)
         return await run(backend, rights)
       } finally {
         entry.underWay--
@@ -175,6 +171,6 @@ async function end(backend: Backend): Promise<void> {
 
 function toRefusal(error: unknown): Refusal {
   const { cause, message } = error as Error
-  if (!(cause instanceof ErrorReply)) return unavailable(message)
-  return NOT_LET_IN.test(cause.message) ? unauthorized() : badRequest(cause.message)
+  if (!isRefused(cause)) return unavailable(message)
+  return cause.message.startsWith('NOPERM') ? badRequest(cause.message) : unauthorized()
 }

@@ -1,5 +1,6 @@
 import { afterAll, expect, test } from 'bun:test'
 import { Redis } from '@upstash/redis'
+import { toSealed } from '../../../adapters/gateway/acl-token.ts'
 import {
   createGateway,
   createGatewayToken,
@@ -19,6 +20,8 @@ const withRedis = (name: string, run: () => Promise<void>) =>
 
 const redis = hasRedisServer ? await startRedis() : null
 afterAll(() => redis?.stop())
+
+const PASSWORD = 'p@ss: w/%41'
 
 /** Why Redis, or the gateway in its place, does not do something. */
 const WRONGPASS = [401, { error: 'WRONGPASS invalid or missing auth token' }]
@@ -59,11 +62,11 @@ type Caller = ReturnType<typeof callerWith> & { readonly gateway: Gateway }
 
 /** A user of Redis's, and whoever calls with an ACL token of the user's. */
 async function userOf(admin: Caller, name: string, ...rules: readonly string[]) {
-  expect(await admin.send('ACL', 'SETUSER', name, 'reset', 'on', '>pass word', ...rules)).toEqual([
+  expect(await admin.send('ACL', 'SETUSER', name, 'reset', 'on', `>${PASSWORD}`, ...rules)).toEqual([
     200,
     { result: 'OK' },
   ])
-  return callerWith(admin.gateway, await admin.result('ACL', 'RESTTOKEN', name, 'pass word'))
+  return callerWith(admin.gateway, await admin.result('ACL', 'RESTTOKEN', name, PASSWORD))
 }
 
 withRedis('requests with an ACL token run as its user: Redis says which commands, keys and channels', async () => {
@@ -233,11 +236,9 @@ withRedis('only a token for everything makes them', async () => {
   await using admin = await setUp({ tokens: [TOKEN, record] })
   const ada = await userOf(admin, 'ada', '+@all')
   for (const command of ['RESTTOKEN', 'GENTOKEN']) {
-    expect(await callerWith(admin.gateway, token).send('ACL', command, 'ada', 'pass word')).toEqual(
-      noPermission("'acl'"),
-    )
+    expect(await callerWith(admin.gateway, token).send('ACL', command, 'ada', PASSWORD)).toEqual(noPermission("'acl'"))
     // Redis knows no such command.
-    expect((await ada.send('ACL', command, 'ada', 'pass word'))[1]).toEqual({
+    expect((await ada.send('ACL', command, 'ada', PASSWORD))[1]).toEqual({
       error: `ERR unknown subcommand '${command}'. Try ACL HELP.`,
     })
   }
@@ -245,7 +246,7 @@ withRedis('only a token for everything makes them', async () => {
 
 withRedis('a user that is gone, is off or has got another password is 401, and back when it is back', async () => {
   await using admin = await setUp()
-  const ada = await userOf(admin, 'ada', '+@all')
+  const ada = await userOf(admin, 'ada', '+@all', '&*')
   const status = async () => (await ada.send('PING'))[0]
   expect(await status()).toBe(200)
   for (const rules of [['off'], ['resetpass', '>other'], ['nopass']]) {
@@ -253,13 +254,19 @@ withRedis('a user that is gone, is off or has got another password is 401, and b
     // Redis goes on with the connection; the gateway looks once a second.
     await admin.clock.advance(1_000)
     expect([rules, await ada.send('PING')]).toEqual([rules, WRONGPASS])
-    await admin.send('ACL', 'SETUSER', 'ada', 'resetpass', 'on', '>pass word')
+    await admin.send('ACL', 'SETUSER', 'ada', 'resetpass', 'on', `>${PASSWORD}`)
     expect(await status()).toBe(200)
   }
+  const stream = readLines(await ada.request('/subscribe/a'))
+  expect(await stream.next()).toBe('data: subscribe,a,1')
+  await admin.send('ACL', 'SETUSER', 'ada', 'resetpass')
+  await admin.clock.advance(1_000)
+  expect(await ada.send('PING')).toEqual(WRONGPASS)
+  expect(await stream.next()).toBeNull()
   await admin.send('ACL', 'DELUSER', 'ada')
   await until(status, 401)
   expect(await ada.send('PING')).toEqual(WRONGPASS)
-  await admin.send('ACL', 'SETUSER', 'ada', 'on', '>pass word', '+@all')
+  await admin.send('ACL', 'SETUSER', 'ada', 'on', `>${PASSWORD}`, '+@all')
   expect(await status()).toBe(200)
 })
 
@@ -274,10 +281,14 @@ withRedis('a token that is not as it was made, or made elsewhere, is 401', async
     return `${ada.token.slice(0, at)}${other}${ada.token.slice(at + 1)}`
   })
   const cut = [1, 7, 8, 40, ada.token.length - 4, ada.token.length - 1].map((length) => ada.token.slice(0, length))
-  const longer = [`${ada.token}A`, `${ada.token}=`, `${ada.token}AAAA`, `tq_acl_${'A'.repeat(8_000)}`]
+  const longer = [`${ada.token}A`, `${ada.token}=`, `${ada.token}AAAA`, 'tq_acl_AAAA', `tq_acl_${'A'.repeat(38)}`]
   for (const token of [...changed, ...cut, ...longer])
     expect([token, await callerWith(admin.gateway, token).send('PING')]).toEqual([token, WRONGPASS])
   expect(await callerWith(elsewhere.gateway, ada.token).send('PING')).toEqual(WRONGPASS)
+  expect([toSealed(`tq_acl_${'A'.repeat(4_000)}`), toSealed(`tq_acl_${'A'.repeat(4_096)}`)]).toEqual([
+    expect.anything(),
+    undefined,
+  ])
   expect(await ada.send('PING')).toEqual([200, { result: 'PONG' }])
 })
 
@@ -306,7 +317,7 @@ withRedis(
     expect(new Set(statuses)).toEqual(new Set([401]))
     expect(await countsOf(admin)).toEqual(before)
 
-    const other = callerWith(admin.gateway, await admin.result('ACL', 'RESTTOKEN', 'ada', 'pass word'))
+    const other = callerWith(admin.gateway, await admin.result('ACL', 'RESTTOKEN', 'ada', PASSWORD))
     const { looks } = await countsOf(admin)
     await Promise.all(Array.from({ length: 100 }, (_, at) => (at % 2 ? ada : other).send('PING')))
     expect(await countsOf(admin)).toEqual({
@@ -376,7 +387,7 @@ withRedis('while Redis is away a user is 503 at once, and works again once it is
     '--user',
     'ada',
     'on',
-    '>pass word',
+    `>${PASSWORD}`,
     '~*',
     '&*',
     '+@all',
@@ -389,12 +400,16 @@ withRedis('while Redis is away a user is 503 at once, and works again once it is
   ]
   const own = await startRedis({ args })
   const back: (() => void)[] = []
+  const events: string[] = []
   const gateway = await createGateway({
     redis: String(own?.url),
     tokens: [TOKEN],
-    onEvent: ({ type }) => type === 'redis.back' && back.shift()?.(),
+    onEvent: ({ type }) => {
+      events.push(type)
+      if (type === 'redis.back') back.shift()?.()
+    },
   })
-  const ada = callerWith(gateway, await callerWith(gateway, TOKEN).result('ACL', 'RESTTOKEN', 'ada', 'pass word'))
+  const ada = callerWith(gateway, await callerWith(gateway, TOKEN).result('ACL', 'RESTTOKEN', 'ada', PASSWORD))
   const status = async () => (await ada.send('PING'))[0]
   expect(await status()).toBe(200)
   const stream = readLines(await ada.request('/subscribe/a'))
@@ -408,21 +423,41 @@ withRedis('while Redis is away a user is 503 at once, and works again once it is
   await isBack
   await until(status, 200)
   expect(await stream.next()).toBe('data: subscribe,a,1')
+  // Told once, not by every connection.
+  expect(events).toEqual(['redis.lost', 'redis.back'])
   await gateway.close()
   await next?.stop()
+})
+
+withRedis('closing ends streams of users at once, and lets their requests finish', async () => {
+  await using admin = await setUp({ deadlineMs: 1_000 })
+  const ada = await userOf(admin, 'ada', '&*', '+@all')
+  const stream = readLines(await ada.request('/subscribe/a'))
+  expect(await stream.next()).toBe('data: subscribe,a,1')
+  const ended: string[] = []
+  const waiting = ada.send('WAIT', 1, 0).then((answer) => {
+    ended.push('request')
+    return answer
+  })
+  const closing = admin.gateway.close()
+  expect(await stream.next()).toBeNull()
+  ended.push('stream')
+  expect(await waiting).toEqual([200, { result: 0 }])
+  await closing
+  expect(ended).toEqual(['stream', 'request'])
 })
 
 withRedis('where the gateway may not ask Redis for its users, there are no ACL tokens: 503', async () => {
   await using admin = await setUp()
   const ada = await userOf(admin, 'ada', '+@all')
   await userOf(admin, 'narrow', '~*', '&*', '+@all', '-acl')
-  const url = String(redis?.url).replace('//', '//narrow:pass%20word@')
+  const url = String(redis?.url).replace('//', `//narrow:${encodeURIComponent(PASSWORD)}@`)
   await using narrow = await setUp({ redis: url })
   expect(await callerWith(narrow.gateway, ada.token).send('PING')).toEqual([
     503,
     { error: 'ERR redis is not available: ACL GETUSER says NOPERM' },
   ])
-  expect(await narrow.send('ACL', 'RESTTOKEN', 'ada', 'pass word')).toEqual(noPermission("'acl|getuser'"))
+  expect(await narrow.send('ACL', 'RESTTOKEN', 'ada', PASSWORD)).toEqual(noPermission("'acl|getuser'"))
 })
 
 withRedis('limits hold for users as for others, and nobody of them reads the metrics', async () => {
@@ -459,7 +494,7 @@ withRedis('what a user may not do any more, it is not told from memory either', 
 withRedis('no token and no password is in an error, an event or the access log, which names the user', async () => {
   const requests: GatewayRequest[] = []
   await using admin = await setUp({ onRequest: (request) => requests.push(request) })
-  const secrets: string[] = ['pass word', 'pass%20word', 'hunter2', TOKEN]
+  const secrets: string[] = [PASSWORD, encodeURIComponent(PASSWORD), 'hunter2', TOKEN]
   const answers: unknown[] = []
   for (const name of ['ada', 'a:b"\u001b[1m\u00fc']) {
     const user = await userOf(admin, name, '+@all', '-get')
