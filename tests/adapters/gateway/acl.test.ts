@@ -429,6 +429,21 @@ withRedis('while Redis is away a user is 503 at once, and works again once it is
   await next?.stop()
 })
 
+withRedis('what Redis says to a user who connects is an answer as well', async () => {
+  await using admin = await setUp({ redis: `${redis?.url}/1` })
+  const ada = await userOf(admin, 'ada', '+@all', '-select')
+  expect(await ada.send('PING')).toEqual(noPermission("'select'"))
+  await admin.send('ACL', 'SETUSER', 'ada', '+select', '>second', '>third')
+  const by = async (password: string) =>
+    callerWith(admin.gateway, await admin.result('ACL', 'RESTTOKEN', 'ada', password))
+  const [second, third] = [await by('second'), await by('third')]
+  // This look at the user knows all three passwords, and is not a second old.
+  expect((await third.send('PING'))[0]).toBe(200)
+  await admin.send('ACL', 'SETUSER', 'ada', '<second')
+  expect(await second.send('PING')).toEqual(WRONGPASS)
+  expect((await third.send('PING'))[0]).toBe(200)
+})
+
 withRedis('closing ends streams of users at once, and lets their requests finish', async () => {
   await using admin = await setUp({ deadlineMs: 1_000 })
   const ada = await userOf(admin, 'ada', '&*', '+@all')
@@ -472,7 +487,10 @@ withRedis('limits hold for users as for others, and nobody of them reads the met
   expect((await ada.request('/subscribe/a')).status).toBe(503)
   await stream.body?.cancel()
   expect((await ada.request('/metrics')).status).toBe(400)
-  expect((await admin.request('/metrics')).status).toBe(200)
+  const commands = async () => /commands_total (\d+)/.exec(await (await admin.request('/metrics')).text())?.[1]
+  const before = Number(await commands())
+  await ada.post('/pipeline', [['PING'], ['PING']])
+  expect(Number(await commands())).toBe(before + 2)
 })
 
 withRedis('what a user may not do any more, it is not told from memory either', async () => {
