@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes, scryptSync } from 'node:crypto'
 
 /** Whose an ACL token is: a user of Redis's. The password is the one that it wraps, or the token itself. */
 export interface Login {
@@ -29,18 +29,38 @@ const CIPHER = 'aes-256-gcm'
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 
-/** By the hash of a token: the token itself is nowhere but with its caller. */
+const KEY_BYTES = 32
+const PURPOSE = 'tq gateway ACL token'
+
+/** By the hash of a token that is random: the token itself is nowhere but with its caller. */
 export function createSeal(hash: string): Seal {
-  const key = Buffer.from(hkdfSync('sha256', Buffer.from(hash, 'hex'), '', 'tq gateway ACL token', 32))
+  return sealBy(() => Buffer.from(hkdfSync('sha256', Buffer.from(hash, 'hex'), '', PURPOSE, KEY_BYTES)))
+}
+
+/**
+ * By a token that somebody may have thought up: whoever holds one of its ACL tokens can try guesses at it at home, so each of them is to
+ * cost some 50 ms. Here that is spent once, when there is the first ACL token.
+ */
+export function createSlowSeal(token: string): Seal {
+  return sealBy(() => scryptSync(token, PURPOSE, KEY_BYTES))
+}
+
+function sealBy(derive: () => Buffer): Seal {
+  let derived: Buffer | undefined
+  function key(): Buffer {
+    derived ??= derive()
+    return derived
+  }
+
   return {
     close({ user, password }, nonce = randomBytes(NONCE_BYTES)) {
-      const cipher = createCipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES })
+      const cipher = createCipheriv(CIPHER, key(), nonce, { authTagLength: TAG_BYTES })
       const text = [cipher.update(JSON.stringify([user, password])), cipher.final()]
       const token = `${PREFIX}${Buffer.concat([nonce, ...text, cipher.getAuthTag()]).toString('base64url')}`
       return token.length > MAX_CHARS ? undefined : token
     },
     open({ nonce, text, tag }) {
-      const decipher = createDecipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES }).setAuthTag(tag)
+      const decipher = createDecipheriv(CIPHER, key(), nonce, { authTagLength: TAG_BYTES }).setAuthTag(tag)
       const opened = decipher.update(text)
       try {
         decipher.final()

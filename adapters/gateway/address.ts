@@ -69,7 +69,7 @@ export function parseAddress(url: string): Address {
 /** The same Redis, for another user. */
 export function withCredentials(url: string, { username = '', password = '' }: Credentials): string {
   const userInfo = `${encodeURIComponent(username)}:${encodeURIComponent(password)}`
-  return url.replace(/^([a-z+]+:\/\/)(?:[^/?#]*@)?/, (_, scheme: string) => `${scheme}${userInfo}@`)
+  return url.replace(/^([a-z+]+:\/\/)(?:[^/?#]*@)?/, `$1${userInfo}@`)
 }
 
 function toNode(text: string, defaultPort: number): Node {

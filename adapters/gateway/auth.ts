@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Clock } from '../../src/clock.ts'
 import { InvalidOption } from '../../src/errors.ts'
-import { createSeal, type Login, type Seal, toSealed } from './acl-token.ts'
+import { createSeal, createSlowSeal, type Login, type Seal, toSealed } from './acl-token.ts'
 import { Refusal } from './refusal.ts'
 import { type Check, createCheck } from './rights.ts'
 import { checkGatewayTokens, type GatewayToken, type GatewayTokens, NAME } from './tokens.ts'
@@ -32,11 +32,7 @@ export interface UserLogin {
 export type Admit = (request: Request, query: string) => Caller
 
 const CREDENTIALS = /^Bearer +([^ ]+) *$/i
-const ADMIN: Omit<Caller, 'hash' | 'seal'> = {
-  rights: 'all',
-  mayReadMetrics: true,
-  expiresAtMs: Number.POSITIVE_INFINITY,
-}
+const ADMIN: Omit<Caller, 'hash'> = { rights: 'all', mayReadMetrics: true, expiresAtMs: Number.POSITIVE_INFINITY }
 
 /**
  * Says who calls, by one of the tokens, as a bearer or as `_token` in the query.
@@ -77,12 +73,12 @@ interface Known {
 
 function toKnown(tokens: GatewayTokens): readonly Known[] {
   return checkGatewayTokens(tokens)
-    .map((token) => (typeof token === 'string' ? toAdmin({ hash: sha256(token).toString('hex') }) : toCaller(token)))
+    .map((token) => (typeof token === 'string' ? toAdmin(token) : toCaller(token)))
     .map((caller) => ({ digest: Buffer.from(caller.hash, 'hex'), caller }))
 }
 
-function toAdmin(own: Partial<Caller> & Pick<Caller, 'hash'>): Caller {
-  return { ...ADMIN, ...own, seal: createSeal(own.hash) }
+function toAdmin(token: string): Caller {
+  return { ...ADMIN, hash: sha256(token).toString('hex'), seal: createSlowSeal(token) }
 }
 
 function toCaller({
@@ -93,7 +89,7 @@ function toCaller({
   expiresAtMs = ADMIN.expiresAtMs,
   ...rights
 }: GatewayToken): Caller {
-  if (all) return toAdmin({ hash, name, expiresAtMs })
+  if (all) return { ...ADMIN, hash, name, expiresAtMs, seal: createSeal(hash) }
   const allowed = metrics ? { commands: [] } : rights
   const check = createCheck(allowed)
   return { hash, name, rights: JSON.stringify(allowed), check, mayReadMetrics: metrics, expiresAtMs }

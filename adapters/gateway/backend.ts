@@ -72,6 +72,7 @@ export async function openBackend(url: string, options: BackendOptions): Promise
   const own = countSeats(seats)
   const subscriptions = createSubscriptions({ connect, clock, heartbeatMs, seats: own, onEvent })
   const monitor = createMonitor({ connect, clock, heartbeatMs, seats: own, onEvent })
+  /** Of callers who come again as they are: those with an ACL token are others at each request. */
   const runners = new WeakMap<Caller, Runner>()
 
   function remember(caller: Caller): Runner {
@@ -90,7 +91,9 @@ export async function openBackend(url: string, options: BackendOptions): Promise
         () => false,
       ),
     runnerOf: (caller, refuse) =>
-      refuse ? createRunner(link, prepareFor(caller.seal), refuse) : (runners.get(caller) ?? remember(caller)),
+      refuse || caller.login
+        ? createRunner(link, prepareFor(caller.seal), refuse)
+        : (runners.get(caller) ?? remember(caller)),
     subscriptions,
     monitor,
     streams: own.taken,

@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from 'bun:test'
 import { Redis } from '@upstash/redis'
-import { toSealed } from '../../../adapters/gateway/acl-token.ts'
+import { createSeal, toSealed } from '../../../adapters/gateway/acl-token.ts'
 import {
   createGateway,
   createGatewayToken,
@@ -229,6 +229,20 @@ withRedis('an ACL token outlives the gateway, and ends with the token that made 
   expect(await again.send('PING')).toEqual([200, { result: 'PONG' }])
   await second.clock.advance(10_000)
   expect(await again.send('PING')).toEqual(WRONGPASS)
+})
+
+withRedis('the hash of a random token opens what it has made, and that of one thought up does not', async () => {
+  const { token, record } = await createGatewayToken({ all: true })
+  await using admin = await setUp({ tokens: [TOKEN, record] })
+  const hashOf = (text: string) => new Bun.CryptoHasher('sha256').update(text).digest('hex')
+  const opened = async (maker: string, hash: string) => {
+    const sealed = toSealed(await callerWith(admin.gateway, maker).result('ACL', 'GENTOKEN', 'ada', 'mine'))
+    return sealed && createSeal(hash).open(sealed)
+  }
+  expect(await opened(token, record.hash)).toEqual({ user: 'ada', password: 'mine' })
+  expect(await opened(token, hashOf('another'))).toBeUndefined()
+  // Else whoever has an ACL token could guess at its maker as fast as at a hash.
+  expect(await opened(TOKEN, hashOf(TOKEN))).toBeUndefined()
 })
 
 withRedis('only a token for everything makes them', async () => {
