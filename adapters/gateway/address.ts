@@ -66,6 +66,12 @@ export function parseAddress(url: string): Address {
   return { kind, ...common, sentinels: list, name: decode(name), database: Number(database), sentinelCredentials }
 }
 
+/** The same Redis, for another user. */
+export function withCredentials(url: string, { username = '', password = '' }: Credentials): string {
+  const userInfo = `${encodeURIComponent(username)}:${encodeURIComponent(password)}`
+  return url.replace(/^([a-z+]+:\/\/)(?:[^/?#]*@)?/, `$1${userInfo}@`)
+}
+
 function toNode(text: string, defaultPort: number): Node {
   const [, ipv6, name, port] = NODE.exec(text) ?? []
   const host = ipv6 ?? name

@@ -1,21 +1,32 @@
 import crypto from 'node:crypto'
 import type { Clock } from '../../src/clock.ts'
 import { InvalidOption } from '../../src/errors.ts'
+import { createSeal, createSlowSeal, type Login, type Seal, toSealed } from './acl-token.ts'
 import { Refusal } from './refusal.ts'
 import { type Check, createCheck } from './rights.ts'
-import { checkGatewayTokens, type GatewayToken, type GatewayTokens } from './tokens.ts'
+import { checkGatewayTokens, type GatewayToken, type GatewayTokens, NAME } from './tokens.ts'
 
 /** Whose token a request carries, and what it may do. */
 export interface Caller {
   /** Its token's SHA-256 in hex. */
   readonly hash: string
   readonly name?: string | undefined
-  /** The rights of its token, as they are configured. They may be others at its next request. */
+  /** The rights of its token, as they are configured, or as Redis has them. They may be others at its next request. */
   readonly rights: string
   /** None for one that may do everything. */
   readonly check?: Check | undefined
   readonly mayReadMetrics: boolean
   readonly expiresAtMs: number
+  /** For one that may do everything: what it makes ACL tokens with. */
+  readonly seal?: Seal | undefined
+  /** Of an ACL token: as whom its requests are run. */
+  readonly login?: UserLogin | undefined
+}
+
+/** A user of Redis's, and what may be the password. */
+export interface UserLogin {
+  readonly user: string
+  readonly passwords: readonly string[]
 }
 
 export type Admit = (request: Request, query: string) => Caller
@@ -46,12 +57,14 @@ export function createGuard(tokens: GatewayTokens | (() => GatewayTokens), clock
 
   return (request, query) => {
     const token = CREDENTIALS.exec(request.headers.get('authorization') ?? '')?.[1] ?? tokenOfQuery(query)
-    const caller = token === undefined ? undefined : find(sha256(token), knownNow())
+    const caller = token === undefined ? undefined : callerOf(token, knownNow())
     // An expired one is answered as one that never was.
-    if (!caller || clock.now() >= caller.expiresAtMs) throw new Refusal(401, 'WRONGPASS invalid or missing auth token')
+    if (!caller || clock.now() >= caller.expiresAtMs) throw unauthorized()
     return caller
   }
 }
+
+export const unauthorized = (): Refusal => new Refusal(401, 'WRONGPASS invalid or missing auth token')
 
 interface Known {
   readonly digest: Buffer
@@ -60,8 +73,12 @@ interface Known {
 
 function toKnown(tokens: GatewayTokens): readonly Known[] {
   return checkGatewayTokens(tokens)
-    .map((token) => (typeof token === 'string' ? { ...ADMIN, hash: sha256(token).toString('hex') } : toCaller(token)))
+    .map((token) => (typeof token === 'string' ? toAdmin(token) : toCaller(token)))
     .map((caller) => ({ digest: Buffer.from(caller.hash, 'hex'), caller }))
+}
+
+function toAdmin(token: string): Caller {
+  return { ...ADMIN, hash: sha256(token).toString('hex'), seal: createSlowSeal(token) }
 }
 
 function toCaller({
@@ -72,7 +89,7 @@ function toCaller({
   expiresAtMs = ADMIN.expiresAtMs,
   ...rights
 }: GatewayToken): Caller {
-  if (all) return { ...ADMIN, hash, name, expiresAtMs }
+  if (all) return { ...ADMIN, hash, name, expiresAtMs, seal: createSeal(hash) }
   const allowed = metrics ? { commands: [] } : rights
   const check = createCheck(allowed)
   return { hash, name, rights: JSON.stringify(allowed), check, mayReadMetrics: metrics, expiresAtMs }
@@ -80,6 +97,31 @@ function toCaller({
 
 function tokenOfQuery(query: string): string | undefined {
   return query ? (new URLSearchParams(query).get('_token') ?? undefined) : undefined
+}
+
+function callerOf(token: string, known: readonly Known[]): Caller | undefined {
+  const digest = sha256(token)
+  return find(digest, known) ?? findSealer(digest, token, known)
+}
+
+/** An ACL token ends with the token that has made it. */
+function findSealer(digest: Buffer, token: string, known: readonly Known[]): Caller | undefined {
+  const sealed = toSealed(token)
+  if (!sealed) return undefined
+  for (const { caller } of known) {
+    const login = caller.seal?.open(sealed)
+    if (login) return toUserCaller(login, { token, hash: digest.toString('hex'), expiresAtMs: caller.expiresAtMs })
+  }
+  return undefined
+}
+
+function toUserCaller(
+  { user, password }: Login,
+  { token, ...ended }: { token: string } & Pick<Caller, 'hash' | 'expiresAtMs'>,
+): Caller {
+  const name = `acl:${NAME.test(user) ? user : '?'}`
+  const login = { user, passwords: password === undefined ? [token] : [token, password] }
+  return { ...ended, name, rights: '', mayReadMetrics: false, login }
 }
 
 function find(digest: Buffer, known: readonly Known[]): Caller | undefined {

@@ -16,7 +16,7 @@ export interface GatewayRequest {
   readonly durationMs: number
   /** How often each; those that Redis does not know are `?`. */
   readonly commands: Readonly<Record<string, number>>
-  /** The name of its token, where that has one. */
+  /** The name of its token, where that has one; of an ACL token its user as `acl:web`, or `acl:?` where that is not safe to print. */
   readonly token: string | undefined
   readonly address: string | undefined
 }

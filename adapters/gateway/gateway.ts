@@ -1,28 +1,25 @@
 import { type Clock, systemClock } from '../../src/clock.ts'
 import { type Caller, createGuard } from './auth.ts'
+import { type Backend, openBackend } from './backend.ts'
 import { readBytes, readText } from './body.ts'
 import { createCatalogLoader } from './catalog.ts'
 import { decode, parseCommand, parseCommands, parsePath } from './command.ts'
-import { createConnection } from './connection.ts'
 import { type Body, type Format, PLAIN } from './encoding.ts'
 import type { GatewayEvent, OnGatewayEvent, OnGatewayRequest } from './events.ts'
 import { createIdempotency, toKeyed } from './idempotency.ts'
-import { createLink, withCount, withLimit } from './link.ts'
 import { createMetrics } from './metrics.ts'
-import { createMonitor } from './monitor.ts'
 import { createPrepare } from './prepare.ts'
 import { createProbes } from './probes.ts'
 import { badRequest, Refusal, shuttingDown } from './refusal.ts'
 import { createResponses } from './responses.ts'
 import { refusalOf } from './restricted.ts'
 import { checkStream } from './rights.ts'
-import { createRunner, type Runner } from './run.ts'
+import type { Runner } from './run.ts'
 import { createSeats } from './streams.ts'
-import { createSubscriptions } from './subscriptions.ts'
 import { formatOf, MULTI_EXEC } from './target.ts'
 import type { GatewayTokens } from './tokens.ts'
 import { createTraffic, type Visit } from './traffic.ts'
-import { withWaits } from './waits.ts'
+import { createUsers } from './users.ts'
 
 export interface GatewayOptions {
   /**
@@ -92,29 +89,21 @@ export async function createGateway({
 }: GatewayOptions): Promise<Gateway> {
   const admit = createGuard(tokens, clock)
   const metrics = createMetrics()
-  const connect = (told = onEvent) => createConnection(redis, { clock, ca: redisCa, deadlineMs, onEvent: told })
-  const connection = await connect(observe)
-  const rawLink = createLink(connection)
-  const catalogs = createCatalogLoader(rawLink)
-  const link = withLimit(withCount(withWaits(rawLink, { connect, deadlineMs }), metrics.commands), maxReplyBytes)
-  const prepare = createPrepare()
-  const runFreely = createRunner(link, prepare)
   const seats = createSeats(maxSubscribers)
-  const subscriptions = createSubscriptions({ connect, clock, heartbeatMs, seats, onEvent })
-  const monitor = createMonitor({ connect, clock, heartbeatMs, seats, onEvent })
+  const prepareFor = createPrepare()
+  const options = { clock, ca: redisCa, deadlineMs, heartbeatMs, maxReplyBytes, metrics, seats, prepareFor, onEvent }
+  const own = await openBackend(redis, { ...options, onSharedEvent: observe })
+  const catalogs = createCatalogLoader(own.rawLink)
+  const users = createUsers({ redis, link: own.rawLink, ...options })
   const idempotency = createIdempotency(clock)
   const traffic = createTraffic({ clock, metrics, catalogs, onRequest, addressOf })
   const probes = createProbes({
     clock,
     metrics,
-    isRedisUp: () => connection.client.isReady,
+    isRedisUp: own.isReady,
     subscribers: seats.taken,
     mayReadMetrics: (visit) => callerOf(visit).mayReadMetrics,
-    ping: () =>
-      link([['PING']]).then(
-        ([reply]) => reply === 'PONG',
-        () => false,
-      ),
+    ping: own.ping,
   })
   const responses = createResponses(clock)
   let closing = false
@@ -132,9 +121,9 @@ export async function createGateway({
   }
 
   /** What runs the commands of a caller, and refuses what is not theirs. */
-  async function createOwnRunner({ check }: Caller, { commands }: Visit): Promise<Runner> {
-    const refuse = check?.refuse(await catalogs.current())
-    return createRunner(link, prepare, (command) => {
+  async function runnerOf(backend: Backend, caller: Caller, { commands }: Visit): Promise<Runner> {
+    const refuse = caller.check?.refuse(await catalogs.current())
+    return backend.runnerOf(caller, (command) => {
       commands.push(command.slice(0, 2))
       return refusalOf(command) ?? refuse?.(command)
     })
@@ -148,17 +137,26 @@ export async function createGateway({
     const caller = callerOf(visit)
     if (!format) throw badRequest(FORMATS)
     checkStream(caller.check, target.path)
-    const [word, ...channels] = target.path.split('/')
-    if (target.path === 'monitor') return monitor.open()
-    if ((word === 'subscribe' || word === 'psubscribe') && channels.length > 0)
-      return subscriptions.open(word, channels.map(decode))
-    const key = request.headers.get('idempotency-key')
-    return key === null ? execute(visit, caller, format) : executeOnce(key, visit, caller, format)
+    if (!caller.login) return perform(own, caller, visit, format)
+    return users.run(caller.login, (backend, rights) => perform(backend, { ...caller, rights }, visit, format))
   }
 
-  async function execute(visit: Visit, caller: Caller, format: Format): Promise<Body> {
+  function perform(backend: Backend, caller: Caller, visit: Visit, format: Format): Promise<Answer> {
     const { request, target } = visit
-    const run = caller.check || traffic.isTold ? await createOwnRunner(caller, visit) : runFreely
+    const [word, ...channels] = target.path.split('/')
+    if (target.path === 'monitor') return backend.monitor.open()
+    if ((word === 'subscribe' || word === 'psubscribe') && channels.length > 0)
+      return backend.subscriptions.open(word, channels.map(decode))
+    const key = request.headers.get('idempotency-key')
+    return key === null
+      ? execute(backend, caller, visit, format)
+      : executeOnce(key, caller, visit, () => execute(backend, caller, visit, format))
+  }
+
+  async function execute(backend: Backend, caller: Caller, visit: Visit, format: Format): Promise<Body> {
+    const { request, target } = visit
+    const isAsked = caller.check || traffic.isTold
+    const run = isAsked ? await runnerOf(backend, caller, visit) : backend.runnerOf(caller)
     if (target.path === '') return format.one(await run.command(parseCommand(await readText(request, maxBodyBytes))))
     if (target.path === 'pipeline' || target.path === MULTI_EXEC) {
       const commands = parseCommands(await readText(request, maxBodyBytes), target.path, maxCommands)
@@ -168,9 +166,9 @@ export async function createGateway({
     return format.one(await run.command(parsePath(path, query, await readBytes(request, maxBodyBytes))))
   }
 
-  async function executeOnce(key: string, visit: Visit, caller: Caller, format: Format): Promise<Body> {
+  async function executeOnce(key: string, caller: Caller, visit: Visit, run: () => Promise<Body>): Promise<Body> {
     const keyed = await toKeyed(key, caller, visit, maxBodyBytes)
-    const { body, isReplay } = await idempotency.once(keyed, () => execute(visit, caller, format))
+    const { body, isReplay } = await idempotency.once(keyed, run)
     visit.isReplay = isReplay
     return body
   }
@@ -196,10 +194,10 @@ export async function createGateway({
       closing = true
       const drained = traffic.drained(deadlineMs).then(() => {
         idempotency.close()
-        return connection.close()
+        return Promise.all([own.close(), users.close()])
       })
       // Whoever reads a stream opens it elsewhere, and need not wait for others.
-      await Promise.all([subscriptions.close(), monitor.close(), drained])
+      await Promise.all([own.endStreams(), users.endStreams(), drained])
     },
   }
 }

@@ -121,7 +121,7 @@ function toTyped(reply: Reply | undefined): Typed {
 }
 
 /** A map as RESP2 has it: names and values in turns. */
-function toFields(reply: Reply | undefined): ReadonlyMap<string, Reply> {
+export function toFields(reply: Reply | undefined): ReadonlyMap<string, Reply> {
   const fields = new Map<string, Reply>()
   const list: readonly Reply[] = Array.isArray(reply) ? reply : []
   for (let at = 0; at + 1 < list.length; at += 2) fields.set(textOf(list[at]), list[at + 1] as Reply)

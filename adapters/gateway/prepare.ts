@@ -1,3 +1,5 @@
+import { prepareAcl } from './acl.ts'
+import type { Seal } from './acl-token.ts'
 import type { Command } from './command.ts'
 import type { Reply } from './encoding.ts'
 import { upper } from './restricted.ts'
@@ -6,14 +8,20 @@ import { createScripts } from './scripts.ts'
 /** A command as Redis gets it, and what the caller gets instead of Redis's reply when that is no error. */
 export interface Prepared {
   readonly command: Command
-  readonly answer?: Reply
+  readonly answer?: (reply: Reply) => Reply
 }
 
-/** The url's database is the only one there is, and the caller's number 0; a real SELECT would move the shared connection. */
-const SELECTED: Prepared = { command: ['PING'], answer: 'OK' }
+export type Prepare = (command: Command) => Prepared
 
-/** What changes on a command's way to Redis. */
-export function createPrepare(): (command: Command) => Prepared {
+/** The url's database is the only one there is, and the caller's number 0; a real SELECT would move the shared connection. */
+const SELECTED: Prepared = { command: ['PING'], answer: () => 'OK' }
+
+/** What changes on a command's way to Redis, for callers who have a seal, and for others. */
+export function createPrepare(): (seal?: Seal) => Prepare {
   const prepareScript = createScripts()
-  return (command) => (upper(command[0]) === 'SELECT' ? SELECTED : prepareScript(command))
+  return (seal) => (command) => {
+    const name = upper(command[0])
+    if (name === 'SELECT') return SELECTED
+    return seal && name === 'ACL' ? prepareAcl(command, seal) : prepareScript(command)
+  }
 }

@@ -2,7 +2,7 @@ import { ErrorReply } from '@redis/client'
 import type { Command } from './command.ts'
 import type { Reply } from './encoding.ts'
 import type { Link } from './link.ts'
-import type { Prepared } from './prepare.ts'
+import type { Prepare, Prepared } from './prepare.ts'
 import { badRequest } from './refusal.ts'
 import { refusalOf } from './restricted.ts'
 import type { Refuse } from './rights.ts'
@@ -16,7 +16,7 @@ export interface Runner {
   transaction(commands: readonly Command[]): Promise<readonly Reply[]>
 }
 
-export function createRunner(link: Link, prepare: (command: Command) => Prepared, refuse: Refuse = refusalOf): Runner {
+export function createRunner(link: Link, prepare: Prepare, refuse: Refuse = refusalOf): Runner {
   return {
     async command(command) {
       const prepared = allowed(command, prepare, refuse)
@@ -44,7 +44,7 @@ export function createRunner(link: Link, prepare: (command: Command) => Prepared
   }
 }
 
-function allowed(command: Command, prepare: (command: Command) => Prepared, refuse: Refuse): Prepared {
+function allowed(command: Command, prepare: Prepare, refuse: Refuse): Prepared {
   if (command.length === 0) throw badRequest('ERR empty command')
   const refusal = refuse(command)
   if (refusal !== undefined) throw badRequest(refusal)
@@ -52,7 +52,7 @@ function allowed(command: Command, prepare: (command: Command) => Prepared, refu
 }
 
 function answered(prepared: Prepared | undefined, reply: Reply = null): Reply {
-  return prepared?.answer !== undefined && !(reply instanceof ErrorReply) ? prepared.answer : reply
+  return prepared?.answer && !(reply instanceof ErrorReply) ? prepared.answer(reply) : reply
 }
 
 function refuseError(reply: Reply): Reply {

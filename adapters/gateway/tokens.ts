@@ -30,7 +30,8 @@ export interface NewGatewayToken {
 /** What an `Authorization` header can carry: printable ASCII without spaces. */
 const TOKEN = /^[\x21-\x7e]+$/
 const HASH = /^[0-9a-f]{64}$/
-const NAME = /^[\w.-]{1,100}$/
+/** What is safe to print. */
+export const NAME: RegExp = /^[\w.-]{1,100}$/
 const COMMAND = /^@?[a-z][\w.-]{0,63}(?:\|[a-z][\w-]{0,63})?$/i
 /** As a pattern it would stand for more than itself. */
 const GLOB = /[*?[\]\\^]/

@@ -1,10 +1,25 @@
 import { expect, test } from 'bun:test'
-import { parseAddress } from '../../../adapters/gateway/address.ts'
+import { parseAddress, withCredentials } from '../../../adapters/gateway/address.ts'
 
 test('one server is what the library reads from its url', () => {
   for (const url of ['redis://h', 'unix:///a/b.sock', 'redis://u:p@h:1/2'])
     expect(parseAddress(url)).toEqual({ kind: 'server', tls: false, url })
   expect(parseAddress('rediss://h')).toEqual({ kind: 'server', tls: true, url: 'rediss://h' })
+})
+
+test('another user takes the place of the one in the url, and all else stays', () => {
+  const other = { username: 'a/da@', password: 'p:$&@/? %' }
+  const userInfo = 'a%2Fda%40:p%3A%24%26%40%2F%3F%20%25@'
+  for (const [before, after] of [
+    ['redis://h', `redis://${userInfo}h`],
+    ['rediss://:p@h:1/2', `rediss://${userInfo}h:1/2`],
+    ['redis://u:p@ss@h/1?a=@', `redis://${userInfo}h/1?a=@`],
+    ['unix:///a@b.sock?db=1', `unix://${userInfo}/a@b.sock?db=1`],
+    ['unix://u:p@/b.sock', `unix://${userInfo}/b.sock`],
+    ['redis+sentinel://u@a:1,b:2/main/3', `redis+sentinel://${userInfo}a:1,b:2/main/3`],
+    ['rediss+cluster://a:1,b:2', `rediss+cluster://${userInfo}a:1,b:2`],
+  ] as const)
+    expect([before, withCredentials(before, other)]).toEqual([before, after])
 })
 
 test('sentinels have a name for their primary, and may have a user of their own', () => {

@@ -40,6 +40,7 @@ const ANSWERS = [
   '[{"result":1},{"result":1},{"result":1}]',
   'data: subscribe,news,1',
   'data: message,news,here',
+  '{"result":"eve"}',
 ]
 
 for (const { name, command } of RUNTIMES)

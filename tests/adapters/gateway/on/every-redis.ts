@@ -7,15 +7,17 @@ const TOKEN = 'a-token-for-tests'
 
 async function ask(redis: string): Promise<readonly string[]> {
   const gateway = await createGateway({ redis, tokens: [TOKEN], ...(CA ? { redisCa: readFileSync(CA, 'utf8') } : {}) })
-  const request = (path: string, body?: unknown) =>
+  const request = (path: string, body?: unknown, token = TOKEN) =>
     gateway.fetch(
       new Request(`http://gateway${path}`, {
         method: 'POST',
-        headers: { authorization: `Bearer ${TOKEN}` },
+        headers: { authorization: `Bearer ${token}` },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       }),
     )
-  const text = async (path: string, body: unknown) => (await request(path, body)).text()
+  const text = async (path: string, body: unknown, token?: string) => (await request(path, body, token)).text()
+  await request('/', ['ACL', 'SETUSER', 'eve', 'on', '>p@ss:word/%', '~*', '+@all'])
+  const { result } = JSON.parse(await text('/', ['ACL', 'RESTTOKEN', 'eve', 'p@ss:word/%'])) as { result: string }
   const stream = (await request('/subscribe/news')).body?.getReader()
   const next = async () => new TextDecoder().decode((await stream?.read())?.value).trim()
   const answers = [
@@ -28,6 +30,7 @@ async function ask(redis: string): Promise<readonly string[]> {
     ]),
     await next(),
     await text('/', ['PUBLISH', 'news', 'here']).then(next),
+    await text('/', ['ACL', 'WHOAMI'], result),
   ]
   await stream?.cancel()
   await gateway.close()

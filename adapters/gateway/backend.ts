@@ -1,0 +1,119 @@
+import { ErrorReply } from '@redis/client'
+import type { Seal } from './acl-token.ts'
+import type { Caller } from './auth.ts'
+import { type Connection, type ConnectionOptions, createConnection } from './connection.ts'
+import type { OnGatewayEvent } from './events.ts'
+import { createLink, type Link, withCount, withLimit } from './link.ts'
+import type { Metrics } from './metrics.ts'
+import { createMonitor, type Monitor } from './monitor.ts'
+import type { Prepare } from './prepare.ts'
+import type { Refuse } from './rights.ts'
+import { createRunner, type Runner } from './run.ts'
+import type { Seats } from './streams.ts'
+import { createSubscriptions, type Subscriptions } from './subscriptions.ts'
+import { withWaits } from './waits.ts'
+
+/** What runs requests as one user of Redis: a connection that they share, and those of streams and waits. */
+export interface Backend {
+  /** For what the gateway itself asks. */
+  readonly rawLink: Link
+  /** Counted, and its replies bounded. */
+  readonly link: Link
+  isReady(): boolean
+  /** Whether Redis answers. */
+  ping(): Promise<boolean>
+  /** What runs the commands of a caller, and refuses what this says, or what is refused to all. */
+  runnerOf(caller: Caller, refuse?: Refuse): Runner
+  readonly subscriptions: Pick<Subscriptions, 'open'>
+  readonly monitor: Pick<Monitor, 'open'>
+  /** How many are open. */
+  streams(): number
+  endStreams(): Promise<void>
+  /** Lets what is under way finish. */
+  close(): Promise<void>
+}
+
+export interface BackendOptions extends ConnectionOptions {
+  readonly heartbeatMs: number
+  readonly maxReplyBytes: number
+  readonly metrics: Metrics
+  readonly seats: Seats
+  readonly prepareFor: (seal?: Seal) => Prepare
+  /** Of the connection that requests share. Default `onEvent`. */
+  readonly onSharedEvent?: OnGatewayEvent
+  /** Redis lets this user in no more, or not where it was before. */
+  readonly onRefused?: () => void
+}
+
+const REFUSED = /^(WRONGPASS|NOAUTH|NOPERM) /
+
+/** What Redis says to a user who comes, and may not; one whom it has put out, or allows less than before, comes again. */
+export function isRefused(error: unknown): error is ErrorReply {
+  return error instanceof ErrorReply && REFUSED.test(error.message)
+}
+
+/** Throws as `createConnection` does. */
+export async function openBackend(url: string, options: BackendOptions): Promise<Backend> {
+  const { clock, deadlineMs, heartbeatMs, maxReplyBytes, metrics, seats, prepareFor, onEvent } = options
+  const { onSharedEvent = onEvent, onRefused } = options
+
+  async function connect(told = onEvent): Promise<Connection> {
+    const connection = await createConnection(url, { ...options, onEvent: told })
+    connection.client.on('error', (error) => {
+      if (isRefused(error)) onRefused?.()
+    })
+    return connection
+  }
+
+  const connection = await connect(onSharedEvent)
+  const rawLink = createLink(connection)
+  const waiting = withWaits(rawLink, { connect, deadlineMs })
+  const link = withLimit(withCount(waiting, metrics.commands), maxReplyBytes)
+  const own = countSeats(seats)
+  const subscriptions = createSubscriptions({ connect, clock, heartbeatMs, seats: own, onEvent })
+  const monitor = createMonitor({ connect, clock, heartbeatMs, seats: own, onEvent })
+  /** Of callers who come again as they are: those with an ACL token are others at each request. */
+  const runners = new WeakMap<Caller, Runner>()
+
+  function remember(caller: Caller): Runner {
+    const runner = createRunner(link, prepareFor(caller.seal))
+    runners.set(caller, runner)
+    return runner
+  }
+
+  return {
+    rawLink,
+    link,
+    isReady: () => connection.client.isReady,
+    ping: () =>
+      link([['PING']]).then(
+        ([reply]) => reply === 'PONG',
+        () => false,
+      ),
+    runnerOf: (caller, refuse) =>
+      refuse || caller.login
+        ? createRunner(link, prepareFor(caller.seal), refuse)
+        : (runners.get(caller) ?? remember(caller)),
+    subscriptions,
+    monitor,
+    streams: own.taken,
+    endStreams: async () => void (await Promise.all([subscriptions.close(), monitor.close()])),
+    close: connection.close,
+  }
+}
+
+/** Seats among all others, of which it is known how many are taken here. */
+function countSeats(seats: Seats): Seats {
+  let taken = 0
+  return {
+    take() {
+      const stand = seats.take()
+      taken++
+      return () => {
+        taken--
+        stand()
+      }
+    },
+    taken: () => taken,
+  }
+}
