@@ -4,6 +4,7 @@ import type { Clock } from '../../src/clock.ts'
 import { Unsupported } from '../../src/errors.ts'
 import type { Command } from './command.ts'
 import type { Reply } from './encoding.ts'
+import type { Take } from './link.ts'
 
 /** Bytes stay bytes, and 64-bit integers exact; what is left as text is a status, which so stays apart from a bulk string. */
 const TYPES = { [RESP_TYPES.BLOB_STRING]: Buffer, [RESP_TYPES.NUMBER]: String }
@@ -22,8 +23,11 @@ export interface Client {
   close(): Promise<unknown>
   destroy(): void
   sendCommand<T = Reply>(command: Command): Promise<T>
-  /** In this order, and back to back where one server executes them. Replies may be errors of Redis's; it rejects when Redis is away. */
-  sendAll(commands: readonly Command[]): Promise<Reply[]>
+  /**
+   * In this order, and back to back where one server executes them. Replies, of which `take` says what is kept, may be errors of
+   * Redis's; it rejects when Redis is away.
+   */
+  sendAll(commands: readonly Command[], take?: Take): Promise<Reply[]>
   subscribe(channel: string, listener: Listener, bufferMode: true): Promise<void>
   unsubscribe(channel: string, listener: Listener, bufferMode: true): Promise<void>
   pSubscribe(pattern: string, listener: Listener, bufferMode: true): Promise<void>
@@ -50,8 +54,8 @@ export function openServer(options: Pick<RedisClientOptions, 'url' | 'socket' | 
   const client = createClient({ ...options, RESP: 2, disableOfflineQueue: true, commandOptions: COMMAND_OPTIONS })
   // Without a listener an error would end the process. Whoever has a command under way gets it as well.
   client.on('error', () => {})
-  const sendAll = (commands: readonly Command[]) =>
-    Promise.all(commands.map((command) => client.sendCommand<Reply>(command).catch(toReply)))
+  const sendAll = (commands: readonly Command[], take?: Take) =>
+    Promise.all(commands.map((command) => client.sendCommand<Reply>(command).then(take, toReply)))
   return Object.assign(client, { sendAll })
 }
 

@@ -8,7 +8,8 @@ import { createConnection } from './connection.ts'
 import { type Body, type Format, PLAIN } from './encoding.ts'
 import type { GatewayEvent, OnGatewayEvent, OnGatewayRequest } from './events.ts'
 import { createIdempotency, REPLAYED, toKeyed } from './idempotency.ts'
-import { createLink, withCount, withLimit } from './link.ts'
+import { withLimits } from './limits.ts'
+import { createLink, withCount } from './link.ts'
 import { createMetrics } from './metrics.ts'
 import { createMonitor } from './monitor.ts'
 import { createPrepare } from './prepare.ts'
@@ -41,6 +42,8 @@ export interface GatewayOptions {
   readonly maxBodyBytes?: number
   /** The largest reply to one command, a transaction's replies together. Default 10 MiB. */
   readonly maxReplyBytes?: number
+  /** The replies to a pipeline together: once there is as much, what is left of it is not sent. Default 64 MiB. */
+  readonly maxResponseBytes?: number
   /** The most commands of a pipeline or a transaction. Default 100,000. */
   readonly maxCommands?: number
   /** The most streams at a time. Default 10,000. */
@@ -70,6 +73,8 @@ interface Routed {
 }
 
 export const DEFAULT_DEADLINE_MS = 10_000
+/** As JSON text, in which a byte may take six characters, it fits into the longest string there is on Node. */
+const DEFAULT_RESPONSE_BYTES = 64 * 1_048_576
 const FORMATS = 'ERR expected the response format json or resp2, and resp2 without base64'
 const METHODS: ReadonlySet<string> = new Set(['POST', 'GET', 'PUT', 'HEAD'])
 
@@ -85,6 +90,7 @@ export async function createGateway({
   tokens,
   maxBodyBytes = 10 * 1_048_576,
   maxReplyBytes = 10 * 1_048_576,
+  maxResponseBytes = DEFAULT_RESPONSE_BYTES,
   maxCommands = 100_000,
   maxSubscribers = 10_000,
   deadlineMs = DEFAULT_DEADLINE_MS,
@@ -100,7 +106,12 @@ export async function createGateway({
   const connection = await connect(observe)
   const rawLink = createLink(connection)
   const catalogs = createCatalogLoader(rawLink)
-  const link = withLimit(withCount(withWaits(rawLink, { connect, deadlineMs }), metrics.commands), maxReplyBytes)
+  const link = withLimits(withCount(withWaits(rawLink, { connect, deadlineMs }), metrics.commands), {
+    maxReplyBytes,
+    maxResponseBytes,
+    deadlineMs,
+    clock,
+  })
   const prepare = createPrepare()
   const runFreely = createRunner(link, prepare)
   const seats = createSeats(maxSubscribers)

@@ -34,5 +34,11 @@ function away(reason: string, mayHaveRun: boolean): Refusal {
   return new Refusal(503, `ERR redis is not available: ${reason}`, { 'retry-after': '1' }, mayHaveRun)
 }
 
+/** In the middle of a request: what stands before it has run. */
+export function refuseRest(error: unknown, commandsRun: number): never {
+  if (!(error instanceof Refusal) || commandsRun === 0) throw error
+  throw new Refusal(error.status, error.message, error.headers, true)
+}
+
 export const shuttingDown = (): Refusal =>
   new Refusal(503, 'ERR the gateway is shutting down', { 'retry-after': '1', connection: 'close' })
