@@ -18,7 +18,12 @@ export interface Caller {
   readonly expiresAtMs: number
 }
 
-export type Admit = (request: Request, query: string) => Caller
+export interface Guard {
+  /** Throws `Refusal` for a request without a token that is good. */
+  admit(request: Request, query: string): Caller
+  /** Whether somebody who was admitted some time ago would be still, with the same rights. */
+  isGood(caller: Caller): boolean
+}
 
 const CREDENTIALS = /^Bearer +([^ ]+) *$/i
 const ADMIN: Omit<Caller, 'hash'> = { rights: 'all', mayReadMetrics: true, expiresAtMs: Number.POSITIVE_INFINITY }
@@ -29,7 +34,7 @@ const ADMIN: Omit<Caller, 'hash'> = { rights: 'all', mayReadMetrics: true, expir
  * Digests are compared, each of them and all of their bytes, so the time tells neither a token's length nor its beginning.
  * By `node:crypto`, because Node's WebCrypto digests on its thread pool, which costs more than the whole request.
  */
-export function createGuard(tokens: GatewayTokens | (() => GatewayTokens), clock: Clock): Admit {
+export function createGuard(tokens: GatewayTokens | (() => GatewayTokens), clock: Clock): Guard {
   if (Array.isArray(tokens) && tokens.length === 0)
     throw new InvalidOption('tokens', 'one token or more', 'an array of 0')
   const tokensNow = typeof tokens === 'function' ? tokens : () => tokens
@@ -44,12 +49,21 @@ export function createGuard(tokens: GatewayTokens | (() => GatewayTokens), clock
     return known
   }
 
-  return (request, query) => {
-    const token = CREDENTIALS.exec(request.headers.get('authorization') ?? '')?.[1] ?? tokenOfQuery(query)
-    const caller = token === undefined ? undefined : find(sha256(token), knownNow())
-    // An expired one is answered as one that never was.
-    if (!caller || clock.now() >= caller.expiresAtMs) throw new Refusal(401, 'WRONGPASS invalid or missing auth token')
-    return caller
+  /** An expired one is as one that never was. */
+  const isThere = (caller: Caller | undefined): caller is Caller =>
+    caller !== undefined && clock.now() < caller.expiresAtMs
+
+  return {
+    admit(request, query) {
+      const token = CREDENTIALS.exec(request.headers.get('authorization') ?? '')?.[1] ?? tokenOfQuery(query)
+      const caller = token === undefined ? undefined : find(sha256(token), knownNow())
+      if (!isThere(caller)) throw new Refusal(401, 'WRONGPASS invalid or missing auth token')
+      return caller
+    },
+    isGood({ hash, rights }) {
+      const known = knownNow().findLast(({ caller }) => caller.hash === hash)
+      return isThere(known?.caller) && known?.caller.rights === rights
+    },
   }
 }
 

@@ -18,7 +18,7 @@ import { badRequest, Refusal, shuttingDown } from './refusal.ts'
 import { refusalOf } from './restricted.ts'
 import { checkStream } from './rights.ts'
 import { createRunner, type Runner } from './run.ts'
-import { createSeats } from './streams.ts'
+import { createSeats } from './seats.ts'
 import { createSubscriptions } from './subscriptions.ts'
 import { formatOf, MULTI_EXEC, type Target, toTarget } from './target.ts'
 import type { GatewayTokens } from './tokens.ts'
@@ -100,7 +100,7 @@ export async function createGateway({
   onRequest,
   addressOf,
 }: GatewayOptions): Promise<Gateway> {
-  const admit = createGuard(tokens, clock)
+  const { admit, isGood } = createGuard(tokens, clock)
   const metrics = createMetrics()
   const connect = (told = onEvent) => createConnection(redis, { clock, ca: redisCa, deadlineMs, onEvent: told })
   const connection = await connect(observe)
@@ -114,7 +114,7 @@ export async function createGateway({
   })
   const prepare = createPrepare()
   const runFreely = createRunner(link, prepare)
-  const seats = createSeats(maxSubscribers)
+  const seats = createSeats({ maxSubscribers, clock, isGood })
   const subscriptions = createSubscriptions({ connect, clock, heartbeatMs, seats, onEvent })
   const monitor = createMonitor({ connect, clock, heartbeatMs, seats, onEvent })
   const idempotency = createIdempotency(clock)
@@ -158,9 +158,9 @@ export async function createGateway({
     if (!format) throw badRequest(FORMATS)
     checkStream(caller.check, target.path)
     const [word, ...channels] = target.path.split('/')
-    if (target.path === 'monitor') return { body: await monitor.open() }
+    if (target.path === 'monitor') return { body: await monitor.open(caller) }
     if ((word === 'subscribe' || word === 'psubscribe') && channels.length > 0)
-      return { body: await subscriptions.open(word, channels.map(decode)) }
+      return { body: await subscriptions.open(word, channels.map(decode), caller) }
     const keyed = await toKeyed(request, target, caller, maxBodyBytes)
     const execute = async () => runAll(await runnerOf(caller, visit), request, target, format)
     return keyed ? idempotency.once(keyed, execute) : { body: await execute() }
