@@ -54,8 +54,10 @@ export function openServer(options: Pick<RedisClientOptions, 'url' | 'socket' | 
   const client = createClient({ ...options, RESP: 2, disableOfflineQueue: true, commandOptions: COMMAND_OPTIONS })
   // Without a listener an error would end the process. Whoever has a command under way gets it as well.
   client.on('error', () => {})
-  const sendAll = (commands: readonly Command[], take?: Take) =>
-    Promise.all(commands.map((command) => client.sendCommand<Reply>(command).then(take, toReply)))
+  const sendAll = (commands: readonly Command[], take?: Take) => {
+    const replies = commands.map((command) => client.sendCommand<Reply>(command).then(take, toReply))
+    return commands.length === 1 || commands[0]?.[0] === 'MULTI' ? Promise.all(replies) : allOf(replies)
+  }
   return Object.assign(client, { sendAll })
 }
 
@@ -71,11 +73,31 @@ export function reconnectMs(retries: number): number {
 /** A server that says so has nothing to answer with yet, or not any more: it is as good as away. */
 const AWAY = /^(LOADING|CLUSTERDOWN|MASTERDOWN) /
 
+/** What Redis has refused for such a reason, it has not run; nor the transaction that it is part of. */
+export class NotServed extends Error {
+  override name = 'NotServed' as const
+}
+
 /** An error of Redis's is an answer like others. */
 export function toReply(error: unknown): ErrorReply {
   if (!(error instanceof ErrorReply)) throw error
-  if (AWAY.test(error.message)) throw new Error(error.message)
+  if (isAway(error)) throw new NotServed(error.message)
   return error
+}
+
+export function isAway({ message }: ErrorReply): boolean {
+  return AWAY.test(message)
+}
+
+/** Some commands are served at any time, so that only where none was, none has run. */
+async function allOf(replies: readonly Promise<Reply>[]): Promise<Reply[]> {
+  try {
+    return await Promise.all(replies)
+  } catch (error) {
+    const outcomes = await Promise.allSettled(replies)
+    const isUnserved = outcomes.every((outcome) => outcome.status === 'rejected' && outcome.reason instanceof NotServed)
+    throw error instanceof NotServed && !isUnserved ? new Error(error.message) : error
+  }
 }
 
 /** What went wrong, without the url: it may hold a password. */

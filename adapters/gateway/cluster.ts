@@ -5,6 +5,7 @@ import { type Catalog, toCatalog } from './catalog.ts'
 import {
   type Client,
   COMMAND_OPTIONS,
+  isAway,
   NODE_MS,
   type OpenClientOptions,
   reasonOf,
@@ -150,7 +151,7 @@ async function spread(cluster: Cluster, key: string | Buffer | undefined, comman
 
 /** A node was away, but others may have done their part: not what an offline client says, which is that nothing was sent. */
 function partly(error: unknown): never {
-  if (error instanceof ErrorReply) throw error
+  if (error instanceof ErrorReply && !isAway(error)) throw error
   throw new Error(reasonOf(error), { cause: error })
 }
 

@@ -125,7 +125,7 @@ export async function createGateway({
     isRedisUp: () => connection.client.isReady,
     subscribers: seats.taken,
     ping: () =>
-      link([['PING']]).then(
+      rawLink([['PING']]).then(
         ([reply]) => reply === 'PONG',
         () => false,
       ),

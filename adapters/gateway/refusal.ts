@@ -24,7 +24,7 @@ export const tooManyCommands = (limit: number, actual: number): Refusal =>
 export const tooMany = (what: string, limit: number): Refusal =>
   new Refusal(503, `ERR max number of ${what} reached. Limit: ${limit}`, { 'retry-after': '1' })
 
-/** Redis was not asked. */
+/** Redis was not asked, or has done nothing of it. */
 export const unavailable = (reason: string): Refusal => away(reason, false)
 
 /** Redis did not answer. Whether the command has run is not known; what is sent again should be safe to send again. */
