@@ -21,6 +21,8 @@ export interface Caller {
   readonly seal?: Seal | undefined
   /** Of an ACL token: as whom its requests are run. */
   readonly login?: UserLogin | undefined
+  /** Of an ACL token: the hash of the token that has made it, and that it ends with. */
+  readonly maker?: string | undefined
 }
 
 /** A user of Redis's, and what may be the password. */
@@ -29,7 +31,12 @@ export interface UserLogin {
   readonly passwords: readonly string[]
 }
 
-export type Admit = (request: Request, query: string) => Caller
+export interface Guard {
+  /** Throws `Refusal` for a request without a token that is good. */
+  admit(request: Request, query: string): Caller
+  /** Whether somebody who was admitted some time ago would be still, with the same rights. */
+  isGood(caller: Caller): boolean
+}
 
 const CREDENTIALS = /^Bearer +([^ ]+) *$/i
 const ADMIN: Omit<Caller, 'hash'> = { rights: 'all', mayReadMetrics: true, expiresAtMs: Number.POSITIVE_INFINITY }
@@ -40,7 +47,7 @@ const ADMIN: Omit<Caller, 'hash'> = { rights: 'all', mayReadMetrics: true, expir
  * Digests are compared, each of them and all of their bytes, so the time tells neither a token's length nor its beginning.
  * By `node:crypto`, because Node's WebCrypto digests on its thread pool, which costs more than the whole request.
  */
-export function createGuard(tokens: GatewayTokens | (() => GatewayTokens), clock: Clock): Admit {
+export function createGuard(tokens: GatewayTokens | (() => GatewayTokens), clock: Clock): Guard {
   if (Array.isArray(tokens) && tokens.length === 0)
     throw new InvalidOption('tokens', 'one token or more', 'an array of 0')
   const tokensNow = typeof tokens === 'function' ? tokens : () => tokens
@@ -55,12 +62,21 @@ export function createGuard(tokens: GatewayTokens | (() => GatewayTokens), clock
     return known
   }
 
-  return (request, query) => {
-    const token = CREDENTIALS.exec(request.headers.get('authorization') ?? '')?.[1] ?? tokenOfQuery(query)
-    const caller = token === undefined ? undefined : callerOf(token, knownNow())
-    // An expired one is answered as one that never was.
-    if (!caller || clock.now() >= caller.expiresAtMs) throw unauthorized()
-    return caller
+  /** An expired one is as one that never was. */
+  const isThere = (caller: Caller | undefined): caller is Caller =>
+    caller !== undefined && clock.now() < caller.expiresAtMs
+
+  return {
+    admit(request, query) {
+      const token = CREDENTIALS.exec(request.headers.get('authorization') ?? '')?.[1] ?? tokenOfQuery(query)
+      const caller = token === undefined ? undefined : callerOf(token, knownNow())
+      if (!isThere(caller)) throw unauthorized()
+      return caller
+    },
+    isGood({ hash, rights, maker }) {
+      const known = knownNow().findLast(({ caller }) => caller.hash === (maker ?? hash))
+      return isThere(known?.caller) && known?.caller.rights === (maker ? ADMIN.rights : rights)
+    },
   }
 }
 
@@ -110,18 +126,24 @@ function findSealer(digest: Buffer, token: string, known: readonly Known[]): Cal
   if (!sealed) return undefined
   for (const { caller } of known) {
     const login = caller.seal?.open(sealed)
-    if (login) return toUserCaller(login, { token, hash: digest.toString('hex'), expiresAtMs: caller.expiresAtMs })
+    if (login)
+      return toUserCaller(login, token, {
+        hash: digest.toString('hex'),
+        maker: caller.hash,
+        expiresAtMs: caller.expiresAtMs,
+      })
   }
   return undefined
 }
 
 function toUserCaller(
   { user, password }: Login,
-  { token, ...ended }: { token: string } & Pick<Caller, 'hash' | 'expiresAtMs'>,
+  token: string,
+  of: Pick<Caller, 'hash' | 'maker' | 'expiresAtMs'>,
 ): Caller {
   const name = `acl:${NAME.test(user) ? user : '?'}`
   const login = { user, passwords: password === undefined ? [token] : [token, password] }
-  return { ...ended, name, rights: '', mayReadMetrics: false, login }
+  return { ...of, name, rights: '', mayReadMetrics: false, login }
 }
 
 function find(digest: Buffer, known: readonly Known[]): Caller | undefined {

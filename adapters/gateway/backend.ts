@@ -3,13 +3,14 @@ import type { Seal } from './acl-token.ts'
 import type { Caller } from './auth.ts'
 import { type Connection, type ConnectionOptions, createConnection } from './connection.ts'
 import type { OnGatewayEvent } from './events.ts'
-import { createLink, type Link, withCount, withLimit } from './link.ts'
+import { withLimits } from './limits.ts'
+import { createLink, type Link, withCount } from './link.ts'
 import type { Metrics } from './metrics.ts'
 import { createMonitor, type Monitor } from './monitor.ts'
 import type { Prepare } from './prepare.ts'
 import type { Refuse } from './rights.ts'
 import { createRunner, type Runner } from './run.ts'
-import type { Seats } from './streams.ts'
+import type { Seats } from './seats.ts'
 import { createSubscriptions, type Subscriptions } from './subscriptions.ts'
 import { withWaits } from './waits.ts'
 
@@ -36,6 +37,7 @@ export interface Backend {
 export interface BackendOptions extends ConnectionOptions {
   readonly heartbeatMs: number
   readonly maxReplyBytes: number
+  readonly maxResponseBytes: number
   readonly metrics: Metrics
   readonly seats: Seats
   readonly prepareFor: (seal?: Seal) => Prepare
@@ -54,7 +56,7 @@ export function isRefused(error: unknown): error is ErrorReply {
 
 /** Throws as `createConnection` does. */
 export async function openBackend(url: string, options: BackendOptions): Promise<Backend> {
-  const { clock, deadlineMs, heartbeatMs, maxReplyBytes, metrics, seats, prepareFor, onEvent } = options
+  const { clock, deadlineMs, heartbeatMs, metrics, seats, prepareFor, onEvent } = options
   const { onSharedEvent = onEvent, onRefused } = options
 
   async function connect(told = onEvent): Promise<Connection> {
@@ -68,7 +70,7 @@ export async function openBackend(url: string, options: BackendOptions): Promise
   const connection = await connect(onSharedEvent)
   const rawLink = createLink(connection)
   const waiting = withWaits(rawLink, { connect, deadlineMs })
-  const link = withLimit(withCount(waiting, metrics.commands), maxReplyBytes)
+  const link = withLimits(withCount(waiting, metrics.commands), options)
   const own = countSeats(seats)
   const subscriptions = createSubscriptions({ connect, clock, heartbeatMs, seats: own, onEvent })
   const monitor = createMonitor({ connect, clock, heartbeatMs, seats: own, onEvent })
@@ -86,7 +88,7 @@ export async function openBackend(url: string, options: BackendOptions): Promise
     link,
     isReady: () => connection.client.isReady,
     ping: () =>
-      link([['PING']]).then(
+      rawLink([['PING']]).then(
         ([reply]) => reply === 'PONG',
         () => false,
       ),
@@ -106,8 +108,8 @@ export async function openBackend(url: string, options: BackendOptions): Promise
 function countSeats(seats: Seats): Seats {
   let taken = 0
   return {
-    take() {
-      const stand = seats.take()
+    take(caller, end) {
+      const stand = seats.take(caller, end)
       taken++
       return () => {
         taken--

@@ -4,6 +4,7 @@ import type { Clock } from '../../src/clock.ts'
 import { Unsupported } from '../../src/errors.ts'
 import type { Command } from './command.ts'
 import type { Reply } from './encoding.ts'
+import type { Take } from './link.ts'
 
 /** Bytes stay bytes, and 64-bit integers exact; what is left as text is a status, which so stays apart from a bulk string. */
 const TYPES = { [RESP_TYPES.BLOB_STRING]: Buffer, [RESP_TYPES.NUMBER]: String }
@@ -22,8 +23,11 @@ export interface Client {
   close(): Promise<unknown>
   destroy(): void
   sendCommand<T = Reply>(command: Command): Promise<T>
-  /** In this order, and back to back where one server executes them. Replies may be errors of Redis's; it rejects when Redis is away. */
-  sendAll(commands: readonly Command[]): Promise<Reply[]>
+  /**
+   * In this order, and back to back where one server executes them. Replies, of which `take` says what is kept, may be errors of
+   * Redis's; it rejects when Redis is away.
+   */
+  sendAll(commands: readonly Command[], take?: Take): Promise<Reply[]>
   subscribe(channel: string, listener: Listener, bufferMode: true): Promise<void>
   unsubscribe(channel: string, listener: Listener, bufferMode: true): Promise<void>
   pSubscribe(pattern: string, listener: Listener, bufferMode: true): Promise<void>
@@ -50,8 +54,10 @@ export function openServer(options: Pick<RedisClientOptions, 'url' | 'socket' | 
   const client = createClient({ ...options, RESP: 2, disableOfflineQueue: true, commandOptions: COMMAND_OPTIONS })
   // Without a listener an error would end the process. Whoever has a command under way gets it as well.
   client.on('error', () => {})
-  const sendAll = (commands: readonly Command[]) =>
-    Promise.all(commands.map((command) => client.sendCommand<Reply>(command).catch(toReply)))
+  const sendAll = (commands: readonly Command[], take?: Take) => {
+    const replies = commands.map((command) => client.sendCommand<Reply>(command).then(take, toReply))
+    return commands.length === 1 || commands[0]?.[0] === 'MULTI' ? Promise.all(replies) : allOf(replies)
+  }
   return Object.assign(client, { sendAll })
 }
 
@@ -67,11 +73,31 @@ export function reconnectMs(retries: number): number {
 /** A server that says so has nothing to answer with yet, or not any more: it is as good as away. */
 const AWAY = /^(LOADING|CLUSTERDOWN|MASTERDOWN) /
 
+/** What Redis has refused for such a reason, it has not run; nor the transaction that it is part of. */
+export class NotServed extends Error {
+  override name = 'NotServed' as const
+}
+
 /** An error of Redis's is an answer like others. */
 export function toReply(error: unknown): ErrorReply {
   if (!(error instanceof ErrorReply)) throw error
-  if (AWAY.test(error.message)) throw new Error(error.message)
+  if (isAway(error)) throw new NotServed(error.message)
   return error
+}
+
+export function isAway({ message }: ErrorReply): boolean {
+  return AWAY.test(message)
+}
+
+/** Some commands are served at any time, so that only where none was, none has run. */
+async function allOf(replies: readonly Promise<Reply>[]): Promise<Reply[]> {
+  try {
+    return await Promise.all(replies)
+  } catch (error) {
+    const outcomes = await Promise.allSettled(replies)
+    const isUnserved = outcomes.every((outcome) => outcome.status === 'rejected' && outcome.reason instanceof NotServed)
+    throw error instanceof NotServed && !isUnserved ? new Error(error.message) : error
+  }
 }
 
 /** What went wrong, without the url: it may hold a password. */

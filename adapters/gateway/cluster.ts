@@ -5,6 +5,7 @@ import { type Catalog, toCatalog } from './catalog.ts'
 import {
   type Client,
   COMMAND_OPTIONS,
+  isAway,
   NODE_MS,
   type OpenClientOptions,
   reasonOf,
@@ -16,6 +17,7 @@ import type { Command } from './command.ts'
 import type { Reply } from './encoding.ts'
 import { createHeard, type Heard } from './heard.ts'
 import { keysOf } from './key-specs.ts'
+import type { Take } from './link.ts'
 import { createReopening, type Emit, type Reopening } from './reopening.ts'
 import { slotOf } from './slot.ts'
 
@@ -54,9 +56,9 @@ export function createClusterClient(address: ClusterAddress, options: OpenClient
     close: nodes.close,
     destroy: nodes.destroy,
     sendCommand: async <T = Reply>(command: Command) => askOne<T>(nodes.current().cluster, command),
-    async sendAll(commands) {
+    async sendAll(commands, take) {
       const connected = nodes.current()
-      return commands[0]?.[0] === 'MULTI' ? transact(connected, commands) : sendEach(connected, commands)
+      return commands[0]?.[0] === 'MULTI' ? transact(connected, commands, take) : sendEach(connected, commands, take)
     },
     ...heard,
     monitor: () => Promise.reject(new ErrorReply('ERR MONITOR is not available on a cluster')),
@@ -149,26 +151,30 @@ async function spread(cluster: Cluster, key: string | Buffer | undefined, comman
 
 /** A node was away, but others may have done their part: not what an offline client says, which is that nothing was sent. */
 function partly(error: unknown): never {
-  if (error instanceof ErrorReply) throw error
+  if (error instanceof ErrorReply && !isAway(error)) throw error
   throw new Error(reasonOf(error), { cause: error })
 }
 
-async function sendEach(connected: Connected, commands: readonly Command[]): Promise<Reply[]> {
-  const sent = sendInOrder(connected, commands)
+async function sendEach(connected: Connected, commands: readonly Command[], take?: Take): Promise<Reply[]> {
+  const sent = sendInOrder(connected, commands, take)
   return commands.length > 1 ? sent.catch(partly) : sent
 }
 
-async function sendInOrder({ cluster, catalog }: Connected, commands: readonly Command[]): Promise<Reply[]> {
+async function sendInOrder(
+  { cluster, catalog }: Connected,
+  commands: readonly Command[],
+  take?: Take,
+): Promise<Reply[]> {
   const replies: Promise<Reply>[] = []
   for (const command of commands) {
     const keys = keysIn(catalog, command)
     const slot = slotOfAll(keys)
     if (slot !== undefined) {
-      replies.push(sendDirect(cluster, slot, keys[0], command))
+      replies.push(sendDirect(cluster, slot, keys[0], command).then(take))
       continue
     }
     await Promise.all(replies)
-    replies.push(spread(cluster, keys[0], command).catch(toReply) as Promise<Reply>)
+    replies.push((spread(cluster, keys[0], command) as Promise<Reply>).then(take, toReply))
     await replies.at(-1)
   }
   return Promise.all(replies)
@@ -188,14 +194,14 @@ async function sendDirect(
 }
 
 /** All on one node, in one go. Redis takes none of them where a key is elsewhere by now; then all are sent again. */
-async function transact({ cluster, catalog }: Connected, commands: readonly Command[]): Promise<Reply[]> {
+async function transact({ cluster, catalog }: Connected, commands: readonly Command[], take?: Take): Promise<Reply[]> {
   const keys = commands.flatMap((command) => keysIn(catalog, command))
   const slot = keys.length === 0 ? 0 : slotOfAll(keys)
   if (slot === undefined) return [...commands.slice(1).map(() => 'QUEUED'), new ErrorReply(CROSSSLOT)]
   for (let attempt = 1; ; attempt++) {
     const node = nodeOf(cluster, slot) ?? (await openNode(cluster, slot))
     const replies = (await Promise.all(
-      commands.map((command) => node.sendCommand(command, COMMAND_OPTIONS).catch(toReply)),
+      commands.map((command) => node.sendCommand<Reply>(command, COMMAND_OPTIONS).then(take, toReply)),
     )) as Reply[]
     if (attempt === ATTEMPTS || !replies.slice(0, -1).some(isRedirected)) return replies
     if (keys[0] !== undefined) await spread(cluster, keys[0], ['TYPE', keys[0]]).catch(toReply)

@@ -1,7 +1,7 @@
 import { ClientOfflineError, ErrorReply } from '@redis/client'
 import type { Clock } from '../../src/clock.ts'
 import { BrokerUnavailable, Unsupported } from '../../src/errors.ts'
-import { type Client, checkVersion, reasonOf } from './client.ts'
+import { type Client, checkVersion, NotServed, reasonOf } from './client.ts'
 import { createDeadlines } from './deadlines.ts'
 import type { OnGatewayEvent } from './events.ts'
 import { openClient } from './open.ts'
@@ -87,7 +87,8 @@ export async function createConnection(url: string, options: ConnectionOptions):
 
 function toRefusal(error: unknown): Refusal {
   if (error instanceof ErrorReply) return badRequest(error.message)
-  return error instanceof ClientOfflineError ? unavailable(reasonOf(error)) : unanswered(reasonOf(error))
+  const isUnsent = error instanceof ClientOfflineError || error instanceof NotServed
+  return isUnsent ? unavailable(reasonOf(error)) : unanswered(reasonOf(error))
 }
 
 async function connect(url: string, { clock, ca, deadlineMs }: ConnectionOptions): Promise<Client> {

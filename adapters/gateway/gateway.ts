@@ -15,7 +15,7 @@ import { createResponses } from './responses.ts'
 import { refusalOf } from './restricted.ts'
 import { checkStream } from './rights.ts'
 import type { Runner } from './run.ts'
-import { createSeats } from './streams.ts'
+import { createSeats } from './seats.ts'
 import { formatOf, MULTI_EXEC } from './target.ts'
 import type { GatewayTokens } from './tokens.ts'
 import { createTraffic, type Visit } from './traffic.ts'
@@ -38,6 +38,8 @@ export interface GatewayOptions {
   readonly maxBodyBytes?: number
   /** The largest reply to one command, a transaction's replies together. Default 10 MiB. */
   readonly maxReplyBytes?: number
+  /** The replies to a pipeline together: once there is as much, what is left of it is not sent. Default 64 MiB. */
+  readonly maxResponseBytes?: number
   /** The most commands of a pipeline or a transaction. Default 100,000. */
   readonly maxCommands?: number
   /** The most streams at a time. Default 10,000. */
@@ -63,6 +65,8 @@ export interface Gateway {
 type Answer = Body | ReadableStream<Uint8Array>
 
 export const DEFAULT_DEADLINE_MS = 10_000
+/** As JSON text, in which a byte may take six characters, it fits into the longest string there is on Node. */
+const DEFAULT_RESPONSE_BYTES = 64 * 1_048_576
 const FORMATS = 'ERR expected the response format json or resp2, and resp2 without base64'
 const METHODS: ReadonlySet<string> = new Set(['POST', 'GET', 'PUT', 'HEAD'])
 
@@ -78,6 +82,7 @@ export async function createGateway({
   tokens,
   maxBodyBytes = 10 * 1_048_576,
   maxReplyBytes = 10 * 1_048_576,
+  maxResponseBytes = DEFAULT_RESPONSE_BYTES,
   maxCommands = 100_000,
   maxSubscribers = 10_000,
   deadlineMs = DEFAULT_DEADLINE_MS,
@@ -87,11 +92,12 @@ export async function createGateway({
   onRequest,
   addressOf,
 }: GatewayOptions): Promise<Gateway> {
-  const admit = createGuard(tokens, clock)
+  const { admit, isGood } = createGuard(tokens, clock)
   const metrics = createMetrics()
-  const seats = createSeats(maxSubscribers)
+  const seats = createSeats({ maxSubscribers, clock, isGood })
   const prepareFor = createPrepare()
-  const options = { clock, ca: redisCa, deadlineMs, heartbeatMs, maxReplyBytes, metrics, seats, prepareFor, onEvent }
+  const limits = { maxReplyBytes, maxResponseBytes }
+  const options = { clock, ca: redisCa, deadlineMs, heartbeatMs, ...limits, metrics, seats, prepareFor, onEvent }
   const own = await openBackend(redis, { ...options, onSharedEvent: observe })
   const catalogs = createCatalogLoader(own.rawLink)
   const users = createUsers({ redis, link: own.rawLink, ...options })
@@ -144,9 +150,9 @@ export async function createGateway({
   function perform(backend: Backend, caller: Caller, visit: Visit, format: Format): Promise<Answer> {
     const { request, target } = visit
     const [word, ...channels] = target.path.split('/')
-    if (target.path === 'monitor') return backend.monitor.open()
+    if (target.path === 'monitor') return backend.monitor.open(caller)
     if ((word === 'subscribe' || word === 'psubscribe') && channels.length > 0)
-      return backend.subscriptions.open(word, channels.map(decode))
+      return backend.subscriptions.open(word, channels.map(decode), caller)
     const key = request.headers.get('idempotency-key')
     return key === null
       ? execute(backend, caller, visit, format)

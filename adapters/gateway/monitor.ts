@@ -1,3 +1,4 @@
+import type { Caller } from './auth.ts'
 import type { Connection } from './connection.ts'
 import { shuttingDown, unavailable } from './refusal.ts'
 import { createHeartbeat, createStream, type Stream, toFrame } from './streams.ts'
@@ -5,7 +6,7 @@ import type { SubscriptionsOptions } from './subscriptions.ts'
 
 export interface Monitor {
   /** A stream of every command that Redis runs from now on. Throws `Refusal` when Redis is away. */
-  open(): Promise<ReadableStream<Uint8Array>>
+  open(caller: Caller): Promise<ReadableStream<Uint8Array>>
   close(): Promise<void>
 }
 
@@ -61,8 +62,8 @@ export function createMonitor({ connect, clock, heartbeatMs, seats, onEvent }: S
   }
 
   return {
-    async open() {
-      const stand = seats.take()
+    async open(caller) {
+      const stand = seats.take(caller, () => stream.end())
       const stream: Stream = createStream({
         onEnd: () => {
           stand()
@@ -82,7 +83,7 @@ export function createMonitor({ connect, clock, heartbeatMs, seats, onEvent }: S
         stream.end()
         throw error
       }
-      heartbeat.start()
+      if (stream.isOpen) heartbeat.start()
       return stream.body
     },
     async close() {

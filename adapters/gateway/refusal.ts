@@ -24,7 +24,7 @@ export const tooManyCommands = (limit: number, actual: number): Refusal =>
 export const tooMany = (what: string, limit: number): Refusal =>
   new Refusal(503, `ERR max number of ${what} reached. Limit: ${limit}`, { 'retry-after': '1' })
 
-/** Redis was not asked. */
+/** Redis was not asked, or has done nothing of it. */
 export const unavailable = (reason: string): Refusal => away(reason, false)
 
 /** Redis did not answer. Whether the command has run is not known; what is sent again should be safe to send again. */
@@ -32,6 +32,12 @@ export const unanswered = (reason: string): Refusal => away(reason, true)
 
 function away(reason: string, mayHaveRun: boolean): Refusal {
   return new Refusal(503, `ERR redis is not available: ${reason}`, { 'retry-after': '1' }, mayHaveRun)
+}
+
+/** In the middle of a request: what stands before it has run. */
+export function refuseRest(error: unknown, commandsRun: number): never {
+  if (!(error instanceof Refusal) || commandsRun === 0) throw error
+  throw new Refusal(error.status, error.message, error.headers, true)
 }
 
 export const shuttingDown = (): Refusal =>

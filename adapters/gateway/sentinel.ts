@@ -38,9 +38,9 @@ export function createSentinelClient(address: SentinelAddress, options: OpenClie
     async sendCommand(command) {
       return primary.current().sendCommand(command)
     },
-    async sendAll(commands) {
+    async sendAll(commands, take) {
       const client = primary.current()
-      const replies = await client.sendAll(commands)
+      const replies = await client.sendAll(commands, take)
       if (replies.some(isReadOnly)) primary.lose(client, new Error('the primary has become a replica'))
       return replies
     },

@@ -1,9 +1,9 @@
 import type { Clock } from '../../src/clock.ts'
-import { tooMany } from './refusal.ts'
 
 /** One client's stream of server-sent events. */
 export interface Stream {
   readonly body: ReadableStream<Uint8Array>
+  readonly isOpen: boolean
   send(frame: Uint8Array): void
   end(): void
 }
@@ -45,6 +45,9 @@ export function createStream({ onEnd, onDropped }: StreamOptions): Stream {
 
   return {
     body,
+    get isOpen() {
+      return controller !== undefined
+    },
     send(frame) {
       if (!controller) return
       controller.enqueue(frame)
@@ -53,27 +56,6 @@ export function createStream({ onEnd, onDropped }: StreamOptions): Stream {
       end()
     },
     end,
-  }
-}
-
-/** How many streams there may be at a time, of whatever kind. */
-export interface Seats {
-  /** Returns what gives it back. Throws `Refusal` when none is free. */
-  take(): () => void
-  taken(): number
-}
-
-export function createSeats(maxSubscribers: number): Seats {
-  let taken = 0
-  return {
-    take() {
-      if (taken >= maxSubscribers) throw tooMany('subscribers', maxSubscribers)
-      taken++
-      return () => {
-        taken--
-      }
-    },
-    taken: () => taken,
   }
 }
 

@@ -1,14 +1,16 @@
 import type { Clock } from '../../src/clock.ts'
+import type { Caller } from './auth.ts'
 import type { Connection } from './connection.ts'
 import type { OnGatewayEvent } from './events.ts'
 import { shuttingDown, unavailable } from './refusal.ts'
-import { createHeartbeat, createStream, type Seats, type Stream, toFrame } from './streams.ts'
+import type { Seats } from './seats.ts'
+import { createHeartbeat, createStream, type Stream, toFrame } from './streams.ts'
 
 export type SubscriptionKind = 'subscribe' | 'psubscribe'
 
 export interface Subscriptions {
   /** A stream that has been confirmed: from now on no message is missed. Throws `Refusal` when Redis is away. */
-  open(kind: SubscriptionKind, channels: readonly string[]): Promise<ReadableStream<Uint8Array>>
+  open(kind: SubscriptionKind, channels: readonly string[], caller: Caller): Promise<ReadableStream<Uint8Array>>
   close(): Promise<void>
 }
 
@@ -107,10 +109,10 @@ export function createSubscriptions({
   }
 
   return {
-    async open(kind, channels) {
+    async open(kind, channels, caller) {
       const connected = await connection()
       if (!connected.client.isReady) throw unavailable('reconnecting')
-      const stand = seats.take()
+      const stand = seats.take(caller, () => stream.end())
       const stream: Stream = createStream({
         onEnd: () => {
           stand()
@@ -127,6 +129,8 @@ export function createSubscriptions({
         stream.end()
         throw error
       }
+      // Its token may have ended meanwhile.
+      if (!stream.isOpen) return stream.body
       const confirmations = channels.map((channel, at) => toFrame(`${kind},${channel},${at + 1}`))
       open.set(stream, confirmations)
       for (const frame of confirmations) stream.send(frame)

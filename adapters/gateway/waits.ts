@@ -2,7 +2,7 @@ import type { Command } from './command.ts'
 import type { Connection } from './connection.ts'
 import type { Reply } from './encoding.ts'
 import { createLink, type Link } from './link.ts'
-import { Refusal, unavailable } from './refusal.ts'
+import { refuseRest, unavailable } from './refusal.ts'
 import { upper } from './restricted.ts'
 
 /** Each holds a connection of Redis's. */
@@ -41,24 +41,18 @@ export function withWaits(link: Link, { connect, deadlineMs }: WaitsOptions): Li
     }
   }
 
-  return async (commands) => {
-    if (commands[0]?.[0] === 'MULTI' || !commands.some(isWait)) return link(commands)
+  return async (commands, take) => {
+    if (commands[0]?.[0] === 'MULTI' || !commands.some(isWait)) return link(commands, take)
     const replies: Reply[] = []
     for (let at = 0; at < commands.length; ) {
       const next = commands.findIndex((command, index) => index >= at && isWait(command))
       const end = next === -1 ? commands.length : next
-      if (end > at) replies.push(...(await link(commands.slice(at, end)).catch((error) => refuseRest(error, at))))
+      if (end > at) replies.push(...(await link(commands.slice(at, end), take).catch((error) => refuseRest(error, at))))
       if (next !== -1) replies.push(await wait(commands[next] as Command).catch((error) => refuseRest(error, end)))
       at = end + 1
     }
     return replies
   }
-}
-
-/** What stands before it has run. */
-function refuseRest(error: unknown, commandsRun: number): never {
-  if (!(error instanceof Refusal) || commandsRun === 0) throw error
-  throw new Refusal(error.status, error.message, error.headers, true)
 }
 
 /** By its first letter first: a batch has tens of thousands of commands. */

@@ -49,6 +49,11 @@ const settingArgs = {
     description: 'The largest reply to one command (default 10 MiB)',
     valueHint: 'bytes',
   },
+  'max-response-bytes': {
+    type: 'string',
+    description: 'The most that the replies to one pipeline are together (default 64 MiB)',
+    valueHint: 'bytes',
+  },
   'max-commands': {
     type: 'string',
     description: 'The most commands of a pipeline or a transaction (default 100000)',
@@ -146,6 +151,7 @@ function limitsOf(settings: Settings<Name>) {
   return given({
     maxBodyBytes: limit('max-body-bytes'),
     maxReplyBytes: limit('max-reply-bytes'),
+    maxResponseBytes: limit('max-response-bytes'),
     maxCommands: limit('max-commands'),
     maxSubscribers: limit('max-subscribers'),
     deadlineMs: secondsAsMs('deadline', settings.text('deadline')),

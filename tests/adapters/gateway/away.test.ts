@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import { createConnection } from '../../../adapters/gateway/connection.ts'
 import { createGateway, type GatewayEvent, type GatewayOptions, serveGateway } from '../../../adapters/gateway/index.ts'
 import { createVirtualClock, settled } from '../../support/clock.ts'
+import { redisCli } from '../../support/redis-cluster.ts'
 import { type StartRedisOptions, startRedis as startRedisServer, type TestRedis } from '../../support/redis-server.ts'
 import { createCaller, hasRedisServer, readLines, TOKEN, until } from './subject.ts'
 
@@ -175,6 +176,60 @@ withRedis('a Redis that has nothing to answer with is away: 503', async () => {
   expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1'])
   expect(await response.json()).toEqual({ error: expect.stringContaining('ERR redis is not available: MASTERDOWN') })
 })
+
+withRedis(
+  'of a Redis that refuses what is sent while it loads, a key remembers only what has run in part',
+  async () => {
+    const redis = await startRedis({
+      args: ['--replicaof', '127.0.0.1 1', '--replica-serve-stale-data', 'no', '--replica-read-only', 'no'],
+    })
+    const gateway = await createGateway({ redis: redis.url, tokens: [TOKEN] })
+    cleanups.push(gateway.close)
+    const answers = async () => {
+      const found: unknown[] = []
+      for (const [path, body] of [
+        ['/', ['INCR', 'one']],
+        [
+          '/pipeline',
+          [
+            ['INCR', 'piped'],
+            ['INCR', 'piped'],
+          ],
+        ],
+        [
+          '/multi-exec',
+          [
+            ['INCR', 'together'],
+            ['PUBLISH', 'a', 'b'],
+          ],
+        ],
+        [
+          '/pipeline',
+          [
+            ['PUBLISH', 'a', 'b'],
+            ['INCR', 'partly'],
+          ],
+        ],
+        ['/', ['EVAL', 'redis.call("PUBLISH", "a", "b") return redis.call("GET", "a")', 0]],
+      ] as const) {
+        const headers = { authorization: `Bearer ${TOKEN}`, 'idempotency-key': `key ${found.length}`.replace(' ', '-') }
+        const init = { method: 'POST', body: JSON.stringify(body), headers }
+        const response = await gateway.fetch(new Request(`http://gateway${path}`, init))
+        found.push([response.status, response.headers.get('idempotent-replayed')])
+      }
+      return found
+    }
+    expect(await answers()).toEqual(Array(5).fill([503, null]))
+    await redisCli(redis.port, 'replicaof', 'no', 'one')
+    expect(await answers()).toEqual([
+      [200, null],
+      [200, null],
+      [200, null],
+      [503, 'true'],
+      [200, null],
+    ])
+  },
+)
 
 withRedis('closing waits no longer than the deadline for a Redis that does not answer', async () => {
   const clock = createVirtualClock()

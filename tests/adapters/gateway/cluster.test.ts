@@ -58,6 +58,19 @@ withCluster('tokens with rights and limits hold before a cluster, whose command 
       { error: expect.stringContaining("'keys'") },
     ],
   ])
+  const tooLarge = { error: 'ERR max response size exceeded. Limit: 10, Actual: 12' }
+  expect(
+    await call(TOKEN, '/pipeline', [
+      ['MGET', 'own:a', 'own:b'],
+      ['GET', 'own:b'],
+    ]),
+  ).toEqual([200, [tooLarge, { result: '2' }]])
+  expect(
+    await call(TOKEN, '/multi-exec', [
+      ['GET', 'own:a'],
+      ['STRLEN', 'own:a'],
+    ]),
+  ).toEqual([400, { error: 'ERR max response size exceeded. Limit: 10, Actual: 13' }])
   // What a cluster does not have takes no seat from anybody.
   for (let round = 0; round < 3; round++) expect((await call(TOKEN, '/monitor'))[0]).toBe(400)
   expect((await call(TOKEN, '/del/own:a/own:b'))[0]).toBe(200)

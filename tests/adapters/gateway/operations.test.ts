@@ -136,6 +136,7 @@ test('who watches needs no token, and is told no more than whether it works', as
   await using gateway = await setUp()
   expect(await gateway.answer('/healthz', undefined, null)).toEqual([200, '{"status":"ok"}'])
   expect(await gateway.answer('/readyz', undefined, null)).toEqual([200, '{"status":"ready"}'])
+  expect((await gateway.answer('/metrics'))[1]).toContain('tq_gateway_commands_total 0\n')
 })
 
 test.skipIf(!hasRedisServer)('a gateway whose Redis is away is there, and not ready', async () => {
