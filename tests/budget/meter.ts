@@ -5,6 +5,7 @@ import type { Broker } from '../../src/broker.ts'
 import { settled } from '../support/clock.ts'
 import { seededRandom } from '../support/random.ts'
 import { startRedisOverHttp } from '../support/redis-http.ts'
+import { redisServer } from '../support/redis-server.ts'
 
 type BrokerOptions = Partial<Parameters<typeof redisBroker>[0]>
 
@@ -32,7 +33,7 @@ export interface Bench {
 
 /** Why a test that counts is skipped; undefined where it can count, or where a skip is not allowed. */
 export const whyNotCounted: string | undefined =
-  Bun.which('redis-server') || process.env.TQ_REQUIRE_REDIS === '1' ? undefined : 'no redis-server on the PATH'
+  redisServer || process.env.TQ_REQUIRE_REDIS === '1' ? undefined : 'no redis-server on the PATH'
 
 export async function startMeter(): Promise<Meter> {
   const redis = await startRedisOverHttp()
