@@ -100,7 +100,7 @@ export async function createGateway({
   const connection = await connect(observe)
   const rawLink = createLink(connection)
   const catalogs = createCatalogLoader(rawLink)
-  const link = withLimit(withCount(withWaits(rawLink, { connect, deadlineMs }), metrics.commands), maxReplyBytes)
+  const link = withLimit(withCount(withWaits(rawLink, { connect, deadlineMs, clock }), metrics.commands), maxReplyBytes)
   const prepare = createPrepare()
   const runFreely = createRunner(link, prepare)
   const seats = createSeats(maxSubscribers)
