@@ -69,7 +69,7 @@ export async function openBackend(url: string, options: BackendOptions): Promise
 
   const connection = await connect(onSharedEvent)
   const rawLink = createLink(connection)
-  const waiting = withWaits(rawLink, { connect, deadlineMs })
+  const waiting = withWaits(rawLink, { connect, deadlineMs, clock })
   const link = withLimits(withCount(waiting, metrics.commands), options)
   const own = countSeats(seats)
   const subscriptions = createSubscriptions({ connect, clock, heartbeatMs, seats: own, onEvent })

@@ -23,6 +23,8 @@ const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ['XREAD', refuseBlock],
   ['XREADGROUP', refuseBlock],
   ['SELECT', ([, database], name) => (String(database) === '0' ? undefined : absent(name))],
+  // By it nodes of Valkey hand slots over, on a connection that serves nothing else.
+  ['CLUSTER', ([, word], name) => (upper(word) === 'SYNCSLOTS' ? absent(`${name} SYNCSLOTS`) : undefined)],
   ['SCRIPT', ([, word], name) => (upper(word) === 'DEBUG' ? absent(name) : undefined)],
   ['CONFIG', refuseConfiguring],
 ])

@@ -34,7 +34,7 @@ export interface Check {
 
 /** They neither read nor change anything. */
 const HARMLESS: ReadonlySet<string> = new Set(['ping', 'echo', 'time', 'select'])
-const LISTING: ReadonlySet<string> = new Set(['keys', 'scan', 'randomkey'])
+const LISTING: ReadonlySet<string> = new Set(['keys', 'scan', 'clusterscan', 'randomkey'])
 const PUBLISHING: ReadonlySet<string> = new Set(['publish', 'spublish'])
 const STREAMS: ReadonlySet<string> = new Set(['subscribe', 'psubscribe'])
 /** For whoever may run scripts: what concerns nobody else's, and what any script of theirs could ask. */

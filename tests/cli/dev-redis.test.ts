@@ -1,14 +1,14 @@
 import { expect, test } from 'bun:test'
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, readFile, stat, symlink } from 'node:fs/promises'
+import { chmod, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Redis } from '@upstash/redis'
 import { startRedisServer } from '../../cli/dev/redis-server.ts'
-import { createFolder, type Folder, GREETER, type Running } from './support.ts'
+import { redisServer } from '../support/redis-server.ts'
+import { createFolder, type Folder, GREETER, type Running, serverAs } from './support.ts'
 
-const server = Bun.which('redis-server')
 const withRedis = (name: string, run: () => Promise<void>) =>
-  test.skipIf(!server)(server ? name : `${name} (needs redis-server on the PATH)`, run)
+  test.skipIf(!redisServer)(redisServer ? name : `${name} (needs redis-server on the PATH)`, run)
 
 interface Dev extends Running {
   readonly api: string
@@ -18,8 +18,9 @@ interface Dev extends Running {
   readonly redis: Redis
 }
 
-async function startDev(folder: Folder, env: Record<string, string> = {}): Promise<Dev> {
-  const dev = folder.start(['dev', '--port', '0', '--redis'], { env })
+async function startDev(folder: Folder, env: Record<string, string> = {}, server = 'redis-server'): Promise<Dev> {
+  const PATH = await serverAs(server, folder)
+  const dev = folder.start(['dev', '--port', '0', '--redis'], { env: { ...env, PATH } })
   const [api = ''] = /http:\S+/.exec(await dev.line('listening on')) ?? []
   const [, url = ''] = /UPSTASH_REDIS_REST_URL=(\S+)/.exec(await dev.line('UPSTASH_REDIS_REST_URL')) ?? []
   const [, token = ''] = /UPSTASH_REDIS_REST_TOKEN=(\S+)/.exec(await dev.line('UPSTASH_REDIS_REST_TOKEN')) ?? []
@@ -108,7 +109,9 @@ withRedis('a second dev on the same data is refused, and the first goes on', asy
   await using folder = await createFolder()
   await folder.write('tq.config.ts', GREETER)
   const dev = await startDev(folder)
-  const { stderr, exitCode } = await folder.tq(['dev', '--port', '0', '--redis'])
+  const { stderr, exitCode } = await folder.tq(['dev', '--port', '0', '--redis'], {
+    env: { PATH: await serverAs('redis-server', folder) },
+  })
   expect(stderr).toContain('another tq dev --redis runs in this folder')
   expect(exitCode).toBe(2)
   expect(await dev.redis.ping()).toBe('PONG')
@@ -156,9 +159,7 @@ withRedis('a redis-server that ends by itself ends dev as well, and says so', as
 withRedis('a valkey-server serves as well', async () => {
   await using folder = await createFolder()
   await folder.write('tq.config.ts', GREETER)
-  await mkdir(join(folder.path, 'bin'))
-  await symlink(String(server), join(folder.path, 'bin/valkey-server'))
-  const dev = await startDev(folder, { PATH: `${folder.path}/bin` })
+  const dev = await startDev(folder, {}, 'valkey-server')
   expect(await dev.redis.ping()).toBe('PONG')
 })
 

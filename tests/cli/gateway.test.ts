@@ -3,12 +3,12 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { toRequestLine } from '../../cli/gateway-log.ts'
 import { createCertificate } from '../support/certificate.ts'
-import { startRedisOrJs } from '../support/redis-server.ts'
+import { redisServer, startRedisOrJs } from '../support/redis-server.ts'
 import { createFolder, type Folder, GREETER, type RunOptions } from './support.ts'
 
 const TOKEN = 'a-token-for-tests'
 const FILE = ['--tokens', 'tokens.json']
-const hasRedisServer = Bun.which('redis-server') !== null
+const hasRedisServer = redisServer !== null
 const redis = await startRedisOrJs()
 afterAll(() => redis.stop())
 

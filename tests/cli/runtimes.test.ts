@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { $ } from 'bun'
 import { createCertificate } from '../support/certificate.ts'
+import { redisServer } from '../support/redis-server.ts'
 import { otherRuntimes } from '../support/runtimes.ts'
-import { createFolder, type Folder, GREETER, ROOT } from './support.ts'
+import { createFolder, type Folder, GREETER, ROOT, serverAs } from './support.ts'
 
 /** The other runtimes run what is published: built, and installed beside its dependencies. */
 const runtimes = otherRuntimes()
@@ -82,12 +83,14 @@ for (const { name, command } of runtimes) {
     TIMEOUT_MS,
   )
 
-  test.skipIf(!Bun.which('redis-server'))(
+  test.skipIf(!redisServer)(
     `${name}: dev runs jobs on a redis-server of its own, which ends with it (needs redis-server on the PATH)`,
     async () => {
       await using folder = await folderFor(command)
       await folder.write('tq.config.ts', GREETER)
-      const dev = folder.start(['dev', '--port', '0', '--redis'])
+      const dev = folder.start(['dev', '--port', '0', '--redis'], {
+        env: { PATH: `${await serverAs('redis-server', folder)}:${process.env.PATH}` },
+      })
       await dev.line('UPSTASH_REDIS_REST_URL')
       await dev.line(/succeeded +greet .*"Hello, beat"/)
       dev.signal('SIGTERM')

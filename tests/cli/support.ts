@@ -1,7 +1,8 @@
 /** `tq` as its users run it: real processes in folders of their own. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type Subprocess, spawn } from 'bun'
+import { redisServer } from '../support/redis-server.ts'
 
 export const ROOT: string = join(import.meta.dir, '../..')
 
@@ -62,6 +63,15 @@ export async function createFolder(
       await rm(path, { recursive: true, force: true })
     },
   }
+}
+
+/** The server that tests use, by that name, in a folder for a PATH. */
+export async function serverAs(name: string, { path }: Folder): Promise<string> {
+  const bin = join(path, 'bin')
+  await mkdir(bin, { recursive: true })
+  await rm(join(bin, name), { force: true })
+  await symlink(String(redisServer), join(bin, name))
+  return bin
 }
 
 type Child = Subprocess<Blob | 'ignore', 'pipe', 'pipe'>

@@ -13,6 +13,7 @@ import { flaky } from '../support/flaky-broker.ts'
 import { createFolder } from '../support/folder.ts'
 import { seededRandom } from '../support/random.ts'
 import { startRedisOverHttp } from '../support/redis-http.ts'
+import { redisServer } from '../support/redis-server.ts'
 import { aJob, app, settle, setUp, succeeded } from './support.ts'
 
 const KEY = { 'Idempotency-Key': '"8e03978e-40d5-43e8-bc93-6894a57f9324"' }
@@ -366,7 +367,7 @@ test('of two requests under one key that reach two servers at once one is done, 
   folder.remove()
 })
 
-const isLeftOut = Bun.which('redis-server') === null && process.env.TQ_REQUIRE_REDIS !== '1'
+const isLeftOut = redisServer === null && process.env.TQ_REQUIRE_REDIS !== '1'
 const closing: (() => unknown)[] = []
 afterAll(async () => {
   for (const close of closing) await close()

@@ -1,7 +1,7 @@
 /** Sentinels of a test's own, and the servers that they watch over. */
 import { createFolder } from './folder.ts'
 import { redisCli } from './redis-cluster.ts'
-import { endWithThisProcess, freePort, startRedis, type TestRedis } from './redis-server.ts'
+import { endWithThisProcess, freePort, redisServer, startRedis, type TestRedis } from './redis-server.ts'
 
 export interface TestSentinels {
   /** As in `redis+sentinel://127.0.0.1:34567/main`. */
@@ -53,7 +53,7 @@ async function startSentinel(primary: TestRedis): Promise<Sentinel> {
   const config = folder.file('sentinel.conf')
   const settings = [`port ${port}`, 'bind 127.0.0.1', `sentinel monitor ${NAME} 127.0.0.1 ${primary.port} 1`]
   await Bun.write(config, `${settings.join('\n')}\n`)
-  const child = Bun.spawn(['redis-server', config, '--sentinel'], { stdout: 'ignore', stderr: 'ignore' })
+  const child = Bun.spawn([String(redisServer), config, '--sentinel'], { stdout: 'ignore', stderr: 'ignore' })
   const guard = endWithThisProcess(child.pid, folder.path)
   while ((await redisCli(port, 'ping')) !== 'PONG');
   return {

@@ -15,6 +15,9 @@ export interface StartRedisOptions {
   readonly port?: number
 }
 
+/** What TQ_REDIS_SERVER names, by its path or by a name on the PATH: Redis, or as well Valkey. Null where there is none. */
+export const redisServer: string | null = findServer()
+
 /** Another process may take a free port between our look and the server's. */
 const ATTEMPTS = 5
 
@@ -24,13 +27,12 @@ const ATTEMPTS = 5
  * `null` where there is no redis-server on the PATH, or an error with TQ_REQUIRE_REDIS=1.
  */
 export async function startRedis({ args = [], port }: StartRedisOptions = {}): Promise<TestRedis | null> {
-  const binary = Bun.which('redis-server')
-  if (!binary) return requireRedis()
+  if (!redisServer) return requireRedis()
   for (let attempt = 1; attempt < ATTEMPTS; attempt++) {
-    const started = await start(binary, port ?? freePort(), args).catch(() => null)
+    const started = await start(redisServer, port ?? freePort(), args).catch(() => null)
     if (started) return started
   }
-  return start(binary, port ?? freePort(), args)
+  return start(redisServer, port ?? freePort(), args)
 }
 
 /** `startRedis`, or where there is none a Redis in JavaScript, in this process, which does less; one line says so. */
@@ -44,6 +46,13 @@ export async function startRedisOrJs(options: StartRedisOptions = {}): Promise<T
     close: () => server.close(),
   }))
   return { url: `redis://127.0.0.1:${port}`, port, pid: process.pid, stop: close }
+}
+
+function findServer(): string | null {
+  const chosen = process.env.TQ_REDIS_SERVER
+  const found = Bun.which(chosen || 'redis-server')
+  if (chosen && !found) throw new Error(`expected TQ_REDIS_SERVER to be a server's path or name, got ${chosen}`)
+  return found
 }
 
 function requireRedis(): null {

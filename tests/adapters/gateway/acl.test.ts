@@ -231,6 +231,21 @@ withRedis('an ACL token outlives the gateway, and ends with the token that made 
   expect(await again.send('PING')).toEqual(WRONGPASS)
 })
 
+withRedis('a stream of a user ends with the token that made its own', async () => {
+  const { token, record } = await createGatewayToken({ all: true })
+  let tokens: GatewayTokens = [TOKEN, record]
+  await using admin = await setUp({ tokens: () => tokens })
+  const ada = await userOf({ ...callerWith(admin.gateway, token), gateway: admin.gateway }, 'ada', '+@all', '&*')
+  const stream = readLines(await ada.request('/subscribe/a'))
+  expect(await stream.next()).toBe('data: subscribe,a,1')
+  await admin.clock.advance(5_000)
+  await admin.send('PUBLISH', 'a', 'goes on')
+  expect(await stream.next()).toBe('data: message,a,goes on')
+  tokens = [TOKEN]
+  await admin.clock.advance(5_000)
+  expect(await stream.next()).toBeNull()
+})
+
 withRedis('the hash of a random token opens what it has made, and that of one thought up does not', async () => {
   const { token, record } = await createGatewayToken({ all: true })
   await using admin = await setUp({ tokens: [TOKEN, record] })

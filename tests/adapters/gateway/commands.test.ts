@@ -192,7 +192,7 @@ test.each([
   ],
   [
     'changes the connection',
-    'SELECT 1|SUBSCRIBE a|MONITOR|QUIT|AUTH x|HELLO 3|RESET|CLIENT SETNAME x|MULTI|EXEC|DISCARD|WATCH a|UNWATCH',
+    'SELECT 1|SUBSCRIBE a|MONITOR|QUIT|AUTH x|HELLO 3|RESET|CLIENT SETNAME x|MULTI|EXEC|DISCARD|WATCH a|UNWATCH|cluster syncslots ESTABLISH',
   ],
   [
     'stops or re-configures the server',

@@ -127,14 +127,14 @@ test('slices are smaller once replies are large, so that few run whose replies a
 })
 
 test('the parts of a pipeline with a WAIT share one sum', async () => {
-  const client = { sendAll: async () => ['PONG', '0'] }
+  const client = { sendAll: async () => ['OK', 'PONG', '0'] }
   const connection = {
     client,
     within: (call: Promise<unknown>) => call,
     close: async () => {},
   } as unknown as Connection
   const { send, writes } = setUp({
-    link: (raw) => withWaits(raw, { connect: async () => connection, deadlineMs: 5_000 }),
+    link: (raw) => withWaits(raw, { connect: async () => connection, deadlineMs: 5_000, clock: createVirtualClock() }),
   })
   const part = times(8, (): Command => ['10000'])
   const replies = await send([...part, ['WAIT', '0', '0'], ...part])

@@ -2,13 +2,13 @@ import { afterAll } from 'bun:test'
 import { createGateway, type Gateway, type GatewayEvent, type GatewayOptions } from '../../../adapters/gateway/index.ts'
 import { listen } from '../../../adapters/runtimes/listen.ts'
 import { settled } from '../../support/clock.ts'
-import { startRedisOrJs, type TestRedis } from '../../support/redis-server.ts'
+import { redisServer, startRedisOrJs, type TestRedis } from '../../support/redis-server.ts'
 
 export const TOKEN = 'secret-token'
 export const AUTHORIZED = { authorization: `Bearer ${TOKEN}` }
 
 /** Why a test is skipped on the Redis in JavaScript. */
-export const hasRedisServer = Bun.which('redis-server') !== null
+export const hasRedisServer = redisServer !== null
 
 export interface Subject {
   readonly redis: TestRedis

@@ -6,11 +6,11 @@ import { listen } from '../../../../adapters/runtimes/listen.ts'
 import type { Broker } from '../../../../src/broker.ts'
 import { sleep, systemClock } from '../../../../src/clock.ts'
 import { createFolder } from '../../../support/folder.ts'
-import { startRedis, type TestRedis } from '../../../support/redis-server.ts'
+import { redisServer, startRedis, type TestRedis } from '../../../support/redis-server.ts'
 
 export const TOKEN = 'a-token-nobody-may-see'
 /** What has to run there has to fail there, not to be left out. */
-const isLeftOut = Bun.which('redis-server') === null && process.env.TQ_REQUIRE_REDIS !== '1'
+const isLeftOut = redisServer === null && process.env.TQ_REQUIRE_REDIS !== '1'
 
 /** For what a Redis in JavaScript has not got: files, restarts, ACLs, speed. */
 export const withRedis = (name: string, run: () => Promise<void>, timeoutMs = 60_000) =>
