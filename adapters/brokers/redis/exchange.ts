@@ -1,6 +1,7 @@
 import { MAX_BATCH_BYTES, MAX_LOST_LEASES } from '../../../src/broker.ts'
 import { READ_CALLBACKS } from './callbacks.ts'
-import { script } from './lua.ts'
+import { HEAD_AND_REST, script } from './lua.ts'
+import { SWEEP } from './sweep.ts'
 
 const LOST_ERROR = JSON.stringify({
   name: 'LeaseLost',
@@ -26,8 +27,7 @@ local now = clock(ARGV[2])
 local lane, seq, want, ahead = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local takeLost, leaseMs, waitMs = ARGV[7] == '1', tonumber(ARGV[8]), tonumber(ARGV[9])
 local registered, woken, sweep, jitter, presence = ARGV[10] == '1', ARGV[11] == '1', ARGV[12] == '1', tonumber(ARGV[13]), ARGV[14]
-${READ_CALLBACKS}
-readCallbacks(ARGV[15])
+if ARGV[15] ~= '' then ${READ_CALLBACKS} end
 local cursor = 16
 local function count()
   cursor = cursor + 1
@@ -109,6 +109,18 @@ local function put(id, r)
   msetBytes = msetBytes + sizeOf(r)
   if msetBytes > ${MAX_BATCH_BYTES} then flushPuts(); msetBytes = sizeOf(r) end
   mset[#mset + 1] = jobKey(id); mset[#mset + 1] = format(r)
+end
+${'' /* What stands before the body, and the body. Jobs of a batch share their heads, which are read once: not to be changed. */}
+local headOf, lastText, lastHead = {}, '', nil
+local function split(text)
+  local size = #lastText
+  if size == 0 or string.sub(text, 1, size) ~= lastText then
+    size = string.match(text, '${HEAD_AND_REST}') - 1
+    lastText = string.sub(text, 1, size)
+    lastHead = headOf[lastText]
+    if not lastHead then lastHead = parseHead(lastText); headOf[lastText] = lastHead end
+  end
+  return lastHead, string.sub(text, size + 1)
 end
 local byQueue, order = {}, {}
 for i = 1, refs do
@@ -373,13 +385,17 @@ for _, name in ipairs(givenBack) do if not emptied[name] then nameWaiting(name) 
 flushPuts()
 for _, q in ipairs(freeTurns()) do nameWaiting(q); sooner(now) end
 flushWindows()
-if sweep then sweepWindow(now, 500) end
-${'' /* Whoever comes when there are too many makes room of those that have gone, or is not shown. */}
-if presence ~= '' then
-  if sweep then pruneWorkers(now) end
-  local who, says = string.match(presence, '^([^|]*)(.*)$')
-  if redis.call('HSET', prefix .. 'workers', who, int(now) .. says) == 1 and redis.call('HLEN', prefix .. 'workers') > MAX_WORKERS then
-    if not pruneWorkers(now) then redis.call('HDEL', prefix .. 'workers', who) end
+if sweep or presence ~= '' then
+  ${SWEEP}
+  if sweep then sweepWindow(now, 500) end
+  if presence ~= '' then
+    if sweep then pruneWorkers(now) end
+    local MAX_WORKERS = 2000
+    local who, says = string.match(presence, '^([^|]*)(.*)$')
+    ${'' /* Whoever comes when there are too many makes room of those that have gone, or is not shown. */}
+    if redis.call('HSET', prefix .. 'workers', who, int(now) .. says) == 1 and redis.call('HLEN', prefix .. 'workers') > MAX_WORKERS then
+      if not pruneWorkers(now) then redis.call('HDEL', prefix .. 'workers', who) end
+    end
   end
 end
 ${'' /* A lane that stands in the lists already stays there while it goes on waiting. */}
