@@ -16,18 +16,18 @@ const MAX_GZIP_BYTES: Record<string, number> = {
   './scheduler': 16_400,
   './scheduler/rrule': 4_900, // 56 kB with its calendar
   './scheduler/solar': 3_800, // 5.3 kB with its sun
-  './brokers/redis': 34_200, // 17.3 kB of it are Lua
+  './brokers/redis': 34_300, // 17.3 kB of it are Lua
   './brokers/http': 2_700,
   './gateway': 18_600,
   './brokers/sqlite': 18_000,
   // The whole of an edge app: producer, drain, beat and Redis.
-  './cloudflare': 76_500,
-  './deno': 77_900,
-  './bun': 77_800,
-  './node': 77_800,
-  './vercel': 76_500,
-  './netlify': 76_500,
-  './fetch': 76_500,
+  './cloudflare': 76_600,
+  './deno': 78_000,
+  './bun': 77_900,
+  './node': 77_900,
+  './vercel': 76_600,
+  './netlify': 76_600,
+  './fetch': 76_600,
 }
 
 /** The same of what is imported of an entry: the rest of it is left out by the bundler. */
@@ -43,7 +43,7 @@ const MAX_IMPORTED_GZIP_BYTES: readonly (readonly [names: string, subpath: strin
 ]
 
 /** The whole of `examples/edge/cloudflare.ts` with its packages: 18 kB of it are @upstash/redis, 10 kB croner, 6 kB Hono. */
-const MAX_EXAMPLE_GZIP_BYTES = 117_700
+const MAX_EXAMPLE_GZIP_BYTES = 117_800
 
 async function gzipBytes(build: Partial<BuildConfig> & { entrypoints: string[] }): Promise<number> {
   const { outputs } = await Bun.build({ minify: true, target: 'browser', external: PLATFORMS, ...build })

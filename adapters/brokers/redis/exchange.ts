@@ -147,9 +147,17 @@ local function succeed(i, h, body)
   local n = #mset
   mset[n + 1], mset[n + 2] = keys[base + i], head .. fingerprint(body) .. '\\t' .. refTexts[i]
   expire(refIds[i], now + a.ms, now, #mset[n + 2])
-  callBack(refIds[i], 'onSuccess', a.urls[h], a.epoch, h.queue, now)
-  tell('s', refIds[i], h, h.attempts + 1)
+  if a.urls[h] ~= '' then callBack(refIds[i], 'onSuccess', a.urls[h], a.epoch, h.queue, now) end
+  if maxEvents then tell('s', refIds[i], h, h.attempts + 1) end
 end
+
+${'' /* The oldest give way: their records are kept, and found by id and by when they finished. */}
+local function addFailed(q, args)
+  local MAX_FAILED = 100000
+  redis.call('ZADD', queueKey(q, 'f'), unpack(args))
+  redis.call('ZREMRANGEBYRANK', queueKey(q, 'f'), 0, -MAX_FAILED - 1)
+end
+local function isAhead(s) return math.floor(tonumber(s) / 2) % 2 == 1 end
 
 local seenInStep, givenBack, emptied = {}, {}, {}
 for _, q in ipairs(order) do
@@ -221,12 +229,12 @@ end
 ${'' /* An entry that its job has left behind may name a job that is active: such a lease is there already and stays. */}
 local function lease(q, ids, epochs, texts)
   if #ids == 0 then return end
-  local args = {}
-  for i, id in ipairs(ids) do args[2 * i - 1], args[2 * i] = score(now + leaseMs, epochs[i], epochs[i] == 1 and taken + i > want - ahead and 2 or 0), id end
+  local args, own = {}, want - ahead - taken
+  for i = 1, #ids do args[2 * i - 1], args[2 * i] = score(now + leaseMs, epochs[i], epochs[i] == 1 and i > own and 2 or 0), ids[i] end
   local scores = nil
   if redis.call('ZADD', queueKey(q.name, 'l'), 'NX', unpack(args)) < #ids then scores = redis.call('ZMSCORE', queueKey(q.name, 'l'), unpack(ids)) end
-  for i, id in ipairs(ids) do
-    if not scores or int(tonumber(scores[i])) == args[2 * i - 1] then give(id, epochs[i], texts[i]) end
+  for i = 1, #ids do
+    if not scores or int(tonumber(scores[i])) == args[2 * i - 1] then give(ids[i], epochs[i], texts[i]) end
   end
 end
 local function moveDue(q)
@@ -335,27 +343,27 @@ local function claimReady(q)
     local asked = want - taken
     local entries = pop(q, asked)
     if #entries == 0 then return end
-    local back, ids, epochs, jkeys = {}, {}, {}, {}
-    for _, e in ipairs(entries) do
-      local id, epoch, size = parseEntry(e)
+    local back, ids, epochs, jkeys, n = {}, {}, {}, {}, 0
+    for i = 1, #entries do
+      local id, epoch, size = parseEntry(entries[i])
       bytes = bytes + size
-      if full or (bytes > ${MAX_BATCH_BYTES} and (#ids > 0 or taken > 0)) then full = true; back[#back + 1] = e
-      else ids[#ids + 1] = id; epochs[#ids] = epoch; jkeys[#ids] = jobKey(id) end
+      if full or (bytes > ${MAX_BATCH_BYTES} and (n > 0 or taken > 0)) then full = true; back[#back + 1] = entries[i]
+      else n = n + 1; ids[n], epochs[n], jkeys[n] = id, epoch, jobKey(id) end
     end
     if #back > 0 then
       makeReady(q.name, back, now, true)
       sooner(now)
     end
-    local records, seen, claims, claimEpochs, texts = redis.call('MGET', unpack(jkeys)), {}, {}, {}, {}
-    for i, id in ipairs(ids) do
-      local text = records[i]
+    local records, seen, claims, claimEpochs, texts, m = redis.call('MGET', unpack(jkeys)), {}, {}, {}, {}, 0
+    for i = 1, n do
+      local id, text = ids[i], records[i]
       if text and not seen[id] then
         ${'' /* No more is read of a record than whether it is still the entry's: the client takes it apart. */}
         local state, epoch = string.match(text, '^(%a)|(%d*)|')
         if not isFinished(state) and (tonumber(epoch) or 0) == epochs[i] then
           seen[id] = true
-          local n = #claims + 1
-          claims[n], claimEpochs[n], texts[n] = id, epochs[i] + 1, text
+          m = m + 1
+          claims[m], claimEpochs[m], texts[m] = id, epochs[i] + 1, text
         end
       end
     end

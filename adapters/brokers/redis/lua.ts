@@ -113,16 +113,9 @@ local function makeReady(q, entries, now, front)
   if #ready > 0 then redis.call(front and 'LPUSH' or 'RPUSH', queueKey(q, 'r'), unpack(ready)) end
   if #prioritized > 0 then redis.call('ZADD', queueKey(q, 'p'), unpack(prioritized)) end
 end
-${'' /* The oldest give way: their records are kept, and found by id and by when they finished. */}
-local function addFailed(q, args)
-  local MAX_FAILED = 100000
-  redis.call('ZADD', queueKey(q, 'f'), unpack(args))
-  redis.call('ZREMRANGEBYRANK', queueKey(q, 'f'), 0, -MAX_FAILED - 1)
-end
 local function score(ms, epoch, flags) return int((ms * 256 + epoch % 256) * 4 + flags) end
 local function leaseEnds(s) return math.floor(tonumber(s) / 1024) end
 local function leaseEpoch(s) return math.floor(tonumber(s) / 4) % 256 end
-local function isAhead(s) return math.floor(tonumber(s) / 2) % 2 == 1 end
 local function isFinished(state) return state == 's' or state == 'f' or state == 'c' or state == 'x' end
 local function task(meta) return string.match(meta, '^([^|]*)|') end
 ${'' /* Of its request. Within a text of JSON no quote stands before a colon without a backslash. */}

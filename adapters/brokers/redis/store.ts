@@ -50,10 +50,13 @@ local function readJobs(from)
     if now == 0 and (a.delay ~= '' or a.due ~= '' or a.pri ~= 0) then now = clock(given) end
     placed(a)
     at = at + 6
+    ${'' /* The entry of most is the id alone: no call for each of them. */}
+    local head, args, plain = a.head, ARGV, a.pri == 0 and LARGE or 0
     for i = at, at + 2 * count - 1, 2 do
       n = n + 1
-      ids[n], bodies[n] = ARGV[i], ARGV[i + 1]
-      putJob(n, a)
+      local id, record = args[i], head .. args[i + 1]
+      ids[n], bodies[n], alikes[n], records[n], entries[n] = id, args[i + 1], a, record, id
+      if #record >= plain then putJob(n, a) end
     end
     at = at + 2 * count
   end
@@ -141,10 +144,10 @@ local function store(list)
       if not pushReady(g) then undo(done); return false, { [g.key] = true } end
     end
   end
-  local args = {}
+  local args, keysBegin = {}, jobKey('')
   for i = 1, #list do
     local at = list[i]
-    args[2 * i - 1], args[2 * i] = jobKey(ids[at]), records[at]
+    args[2 * i - 1], args[2 * i] = keysBegin .. ids[at], records[at]
   end
   if redis.call('MSETNX', unpack(args)) == 0 then undo(done); return false, {} end
   for _, g in ipairs(groups) do
