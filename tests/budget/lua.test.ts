@@ -68,18 +68,18 @@ function makes(step: string, maxBytes: number, run: (broker: Broker) => Promise<
   })
 }
 
-makes('enqueueing one job', 11_300, async ({ enqueue }) => {
+makes('enqueueing one job', 11_100, async ({ enqueue }) => {
   await enqueue([job('first')])
   await enqueue([job('one')])
 })
 
 makes('enqueueing 500 jobs', 204_000, ({ enqueue }) => enqueue(jobs(500)))
 
-makes('an exchange that finds nothing', 11_500, (broker) =>
+makes('an exchange that finds nothing', 9_900, (broker) =>
   lane(broker, 'idle').exchange({ queues: ['none'], want: 10 }),
 )
 
-makes('an exchange that settles and claims 100 jobs', 154_000, async (broker) => {
+makes('an exchange that settles and claims 100 jobs', 153_000, async (broker) => {
   const by = lane(broker)
   await by.claim(100, { settle: (await by.claim(100)).map((held) => succeed(held)) })
 })

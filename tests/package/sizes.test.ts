@@ -24,7 +24,7 @@ const MAX_GZIP_BYTES: Record<string, number> = {
   './cloudflare': 76_600,
   './deno': 78_000,
   './bun': 77_900,
-  './node': 77_900,
+  './node': 78_000,
   './vercel': 76_600,
   './netlify': 76_600,
   './fetch': 76_600,
@@ -38,7 +38,7 @@ const MAX_IMPORTED_GZIP_BYTES: readonly (readonly [names: string, subpath: strin
   ['defineApp, defineTask', '.', 1_800],
   ['tick, cron', './scheduler', 9_800],
   ['cron', './scheduler', 4_400],
-  ['redisBroker', './brokers/redis', 34_200],
+  ['redisBroker', './brokers/redis', 34_300],
   ['createApi', './http', 26_000],
 ]
 

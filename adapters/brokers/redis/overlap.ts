@@ -9,6 +9,7 @@
  * @module
  */
 import { MAX_BATCH_BYTES, MAX_BLOCKED } from '../../../src/broker.ts'
+import { MAKE_CALLBACKS } from './callbacks.ts'
 
 /** Later than any time, and a whole number for every store. */
 export const NEVER_MS = 4_000_000_000_000_000
@@ -128,7 +129,11 @@ local function hintWaiters(waiters)
 end
 ${'' /* Most finish with nobody behind them. The next one is read with the one that has finished. */}
 local function freeTurns()
-  local queues = makeCallbacks()
+  local queues = {}
+  if #called > 0 then
+    ${MAKE_CALLBACKS}
+    queues = makeCallbacks()
+  end
   if #ended == 0 then return queues end
   ${TURNS}
   local turns = readTurns(ended)
