@@ -11,8 +11,8 @@ export type PutOff = (run: () => void) => unknown
 /** What a job weighs in a call besides its input: ids, names, numbers, punctuation. */
 const ENVELOPE_BYTES = 300
 
-function bytesOf({ input, tags = [], onSuccess = '', onFailure = '' }: Job): number {
-  return ENVELOPE_BYTES + utf8Bytes(input) + utf8Bytes(tags.join()) + onSuccess.length + onFailure.length
+function bytesOf({ input, tags, onSuccess = '', onFailure = '' }: Job): number {
+  return ENVELOPE_BYTES + utf8Bytes(input) + (tags ? utf8Bytes(tags.join()) : 0) + onSuccess.length + onFailure.length
 }
 
 /**

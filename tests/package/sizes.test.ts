@@ -16,18 +16,18 @@ const MAX_GZIP_BYTES: Record<string, number> = {
   './scheduler': 16_400,
   './scheduler/rrule': 4_900, // 56 kB with its calendar
   './scheduler/solar': 3_800, // 5.3 kB with its sun
-  './brokers/redis': 34_000, // 17.3 kB of it are Lua
+  './brokers/redis': 34_300, // 17.3 kB of it are Lua
   './brokers/http': 2_700,
   './gateway': 22_300,
   './brokers/sqlite': 18_000,
   // The whole of an edge app: producer, drain, beat and Redis.
-  './cloudflare': 76_300,
-  './deno': 77_700,
-  './bun': 77_600,
-  './node': 77_600,
-  './vercel': 76_300,
-  './netlify': 76_300,
-  './fetch': 76_300,
+  './cloudflare': 76_600,
+  './deno': 78_000,
+  './bun': 77_900,
+  './node': 78_000,
+  './vercel': 76_600,
+  './netlify': 76_600,
+  './fetch': 76_600,
 }
 
 /** The same of what is imported of an entry: the rest of it is left out by the bundler. */
@@ -38,12 +38,12 @@ const MAX_IMPORTED_GZIP_BYTES: readonly (readonly [names: string, subpath: strin
   ['defineApp, defineTask', '.', 1_800],
   ['tick, cron', './scheduler', 9_800],
   ['cron', './scheduler', 4_400],
-  ['redisBroker', './brokers/redis', 34_000],
+  ['redisBroker', './brokers/redis', 34_300],
   ['createApi', './http', 26_000],
 ]
 
 /** The whole of `examples/edge/cloudflare.ts` with its packages: 18 kB of it are @upstash/redis, 10 kB croner, 6 kB Hono. */
-const MAX_EXAMPLE_GZIP_BYTES = 117_500
+const MAX_EXAMPLE_GZIP_BYTES = 117_800
 
 async function gzipBytes(build: Partial<BuildConfig> & { entrypoints: string[] }): Promise<number> {
   const { outputs } = await Bun.build({ minify: true, target: 'browser', external: PLATFORMS, ...build })

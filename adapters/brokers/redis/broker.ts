@@ -24,12 +24,11 @@ import { checkMaxEvents, type TransitionOptions } from '../../../src/transitions
 import { isFinished } from '../../../src/words.ts'
 import { createBeatMarks } from './beats.ts'
 import { checkInfo } from './check.ts'
-import { ENQUEUE, enqueueArguments, toEnqueueOutcomes } from './enqueue.ts'
+import { ENQUEUE, enqueueArguments, isAnyTwice, toEnqueueOutcomes } from './enqueue.ts'
 import { EXCHANGE } from './exchange.ts'
 import { FIRE, fireArguments } from './fire.ts'
 import { createKeys } from './keys.ts'
 import { listJobs } from './list.ts'
-import { WORKER_SEEN_MS } from './lua.ts'
 import { CANCEL, GET_AND_WAIT, PROMOTE, PRUNE, PURGE, REMOVE, RETRY, SET_PAUSED, STATS } from './operations.ts'
 import { lookAtQueues } from './peek.ts'
 import { COUNT_CALL, rateArguments, toRatesLeft } from './rates.ts'
@@ -38,6 +37,7 @@ import { toActive, toRecord } from './record.ts'
 import { createRest, notOurs } from './rest.ts'
 import { createScheduleReads } from './schedules.ts'
 import { SET_SCHEDULES, setScheduleArguments } from './set-schedules.ts'
+import { WORKER_SEEN_MS } from './sweep.ts'
 import { createTransitionReader } from './transitions.ts'
 import { createWake } from './wake.ts'
 import { exchangeArguments, toExchangeReply, toPresenceText } from './wire.ts'
@@ -138,19 +138,15 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
     Math.round(ownTime || serverOffsetMs === undefined ? clock.now() : clock.monotonic() + serverOffsetMs)
   const knownNowMs = () => (ownTime || serverOffsetMs !== undefined ? estimatedNowMs() : undefined)
   const reads = createScheduleReads({ rest, keys, nowArgument, learnTime, knownNowMs })
-  const limits = (queues: readonly string[]) => {
-    const fresh = queues.some((queue) => !knownQueues.has(queue))
-    return {
-      args: [String(maxReady), String(maxTimed), whenFull, fresh ? '1' : '0'],
-      done: (stored = queues) => stored.forEach((queue) => void knownQueues.add(queue)),
-    }
+  const limits = (jobs: readonly Job[]) => {
+    const fresh = jobs.some(({ queue }) => !knownQueues.has(queue))
+    return [String(maxReady), String(maxTimed), whenFull, fresh ? '1' : '0', isAnyTwice(jobs) ? '1' : '0']
   }
 
   async function enqueue(jobs: readonly Job[]): Promise<readonly EnqueueOutcome[]> {
-    const { args, done } = limits(jobs.map(({ queue }) => queue))
-    const letters = await rest.run(ENQUEUE, [nowArgument(), ...args, ...enqueueArguments(jobs)])
+    const letters = await rest.run(ENQUEUE, [nowArgument(), ...limits(jobs), ...enqueueArguments(jobs)])
     const outcomes = toEnqueueOutcomes(letters, jobs.length)
-    done(jobs.flatMap(({ queue }, at) => (outcomes[at] === 'full' ? [] : queue)))
+    for (const [at, { queue }] of jobs.entries()) if (outcomes[at] !== 'full') knownQueues.add(queue)
     return outcomes
   }
 
@@ -286,13 +282,13 @@ export function redisBroker(options: RedisBrokerOptions): Broker {
 
     async fire(ticks) {
       if (ticks.length === 0) return []
-      const { args, done } = limits(ticks.flatMap(({ job }) => job?.queue ?? []))
+      const args = limits(ticks.flatMap(({ job }) => job ?? []))
       const outcomes = await rest.rows(
         FIRE,
         [nowArgument(), ...args, ...fireArguments(ticks, estimatedNowMs())],
         ticks.length,
       )
-      done(ticks.flatMap(({ job }, at) => (outcomes[at] === 'full' ? [] : (job?.queue ?? []))))
+      for (const [at, { job }] of ticks.entries()) if (job && outcomes[at] !== 'full') knownQueues.add(job.queue)
       return outcomes as FireOutcome[]
     },
 

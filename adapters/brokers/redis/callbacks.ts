@@ -2,20 +2,26 @@ import { CALLBACK_TASK, type TaskCallbacks } from '../../../src/callbacks.ts'
 
 /**
  * Who is told how jobs have ended: in each script, since any may finish one. `callBack` notes a job that has finished and has a callback, which
- * its record says or its task; `makeCallbacks()` stores the jobs that tell, and answers in which queues they are ready.
- * Commands, only where there are any: RPUSH for each queue, MSETNX; SET for each where one of them is there already.
+ * its record says or its task.
  */
 export const CALLBACKS = `
-local byTask, called = {}, {}
+local byTask, called = nil, {}
 ${'' /* Read as `requestOf` does. */}
 local function urlOf(meta, name)
   local own = string.match(meta, '"' .. name .. '":"([^"]*)"')
-  local tasks = not own and byTask[task(meta)]
+  local tasks = not own and byTask and byTask[task(meta)]
   return own or tasks and tasks[name] or ''
 end
 local function callBack(id, name, url, epoch, q, at)
   if url ~= '' then called[#called + 1] = { id = id .. ':' .. name .. ':' .. int(epoch), url = url, queue = q, at = at } end
 end
+`
+
+/**
+ * Inside `FREE_TURNS`, where there are any: `makeCallbacks()` stores the jobs that tell, and answers in which queues they are ready.
+ * Commands: RPUSH for each queue, MSETNX; SET for each where one of them is there already.
+ */
+export const MAKE_CALLBACKS = `
 local function storeCallbacks(some)
   local queues, ready, records = {}, {}, {}
   for i, c in ipairs(some) do
@@ -52,12 +58,10 @@ export function toCallbackLines(callbacks: TaskCallbacks | undefined): string {
     .join('\n')
 }
 
-/** Inside an exchange: `readCallbacks(lines)`. */
+/** Inside an exchange: reads what `toCallbackLines` has written. */
 export const READ_CALLBACKS = `
-local function readCallbacks(lines)
-  if lines == '' then return end
-  for task, success, failure in string.gmatch(lines .. '\\n', '([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n') do
-    byTask[task] = { onSuccess = success, onFailure = failure }
-  end
+byTask = {}
+for task, success, failure in string.gmatch(ARGV[15] .. '\\n', '([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n') do
+  byTask[task] = { onSuccess = success, onFailure = failure }
 end
 `

@@ -8,20 +8,27 @@ import { STORE } from './store.ts'
  * Stores jobs.
  *
  * ARGV: prefix, now ('' asks the server), the most ready and the most timed jobs of a queue, what to do when it is full,
- * whether the queues are new to this process, then the jobs as `STORE` reads them.
+ * whether queues are new to this process, whether an id is named twice, then the jobs as `STORE` reads them.
  * Returns one letter per job as `STORE` does.
  * Commands: EVALSHA, RPUSH, MSETNX for new jobs of one queue that are due; TIME, ZADD and ZRANGE instead of RPUSH for timed
  * ones, ZADD and ZCARD for those with a priority; RPOP and PUBLISH when a queue turns non-empty and somebody waits; SADD the first
  * time. Where the oldest are dropped: TIME, LRANGE, MGET, ZMSCORE, MSET, LTRIM, RPUSH, ZADD, and PUBLISH when somebody waits for one.
  */
 export const ENQUEUE = script(`
-local given, maxReady, maxTimed, dropOldest, newQueues = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == 'drop-oldest', ARGV[6] == '1'
+local given, maxReady, maxTimed, dropOldest = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == 'drop-oldest'
+local newQueues, namesTwice = ARGV[6] == '1', ARGV[7] == '1'
 ${STORE}
-readJobs(7)
+readJobs(8)
 local out = storeJobs()
 flushWindows(); flushHints()
 return out
 `)
+
+/** Those of one producer ascend: then no two are the same, and most batches need no further look. */
+export function isAnyTwice(jobs: readonly Job[]): boolean {
+  const ascend = jobs.every(({ id }, at) => at === 0 || (jobs[at - 1] as Job).id < id)
+  return !ascend && new Set(jobs.map(({ id }) => id)).size < jobs.length
+}
 
 /** Jobs that follow each other and differ in id and input alone, as a batch's do, name the rest once. */
 export function enqueueArguments(jobs: readonly Job[]): string[] {

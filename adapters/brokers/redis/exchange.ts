@@ -1,12 +1,10 @@
-import { MAX_BATCH_BYTES, MAX_LOST_LEASES } from '../../../src/broker.ts'
+import { MAX_BATCH_BYTES } from '../../../src/broker.ts'
 import { READ_CALLBACKS } from './callbacks.ts'
 import { script } from './lua.ts'
+import { SETTLE } from './settle.ts'
+import { SWEEP } from './sweep.ts'
+import { TAKE_OVER } from './take-over.ts'
 
-const LOST_ERROR = JSON.stringify({
-  name: 'LeaseLost',
-  message: `expected a worker to finish the job, got ${MAX_LOST_LEASES} workers that went away in the middle of it: it may be what ends them`,
-})
-const FAILED_KEEP_MS = 7 * 86_400_000
 const REPLAY_KEPT_MS = 120_000
 
 /**
@@ -26,8 +24,7 @@ local now = clock(ARGV[2])
 local lane, seq, want, ahead = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local takeLost, leaseMs, waitMs = ARGV[7] == '1', tonumber(ARGV[8]), tonumber(ARGV[9])
 local registered, woken, sweep, jitter, presence = ARGV[10] == '1', ARGV[11] == '1', ARGV[12] == '1', tonumber(ARGV[13]), ARGV[14]
-${READ_CALLBACKS}
-readCallbacks(ARGV[15])
+if ARGV[15] ~= '' then ${READ_CALLBACKS} end
 local cursor = 16
 local function count()
   cursor = cursor + 1
@@ -99,8 +96,7 @@ if last then
   end
 end
 
-${'' /* Fence: the lease has to be there, at the ref's epoch. One ZMSCORE for all refs of a queue. */}
-local late, cancelled, mset, msetBytes = {}, {}, {}, 0
+local late, cancelled, givenBack, emptied, mset, msetBytes = {}, {}, {}, {}, {}, 0
 local function flushPuts()
   if #mset > 0 then redis.call('MSET', unpack(mset)) end
   mset, msetBytes = {}, 0
@@ -110,86 +106,14 @@ local function put(id, r)
   if msetBytes > ${MAX_BATCH_BYTES} then flushPuts(); msetBytes = sizeOf(r) end
   mset[#mset + 1] = jobKey(id); mset[#mset + 1] = format(r)
 end
-local byQueue, order = {}, {}
-for i = 1, refs do
-  if not got[base + i] then late[#late + 1] = refIds[i]
-  else
-    local h, body = split(got[base + i])
-    local g = byQueue[h.queue]
-    if not g then g = { n = 0, ids = {}, at = {}, heads = {}, bodies = {} }; byQueue[h.queue] = g; order[#order + 1] = h.queue end
-    local n = g.n + 1
-    g.n, g.ids[n], g.at[n], g.heads[n], g.bodies[n] = n, refIds[i], i, h, body
-  end
+${'' /* The oldest give way: their records are kept, and found by id and by when they finished. */}
+local function addFailed(q, args)
+  local MAX_FAILED = 100000
+  redis.call('ZADD', queueKey(q, 'f'), unpack(args))
+  redis.call('ZREMRANGEBYRANK', queueKey(q, 'f'), 0, -MAX_FAILED - 1)
 end
-${'' /* The usual end, of many jobs alike: nothing of them is worked out twice. */}
-local function succeed(i, h, body)
-  local a = refAlikes[i]
-  local head = a.heads[h]
-  if not head then
-    head = format({ state = 's', epoch = a.epoch, attempts = h.attempts + 1, lost = h.lost, at = now + a.ms, fin = now, pri = h.pri, queue = h.queue,
-      meta = h.meta, waiters = '', err = h.err, progress = a.progress ~= '' and a.progress or h.progress, body = '' })
-    a.heads[h] = head
-    a.urls[h] = urlOf(h.meta, 'onSuccess')
-    hintWaiters(h.waiters)
-  end
-  local n = #mset
-  mset[n + 1], mset[n + 2] = keys[base + i], head .. fingerprint(body) .. '\\t' .. refTexts[i]
-  expire(refIds[i], now + a.ms, now, #mset[n + 2])
-  callBack(refIds[i], 'onSuccess', a.urls[h], a.epoch, h.queue, now)
-  tell('s', refIds[i], h, h.attempts + 1)
-end
-
-local seenInStep, givenBack, emptied = {}, {}, {}
-for _, q in ipairs(order) do
-  local g = byQueue[q]
-  local scores = redis.call('ZMSCORE', queueKey(q, 'l'), unpack(g.ids))
-  local ended, timed, back, extended, failed = {}, {}, {}, {}, {}
-  for n, i in ipairs(g.at) do
-    local id, a, h, s = refIds[i], refAlikes[i], g.heads[n], scores[n]
-    local epoch, kind, ms = a.epoch, a.kind, a.ms
-    local holds = s and leaseEpoch(s) == epoch % 256 and h.epoch + 1 == epoch and not isFinished(h.state) and not seenInStep[id]
-    if not holds then
-      ${'' /* Settled under this very lease before: a copy, not late. A lease that ended otherwise has moved the epoch further. */}
-      if h.epoch ~= epoch or s then late[#late + 1] = id end
-    elseif kind == 'extend' then
-      local asked = tonumber(s) % 2
-      if asked == 1 then cancelled[#cancelled + 1] = id end
-      extended[#extended + 1] = score(now + leaseMs, epoch, asked); extended[#extended + 1] = id
-      if a.progress ~= '' then
-        local r = parse(got[base + i])
-        r.progress = a.progress; put(id, r)
-      end
-    else
-      seenInStep[id] = true
-      ended[#ended + 1] = id
-      if kind == 'succeeded' then succeed(i, h, g.bodies[n])
-      else
-        local r, text = parse(got[base + i]), refTexts[i]
-        r.epoch = epoch
-        if a.progress ~= '' then r.progress = a.progress end
-        if tonumber(s) % 2 == 1 and (kind == 'retry' or kind == 'released') then kind = 'cancelled'; ms = 3600000 end
-        if kind == 'retry' then
-          r.state = 'y'; r.attempts = r.attempts + 1; r.err = text; r.at = now + ms
-          timed[#timed + 1] = int(r.at); timed[#timed + 1] = entry(id, epoch, sizeOf(r), r.pri)
-        elseif kind == 'released' then
-          if ms > 0 then r.state = 't'; r.at = now + ms; timed[#timed + 1] = int(r.at); timed[#timed + 1] = entry(id, epoch, sizeOf(r), r.pri)
-          else r.state = 'q'; r.at = 0; back[#back + 1] = entry(id, epoch, sizeOf(r), r.pri) end
-        else
-          r.at = now + ms; r.fin = now
-          if kind == 'failed' then r.state = 'f'; r.attempts = r.attempts + 1; r.err = text; failed[#failed + 1] = int(now); failed[#failed + 1] = id
-          else r.state = 'c' end
-          finish(id, r)
-        end
-        put(id, r)
-        tell(r.state, id, r)
-      end
-    end
-  end
-  if #ended > 0 then redis.call('ZREM', queueKey(q, 'l'), unpack(ended)) end
-  if #extended > 0 then redis.call('ZADD', queueKey(q, 'l'), 'XX', unpack(extended)) end
-  if #timed > 0 then redis.call('ZADD', queueKey(q, 't'), unpack(timed)) end
-  if #failed > 0 then addFailed(q, failed) end
-  if #back > 0 then makeReady(q, back, now, true); givenBack[#givenBack + 1] = q end
+if refs > 0 then
+  ${SETTLE}
 end
 
 ${'' /* Before anything is claimed: what was put back in this very step is read with its new epoch. */}
@@ -209,12 +133,12 @@ end
 ${'' /* An entry that its job has left behind may name a job that is active: such a lease is there already and stays. */}
 local function lease(q, ids, epochs, texts)
   if #ids == 0 then return end
-  local args = {}
-  for i, id in ipairs(ids) do args[2 * i - 1], args[2 * i] = score(now + leaseMs, epochs[i], epochs[i] == 1 and taken + i > want - ahead and 2 or 0), id end
+  local args, own = {}, want - ahead - taken
+  for i = 1, #ids do args[2 * i - 1], args[2 * i] = score(now + leaseMs, epochs[i], epochs[i] == 1 and i > own and 2 or 0), ids[i] end
   local scores = nil
   if redis.call('ZADD', queueKey(q.name, 'l'), 'NX', unpack(args)) < #ids then scores = redis.call('ZMSCORE', queueKey(q.name, 'l'), unpack(ids)) end
-  for i, id in ipairs(ids) do
-    if not scores or int(tonumber(scores[i])) == args[2 * i - 1] then give(id, epochs[i], texts[i]) end
+  for i = 1, #ids do
+    if not scores or int(tonumber(scores[i])) == args[2 * i - 1] then give(ids[i], epochs[i], texts[i]) end
   end
 end
 local function moveDue(q)
@@ -226,61 +150,6 @@ local function moveDue(q)
   redis.call('ZREM', queueKey(q.name, 't'), unpack(entries))
   makeReady(q.name, entries, now, false)
   q.due = redis.call('ZRANGE', queueKey(q.name, 't'), 0, 0, 'WITHSCORES')
-end
-${
-  '' /*
-  A lease that has ended without a word. A job that was only claimed ahead goes back uncounted. Any other is taken over at once the
-  first time; then it is parked, longer and longer; at last it fails.
-*/
-}
-local function takeOver(q)
-  if not (q.leases[2] and leaseEnds(q.leases[2]) <= now) then return end
-  local ids, scores, back, backBytes = {}, {}, {}, 0
-  if q.leases[16] and leaseEnds(q.leases[16]) <= now then q.leases = redis.call('ZRANGE', queueKey(q.name, 'l'), 0, 199, 'WITHSCORES') end
-  for i = 1, #q.leases, 2 do
-    if leaseEnds(q.leases[i + 1]) <= now and (i < 16 or isAhead(q.leases[i + 1])) then ids[#ids + 1] = q.leases[i]; scores[#ids] = q.leases[i + 1] end
-  end
-  local gone, left = {}, false
-  for i, id in ipairs(ids) do
-    ${'' /* One at a time: a lease does not say how large its record is. */}
-    local text = redis.call('GET', jobKey(id))
-    local r = text and parse(text)
-    if not r or isFinished(r.state) then gone[#gone + 1] = id
-    else
-      local parked = leaseEpoch(scores[i]) == r.epoch % 256
-      local asked = tonumber(scores[i]) % 2 == 1
-      if asked or (not parked and r.lost + 1 >= ${MAX_LOST_LEASES}) then
-        r.epoch = r.epoch + 2; r.lost = r.lost + 1; r.fin = now; r.at = now + ${FAILED_KEEP_MS}
-        r.state = asked and 'c' or 'f'
-        if not asked then r.err = '${LOST_ERROR}'; addFailed(q.name, { int(now), id }) end
-        gone[#gone + 1] = id
-        finish(id, r); put(id, r)
-        tell(r.state, id, r)
-      elseif not parked and isAhead(scores[i]) then
-        backBytes = backBytes + sizeOf(r)
-        if #back > 0 and backBytes > ${MAX_BATCH_BYTES} then sooner(now) break end
-        r.epoch = r.epoch + 2; r.state = 'q'; r.at = 0; put(id, r)
-        gone[#gone + 1] = id; back[#back + 1] = entry(id, r.epoch, sizeOf(r), r.pri)
-        tell('q', id, r)
-      elseif not parked and r.lost > 0 then
-        local ms = math.floor(r.lost * leaseMs * (0.5 + jitter / 2))
-        r.epoch = r.epoch + 2; r.lost = r.lost + 1; r.state = 'y'; r.at = now + ms
-        put(id, r)
-        tell('y', id, r)
-        redis.call('ZADD', queueKey(q.name, 'l'), score(r.at, r.epoch, 0), id)
-        sooner(r.at)
-      elseif takeLost and taken < want then
-        if not parked then r.epoch = r.epoch + 2; r.lost = r.lost + 1; r.state = 'q'; r.at = 0; put(id, r); tell('q', id, r) end
-        takeLost = false
-        redis.call('ZADD', queueKey(q.name, 'l'), score(now + leaseMs, r.epoch + 1, 0), id)
-        bytes = bytes + sizeOf(r)
-        give(id, r.epoch + 1, format(r))
-      else left = true end
-    end
-  end
-  if #gone > 0 then redis.call('ZREM', queueKey(q.name, 'l'), unpack(gone)) end
-  if #back > 0 then flushPuts(); makeReady(q.name, back, now, true) end
-  if left and takeLost then sooner(now) end
 end
 local function pop(q, n)
   local entries = {}
@@ -323,27 +192,27 @@ local function claimReady(q)
     local asked = want - taken
     local entries = pop(q, asked)
     if #entries == 0 then return end
-    local back, ids, epochs, jkeys = {}, {}, {}, {}
-    for _, e in ipairs(entries) do
-      local id, epoch, size = parseEntry(e)
+    local back, ids, epochs, jkeys, n = {}, {}, {}, {}, 0
+    for i = 1, #entries do
+      local id, epoch, size = parseEntry(entries[i])
       bytes = bytes + size
-      if full or (bytes > ${MAX_BATCH_BYTES} and (#ids > 0 or taken > 0)) then full = true; back[#back + 1] = e
-      else ids[#ids + 1] = id; epochs[#ids] = epoch; jkeys[#ids] = jobKey(id) end
+      if full or (bytes > ${MAX_BATCH_BYTES} and (n > 0 or taken > 0)) then full = true; back[#back + 1] = entries[i]
+      else n = n + 1; ids[n], epochs[n], jkeys[n] = id, epoch, jobKey(id) end
     end
     if #back > 0 then
       makeReady(q.name, back, now, true)
       sooner(now)
     end
-    local records, seen, claims, claimEpochs, texts = redis.call('MGET', unpack(jkeys)), {}, {}, {}, {}
-    for i, id in ipairs(ids) do
-      local text = records[i]
+    local records, seen, claims, claimEpochs, texts, m = redis.call('MGET', unpack(jkeys)), {}, {}, {}, {}, 0
+    for i = 1, n do
+      local id, text = ids[i], records[i]
       if text and not seen[id] then
         ${'' /* No more is read of a record than whether it is still the entry's: the client takes it apart. */}
         local state, epoch = string.match(text, '^(%a)|(%d*)|')
         if not isFinished(state) and (tonumber(epoch) or 0) == epochs[i] then
           seen[id] = true
-          local n = #claims + 1
-          claims[n], claimEpochs[n], texts[n] = id, epochs[i] + 1, text
+          m = m + 1
+          claims[m], claimEpochs[m], texts[m] = id, epochs[i] + 1, text
         end
       end
     end
@@ -355,7 +224,10 @@ end
 for _, q in ipairs(queues) do
   heads(q)
   moveDue(q)
-  takeOver(q)
+  if q.leases[2] and leaseEnds(q.leases[2]) <= now then
+    ${TAKE_OVER}
+    takeOver(q)
+  end
   if want > 0 then claimReady(q) end
   if q.due[2] then sooner(tonumber(q.due[2])) end
   if q.leases[2] and leaseEnds(q.leases[2]) > now then sooner(leaseEnds(q.leases[2]))
@@ -373,13 +245,17 @@ for _, name in ipairs(givenBack) do if not emptied[name] then nameWaiting(name) 
 flushPuts()
 for _, q in ipairs(freeTurns()) do nameWaiting(q); sooner(now) end
 flushWindows()
-if sweep then sweepWindow(now, 500) end
-${'' /* Whoever comes when there are too many makes room of those that have gone, or is not shown. */}
-if presence ~= '' then
-  if sweep then pruneWorkers(now) end
-  local who, says = string.match(presence, '^([^|]*)(.*)$')
-  if redis.call('HSET', prefix .. 'workers', who, int(now) .. says) == 1 and redis.call('HLEN', prefix .. 'workers') > MAX_WORKERS then
-    if not pruneWorkers(now) then redis.call('HDEL', prefix .. 'workers', who) end
+if sweep or presence ~= '' then
+  ${SWEEP}
+  if sweep then sweepWindow(now, 500) end
+  if presence ~= '' then
+    if sweep then pruneWorkers(now) end
+    local MAX_WORKERS = 2000
+    local who, says = string.match(presence, '^([^|]*)(.*)$')
+    ${'' /* Whoever comes when there are too many makes room of those that have gone, or is not shown. */}
+    if redis.call('HSET', prefix .. 'workers', who, int(now) .. says) == 1 and redis.call('HLEN', prefix .. 'workers') > MAX_WORKERS then
+      if not pruneWorkers(now) then redis.call('HDEL', prefix .. 'workers', who) end
+    end
   end
 end
 ${'' /* A lane that stands in the lists already stays there while it goes on waiting. */}

@@ -11,7 +11,7 @@ import { STORE } from './store.ts'
 /**
  * Fires ticks in order: compares and sets each schedule's (revision, due), and enqueues the ticks' jobs in the same step.
  *
- * ARGV: prefix, now, the bounds and flag of `ENQUEUE`, about now, the number of ticks, then name, revision, due ('' for one by hand),
+ * ARGV: prefix, now, the bounds and flags of `ENQUEUE`, about now, the number of ticks, then name, revision, due ('' for one by hand),
  * next due ('' for none), the due time fired ('' for one without a job) and the rule of overlap ('' for none) of each, then their jobs
  * as `STORE` reads them.
  * Returns a word per tick: fired, skipped, existing, moved, full or conflict.
@@ -20,16 +20,17 @@ import { STORE } from './store.ts'
  * have a rule of overlap, and those of `CANCEL` for what it cancels.
  */
 export const FIRE = script(`
-local given, maxReady, maxTimed, dropOldest, newQueues = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == 'drop-oldest', ARGV[6] == '1'
+local given, maxReady, maxTimed, dropOldest = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == 'drop-oldest'
+local newQueues, namesTwice = ARGV[6] == '1', ARGV[7] == '1'
 ${STORE}
 ${SCHEDULES}
 ${NOTE_AHEAD}
 ${CANCEL_JOB}
 ${TAKE_TURNS}
-local firedAt = tonumber(ARGV[7])
+local firedAt = tonumber(ARGV[8])
 ${NOTE_RUNS}
-local FIRST, WIDTH = 9, 6
-local count, names, seen, jobs, jobOf, ruled, depths, byHand = tonumber(ARGV[8]), {}, {}, 0, {}, {}, {}, {}
+local FIRST, WIDTH = 10, 6
+local count, names, seen, jobs, jobOf, ruled, depths, byHand = tonumber(ARGV[9]), {}, {}, 0, {}, {}, {}, {}
 readJobs(FIRST + WIDTH * count)
 for i = 1, count do
   local at = FIRST + WIDTH * (i - 1)

@@ -1,24 +1,27 @@
 import { CANCELS, MAX_BATCH_BYTES, MAX_BATCH_JOBS, STUB_MS } from '../../../src/broker.ts'
 import { CALLBACKS } from './callbacks.ts'
 import { CHECK_FORMAT } from './format.ts'
-import { TURNS } from './overlap.ts'
+import { FREE_TURNS } from './overlap.ts'
 import { TELL } from './transitions.ts'
 
 /** A record from this size on is large: its entry says how large. As many as a claim may bring, each smaller, are within its bytes. */
 const LARGE_BYTES = MAX_BATCH_BYTES / MAX_BATCH_JOBS
+/** A pattern that finds where the last line of a record begins. */
+export const HEAD_AND_REST = '^[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n()'
 /** In a hint, before the id of a job that is to be cancelled. */
 export const CANCEL_HINT = `${CANCELS}=`
-/** How long a worker is said to be there that says nothing more. */
-export const WORKER_SEEN_MS = 120_000
 
 /**
  * What all scripts share. Lua is Redis 7.0's, Valkey's and Upstash's common part: no cjson, numbers by `string.format`.
+ *
+ * A script makes each of its functions anew whenever it runs, called or not, and that is a good part of what a small step costs. What few steps
+ * need is a text of its own, which stands within who needs it: `GIVE_WAY`, `JUDGE`, `SWEEP`.
  *
  * A record is a string of six lines, so that scripts read what they need without decoding the payload:
  *
  *   1. `state|epoch|attempts|lost|atMs|finishedAtMs|priority|queue`, empty for 0
  *   2. meta: `task|createdAtMs|v|more as JSON`: the tick's fields, `tags`, `fingerprint`, `onSuccess` and `onFailure` where there are any
- *   3. waiters to hint when it finishes, separated by spaces, and the marks of `TURNS`
+ *   3. waiters to hint when it finishes, separated by spaces, and the marks of `FREE_TURNS`
  *   4. the last error as JSON    5. the last progress as JSON
  *   6. the input as JSON; of a succeeded job the input's fingerprint, a tab, and the result
  *
@@ -59,29 +62,16 @@ local function clock(given)
   local t = redis.call('TIME')
   return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 end
-local HEAD = '^(%a)|(%d*)|(%d*)|(%d*)|(%d*)|(%d*)|(%-?%d*)|([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n'
 local function parseHead(text)
-  local s, e, a, l, at, fin, pri, q, meta, waiters, err, progress = string.match(text, HEAD)
+  local s, e, a, l, at, fin, pri, q, meta, waiters, err, progress =
+    string.match(text, '^(%a)|(%d*)|(%d*)|(%d*)|(%d*)|(%d*)|(%-?%d*)|([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n')
   return { state = s, epoch = tonumber(e) or 0, attempts = tonumber(a) or 0, lost = tonumber(l) or 0,
     at = tonumber(at) or 0, fin = tonumber(fin) or 0, pri = tonumber(pri) or 0, queue = q,
     meta = meta, waiters = waiters, err = err, progress = progress, body = '' }
 end
-local HEAD_AND_REST = '^[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n[^\\n]*\\n()'
-${'' /* What stands before the body, and the body. Jobs of a batch share their heads, which are read once: not to be changed. */}
-local heads, lastText, lastHead = {}, '', nil
-local function split(text)
-  local size = #lastText
-  if size == 0 or string.sub(text, 1, size) ~= lastText then
-    size = string.match(text, HEAD_AND_REST) - 1
-    lastText = string.sub(text, 1, size)
-    lastHead = heads[lastText]
-    if not lastHead then lastHead = parseHead(lastText); heads[lastText] = lastHead end
-  end
-  return lastHead, string.sub(text, size + 1)
-end
 local function parse(text)
   local r = parseHead(text)
-  r.body = string.sub(text, string.match(text, HEAD_AND_REST))
+  r.body = string.sub(text, string.match(text, '${HEAD_AND_REST}'))
   return r
 end
 local function format(r)
@@ -123,16 +113,9 @@ local function makeReady(q, entries, now, front)
   if #ready > 0 then redis.call(front and 'LPUSH' or 'RPUSH', queueKey(q, 'r'), unpack(ready)) end
   if #prioritized > 0 then redis.call('ZADD', queueKey(q, 'p'), unpack(prioritized)) end
 end
-${'' /* The oldest give way: their records are kept, and found by id and by when they finished. */}
-local MAX_FAILED = 100000
-local function addFailed(q, args)
-  redis.call('ZADD', queueKey(q, 'f'), unpack(args))
-  redis.call('ZREMRANGEBYRANK', queueKey(q, 'f'), 0, -MAX_FAILED - 1)
-end
 local function score(ms, epoch, flags) return int((ms * 256 + epoch % 256) * 4 + flags) end
 local function leaseEnds(s) return math.floor(tonumber(s) / 1024) end
 local function leaseEpoch(s) return math.floor(tonumber(s) / 4) % 256 end
-local function isAhead(s) return math.floor(tonumber(s) / 2) % 2 == 1 end
 local function isFinished(state) return state == 's' or state == 'f' or state == 'c' or state == 'x' end
 local function task(meta) return string.match(meta, '^([^|]*)|') end
 ${'' /* Of its request. Within a text of JSON no quote stands before a colon without a backslash. */}
@@ -146,7 +129,7 @@ local function nameWaiting(q)
   if name then hint(name) end
 end
 ${TELL}
-${CALLBACKS}${TURNS}
+${CALLBACKS}${FREE_TURNS}
 ${'' /* The last thing that a script does. */}
 local function flushHints()
   for _, q in ipairs(freeTurns()) do nameWaiting(q) end
@@ -178,39 +161,6 @@ local function flushWindows()
       if redis.call('RPUSH', prefix .. 'x:' .. int(w), unpack(ids, i, i + n - 1)) == n then redis.call('ZADD', prefix .. 'windows', w, int(w)) end
     end
   end
-end
-local MAX_WORKERS = 2000
-${'' /* Forgets workers that have gone; true when there were any. */}
-local function pruneWorkers(now)
-  local workers, gone = redis.call('HGETALL', prefix .. 'workers'), {}
-  for i = 1, #workers, 2 do
-    if tonumber(string.match(workers[i + 1], '^%d+')) + ${WORKER_SEEN_MS} <= now then gone[#gone + 1] = workers[i] end
-  end
-  if #gone > 0 then redis.call('HDEL', prefix .. 'workers', unpack(gone, 1, math.min(#gone, 5000))) end
-  return #gone > 0
-end
-${'' /* Deletes up to so many records whose time is over, from the oldest window on. */}
-local function sweepWindow(now, limit)
-  local oldest = redis.call('ZRANGE', prefix .. 'windows', 0, 0)[1]
-  if not oldest or tonumber(oldest) * 10000 + 10000 > now then return nil end
-  local entries = redis.call('LPOP', prefix .. 'x:' .. oldest, limit) or {}
-  if #entries < limit then redis.call('ZREM', prefix .. 'windows', oldest) end
-  local ids, keys, dead = {}, {}, {}
-  local function judge(id, text)
-    local state, at, fin, q = string.match(text, '^(%a)|%d*|%d*|%d*|(%d*)|(%d*)|%-?%d*|([^\\n]*)\\n')
-    if not state or not isGone({ state = state, at = tonumber(at) or 0, fin = tonumber(fin) or 0 }, now) then return end
-    dead[#dead + 1] = jobKey(id)
-    if state == 'f' then redis.call('ZREM', queueKey(q, 'f'), id) end
-  end
-  for _, e in ipairs(entries) do
-    local id, alone = string.match(e, '^([^\\t]*)(\\t?)')
-    if alone == '' then ids[#ids + 1] = id; keys[#keys + 1] = jobKey(id)
-    else judge(id, redis.call('GETRANGE', jobKey(id), 0, 1023)) end
-  end
-  local got = #ids > 0 and redis.call('MGET', unpack(keys)) or {}
-  for i, id in ipairs(ids) do if got[i] then judge(id, got[i]) end end
-  if #dead > 0 then redis.call('DEL', unpack(dead)) end
-  return #dead
 end
 `
 

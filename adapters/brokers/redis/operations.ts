@@ -1,6 +1,7 @@
 import { MAX_BATCH_BYTES, MAX_BATCH_JOBS, STUB_MS } from '../../../src/broker.ts'
 import { CANCEL_HINT, script } from './lua.ts'
 import { FIRST_READ } from './read.ts'
+import { SWEEP } from './sweep.ts'
 
 /**
  * Reading and writing jobs that a call names. `read` and `readWithLease` answer a job, the score of its lease, and whether that is a
@@ -339,6 +340,7 @@ return { int(clock(ARGV[2])), rows }
 /** Deletes records whose time is over. ARGV: prefix, now, limit. Returns how many. */
 export const PRUNE = script(`
 local now, limit, pruned = clock(ARGV[2]), tonumber(ARGV[3]), 0
+${SWEEP}
 while pruned < limit do
   local swept = sweepWindow(now, math.min(500, limit - pruned))
   if not swept then break end

@@ -9,29 +9,16 @@
  * @module
  */
 import { MAX_BATCH_BYTES, MAX_BLOCKED } from '../../../src/broker.ts'
+import { MAKE_CALLBACKS } from './callbacks.ts'
 
 /** Later than any time, and a whole number for every store. */
 export const NEVER_MS = 4_000_000_000_000_000
 
 /**
- * In every script: whatever finishes a job may free another. `settleTurns(names, depth)` answers the turns of schedules, without those
- * of the first `depth` that have finished, and frees who comes first; each is `{ ids, changed }`. `freeTurns()` does so for the
- * schedules of marks that were met, makes the callbacks, and answers the queues in which jobs are ready now.
- * Commands of `freeTurns`, only where a mark was met: HMGET; where somebody waits MGET, TIME, RPUSH and ZREM for each queue, a SETRANGE
- * for each job that is freed, HSET.
+ * Inside `FREE_TURNS` and `FIRE`: `settleTurns(names, depth)` answers the turns of schedules, without those of the first `depth` that have
+ * finished, and frees who comes first; each is `{ ids, changed }`.
  */
-export const TURNS = `
-local NEVER = ${NEVER_MS}
-local known, ended = {}, {}
-local function turnMark(schedule) return '\\1' .. schedule end
-local REPLAYED = '\\2'
-local function hintWaiters(waiters)
-  if waiters == '' then return end
-  for name in string.gmatch(waiters, '%S+') do
-    local mark = string.byte(name)
-    if mark == 1 then ended[#ended + 1] = string.sub(name, 2) elseif mark ~= 2 then hint(name) end
-  end
-end
+const TURNS = `
 local function isOpen(id) return known[id] and not isFinished(known[id].state) and not string.find(known[id].waiters, REPLAYED, 1, true) end
 ${'' /* Heads of records of sizes that nobody knows: few at first, more the smaller they turn out. */}
 local function readHeads(ids)
@@ -120,10 +107,35 @@ local function markFirst(name, t)
   r.waiters = (r.waiters == '' and '' or r.waiters .. ' ') .. turnMark(name)
   redis.call('SET', jobKey(t.ids[1]), format(r))
 end
+`
+
+/**
+ * In every script: whatever finishes a job may free another. `freeTurns()` settles the turns of schedules whose marks were met, makes the
+ * callbacks, and answers the queues in which jobs are ready now.
+ * Commands, only where a mark was met: HMGET; where somebody waits MGET, TIME, RPUSH and ZREM for each queue, a SETRANGE
+ * for each job that is freed, HSET.
+ */
+export const FREE_TURNS = `
+local NEVER = ${NEVER_MS}
+local known, ended = {}, {}
+local function turnMark(schedule) return '\\1' .. schedule end
+local REPLAYED = '\\2'
+local function hintWaiters(waiters)
+  if waiters == '' then return end
+  for name in string.gmatch(waiters, '%S+') do
+    local mark = string.byte(name)
+    if mark == 1 then ended[#ended + 1] = string.sub(name, 2) elseif mark ~= 2 then hint(name) end
+  end
+end
 ${'' /* Most finish with nobody behind them. The next one is read with the one that has finished. */}
 local function freeTurns()
-  local queues = makeCallbacks()
+  local queues = {}
+  if #called > 0 then
+    ${MAKE_CALLBACKS}
+    queues = makeCallbacks()
+  end
   if #ended == 0 then return queues end
+  ${TURNS}
   local turns = readTurns(ended)
   known, ended = {}, {}
   for name, t in pairs(turns) do if #t.ids < 2 then turns[name] = nil end end
@@ -138,7 +150,7 @@ end
  * Inside `FIRE`: what a rule makes of a tick, q: its job may run, b: it waits; else its outcome. A turn has besides `ids`, with those of
  * this very call, how many of them are `waiting`, and what it `cancels`.
  */
-export const TAKE_TURNS = `
+export const TAKE_TURNS = `${TURNS}
 local function depthOf(rule) return (rule == 'skip' or rule == 'bufferAll') and 1 or math.huge end
 local function copyOf(t)
   local copy = { ids = { unpack(t.ids) }, waiting = 0, cancels = {}, changed = t.changed }

@@ -26,9 +26,11 @@ const MAX_STREAM_BYTES = 50_000_000
  * at once: one command, XADD, or more for more than a cursor tells apart. The more a step has told, the fewer steps are kept, so that those kept are of some `maxEvents` jobs.
  */
 export const TELL = `
+local function tell() end
+local flushTold = tell
+if maxEvents then
 local parts, told, toldOf = {}, {}, ''
-local function tell(state, id, r, attempts)
-  if not maxEvents then return end
+tell = function(state, id, r, attempts)
   ${'' /* As many as the places of a cursor: with lines that say of which queue. */}
   if #told > ${MAX_PLACES - 2} then parts[#parts + 1] = told; told, toldOf = {}, '' end
   local of = '\\t' .. r.queue .. '\\t' .. task(r.meta)
@@ -36,7 +38,7 @@ local function tell(state, id, r, attempts)
   told[#told + 1] = state .. field(attempts or r.attempts) .. '\\t' .. id
 end
 ${'' /* What a step has done stands, whatever ails the stream: an error here would have it sent again, and find nothing to do. */}
-local function flushTold()
+flushTold = function()
   if #told == 0 then return end
   parts[#parts + 1] = told
   for _, some in ipairs(parts) do
@@ -46,6 +48,7 @@ local function flushTold()
   end
   ${'' /* For whoever reads them: who is hinted anyway takes it along. */}
   if #hints > 0 then hint('events') end
+end
 end
 `
 
