@@ -21,12 +21,12 @@ const MAX_GZIP_BYTES: Record<string, number> = {
   './gateway': 22_300,
   './brokers/sqlite': 18_000,
   // The whole of an edge app: producer, drain, beat and Redis.
-  './cloudflare': 76_600,
-  './deno': 78_000,
+  './cloudflare': 76_700,
+  './deno': 78_100,
   './bun': 77_900,
   './node': 78_000,
-  './vercel': 76_600,
-  './netlify': 76_600,
+  './vercel': 76_700,
+  './netlify': 76_700,
   './fetch': 76_600,
 }
 
