@@ -2,6 +2,7 @@ import { parseAddress } from './address.ts'
 import { type Client, type OpenClientOptions, openServer, reconnectMs, tlsOf } from './client.ts'
 import { createClusterClient } from './cluster.ts'
 import { createSentinelClient } from './sentinel.ts'
+import { completeTracingChannels } from './tracing.ts'
 
 /**
  * A client that, once it has been connected, reconnects for ever, and that fails at once while it is not: a command that
@@ -10,6 +11,7 @@ import { createSentinelClient } from './sentinel.ts'
  * Throws `InvalidOption` for a url that is none.
  */
 export function openClient(url: string, options: OpenClientOptions): Client {
+  completeTracingChannels()
   const address = parseAddress(url)
   if (address.kind === 'sentinel') return createSentinelClient(address, options)
   if (address.kind === 'cluster') return createClusterClient(address, options)
