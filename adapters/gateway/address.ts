@@ -66,6 +66,12 @@ export function parseAddress(url: string): Address {
   return { kind, ...common, sentinels: list, name: decode(name), database: Number(database), sentinelCredentials }
 }
 
+/** As whom Redis is asked. */
+export function userOf(url: string): string {
+  const [, user = ''] = /^[a-z+]+:\/\/([^:@/?#]*)[^@/?#]*@/.exec(url) ?? []
+  return decode(user) || 'default'
+}
+
 function toNode(text: string, defaultPort: number): Node {
   const [, ipv6, name, port] = NODE.exec(text) ?? []
   const host = ipv6 ?? name

@@ -1,5 +1,6 @@
 import { ErrorReply } from '@redis/client'
 import { type Clock, systemClock } from '../../src/clock.ts'
+import { userOf } from './address.ts'
 import { type Caller, createGuard } from './auth.ts'
 import { readBytes, readText } from './body.ts'
 import { createCatalogLoader } from './catalog.ts'
@@ -15,7 +16,7 @@ import { createMonitor } from './monitor.ts'
 import { createPrepare } from './prepare.ts'
 import { createProbes } from './probes.ts'
 import { badRequest, Refusal, shuttingDown } from './refusal.ts'
-import { refusalOf } from './restricted.ts'
+import { createRestrictions } from './restricted.ts'
 import { checkStream } from './rights.ts'
 import { createRunner, type Runner } from './run.ts'
 import { createSeats } from './seats.ts'
@@ -113,7 +114,8 @@ export async function createGateway({
     clock,
   })
   const prepare = createPrepare()
-  const runFreely = createRunner(link, prepare)
+  const refusalOf = createRestrictions(userOf(redis))
+  const runFreely = createRunner(link, prepare, refusalOf)
   const seats = createSeats({ maxSubscribers, clock, isGood })
   const subscriptions = createSubscriptions({ connect, clock, heartbeatMs, seats, onEvent })
   const monitor = createMonitor({ connect, clock, heartbeatMs, seats, onEvent })

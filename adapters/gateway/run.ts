@@ -4,7 +4,6 @@ import type { Reply } from './encoding.ts'
 import type { Link } from './link.ts'
 import type { Prepared } from './prepare.ts'
 import { badRequest } from './refusal.ts'
-import { refusalOf } from './restricted.ts'
 import type { Refuse } from './rights.ts'
 
 export interface Runner {
@@ -16,7 +15,7 @@ export interface Runner {
   transaction(commands: readonly Command[]): Promise<readonly Reply[]>
 }
 
-export function createRunner(link: Link, prepare: (command: Command) => Prepared, refuse: Refuse = refusalOf): Runner {
+export function createRunner(link: Link, prepare: (command: Command) => Prepared, refuse: Refuse): Runner {
   return {
     async command(command) {
       const prepared = allowed(command, prepare, refuse)
@@ -52,7 +51,7 @@ function allowed(command: Command, prepare: (command: Command) => Prepared, refu
 }
 
 function answered(prepared: Prepared | undefined, reply: Reply = null): Reply {
-  return prepared?.answer !== undefined && !(reply instanceof ErrorReply) ? prepared.answer : reply
+  return prepared?.answer && !(reply instanceof ErrorReply) ? prepared.answer(reply) : reply
 }
 
 function refuseError(reply: Reply): Reply {
