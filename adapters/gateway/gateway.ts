@@ -36,7 +36,8 @@ export interface GatewayOptions {
   readonly redisCa?: string
   /**
    * Whoever sends one of these as a bearer token may use everything the gateway lets through; records of `createGatewayToken` narrow
-   * that. A function is asked at each request, and returns the same list for as long as nothing has changed.
+   * that. A function is asked at each request, and every few seconds while a stream is open; it returns the same list for as long as nothing
+   * has changed.
    */
   readonly tokens: GatewayTokens | (() => GatewayTokens)
   /** The largest body of a request. Default 10 MiB. */

@@ -17,7 +17,7 @@ const ABSENT = `BLPOP BRPOP BRPOPLPUSH BLMOVE BLMPOP BZPOPMIN BZPOPMAX BZMPOP RE
 /** What only tells of a cluster; newer Redis and Valkey know ever more that changes one. */
 const CLUSTER_READS: ReadonlySet<string> = new Set(
   `INFO NODES SLOTS SHARDS LINKS MYID MYSHARDID KEYSLOT COUNTKEYSINSLOT GETKEYSINSLOT COUNT-FAILURE-REPORTS REPLICAS SLAVES
-  SLOT-STATS HELP`.split(/\s+/),
+  SLOT-STATS GETSLOTMIGRATIONS HELP`.split(/\s+/),
 )
 
 type Rule = (command: Command, name: string) => string | undefined
