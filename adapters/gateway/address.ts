@@ -72,6 +72,12 @@ export function withCredentials(url: string, { username = '', password = '' }: C
   return url.replace(/^([a-z+]+:\/\/)(?:[^/?#]*@)?/, `$1${userInfo}@`)
 }
 
+/** As whom Redis is asked. */
+export function userOf(url: string): string {
+  const [, user = ''] = /^[a-z+]+:\/\/([^:@/?#]*)[^@/?#]*@/.exec(url) ?? []
+  return decode(user) || 'default'
+}
+
 function toNode(text: string, defaultPort: number): Node {
   const [, ipv6, name, port] = NODE.exec(text) ?? []
   const host = ipv6 ?? name

@@ -23,7 +23,7 @@ export interface Backend {
   isReady(): boolean
   /** Whether Redis answers. */
   ping(): Promise<boolean>
-  /** What runs the commands of a caller, and refuses what this says, or what is refused to all. */
+  /** What runs the commands of a caller, and refuses what this says: by default what is refused to all. */
   runnerOf(caller: Caller, refuse?: Refuse): Runner
   readonly subscriptions: Pick<Subscriptions, 'open'>
   readonly monitor: Pick<Monitor, 'open'>
@@ -41,6 +41,7 @@ export interface BackendOptions extends ConnectionOptions {
   readonly metrics: Metrics
   readonly seats: Seats
   readonly prepareFor: (seal?: Seal) => Prepare
+  readonly refusalOf: Refuse
   /** Of the connection that requests share. Default `onEvent`. */
   readonly onSharedEvent?: OnGatewayEvent
   /** Redis lets this user in no more, or not where it was before. */
@@ -56,7 +57,7 @@ export function isRefused(error: unknown): error is ErrorReply {
 
 /** Throws as `createConnection` does. */
 export async function openBackend(url: string, options: BackendOptions): Promise<Backend> {
-  const { clock, deadlineMs, heartbeatMs, metrics, seats, prepareFor, onEvent } = options
+  const { clock, deadlineMs, heartbeatMs, metrics, seats, prepareFor, refusalOf, onEvent } = options
   const { onSharedEvent = onEvent, onRefused } = options
 
   async function connect(told = onEvent): Promise<Connection> {
@@ -78,7 +79,7 @@ export async function openBackend(url: string, options: BackendOptions): Promise
   const runners = new WeakMap<Caller, Runner>()
 
   function remember(caller: Caller): Runner {
-    const runner = createRunner(link, prepareFor(caller.seal))
+    const runner = createRunner(link, prepareFor(caller.seal), refusalOf)
     runners.set(caller, runner)
     return runner
   }
@@ -92,10 +93,10 @@ export async function openBackend(url: string, options: BackendOptions): Promise
         ([reply]) => reply === 'PONG',
         () => false,
       ),
-    runnerOf: (caller, refuse) =>
-      refuse || caller.login
-        ? createRunner(link, prepareFor(caller.seal), refuse)
-        : (runners.get(caller) ?? remember(caller)),
+    runnerOf(caller, refuse) {
+      if (!refuse && !caller.login) return runners.get(caller) ?? remember(caller)
+      return createRunner(link, prepareFor(caller.seal), refuse ?? refusalOf)
+    },
     subscriptions,
     monitor,
     streams: own.taken,

@@ -1,4 +1,4 @@
-import { badRequest, tooManyCommands } from './refusal.ts'
+import { badRequest, exceeded } from './refusal.ts'
 
 const NUMBER = /-?\d[\d.eE+-]*/g
 
@@ -19,7 +19,7 @@ export function parseCommands(text: string, kind: 'pipeline' | 'multi-exec', max
   const value = parseJson(text, failed)
   if (!Array.isArray(value) || !value.every(Array.isArray)) throw badRequest(failed)
   if (value.length === 0) throw badRequest(`ERR empty ${kind} request`)
-  if (value.length > maxCommands) throw tooManyCommands(maxCommands, value.length)
+  if (value.length > maxCommands) throw exceeded('commands', maxCommands, value.length)
   return (value.every(isExact) ? value : (JSON.parse(quoteNumbers(text)) as unknown[][])).map(toCommand)
 }
 

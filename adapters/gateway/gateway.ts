@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../../src/clock.ts'
+import { userOf } from './address.ts'
 import { type Caller, createGuard } from './auth.ts'
 import { type Backend, openBackend } from './backend.ts'
 import { readBytes, readText } from './body.ts'
@@ -12,7 +13,7 @@ import { createPrepare } from './prepare.ts'
 import { createProbes } from './probes.ts'
 import { badRequest, Refusal, shuttingDown } from './refusal.ts'
 import { createResponses } from './responses.ts'
-import { refusalOf } from './restricted.ts'
+import { createRestrictions } from './restricted.ts'
 import { checkStream } from './rights.ts'
 import type { Runner } from './run.ts'
 import { createSeats } from './seats.ts'
@@ -31,7 +32,8 @@ export interface GatewayOptions {
   readonly redisCa?: string
   /**
    * Whoever sends one of these as a bearer token may use everything the gateway lets through; records of `createGatewayToken` narrow
-   * that. A function is asked at each request, and returns the same list for as long as nothing has changed.
+   * that. A function is asked at each request, and every few seconds while a stream is open; it returns the same list for as long as nothing
+   * has changed.
    */
   readonly tokens: GatewayTokens | (() => GatewayTokens)
   /** The largest body of a request. Default 10 MiB. */
@@ -96,8 +98,9 @@ export async function createGateway({
   const metrics = createMetrics()
   const seats = createSeats({ maxSubscribers, clock, isGood })
   const prepareFor = createPrepare()
-  const limits = { maxReplyBytes, maxResponseBytes }
-  const options = { clock, ca: redisCa, deadlineMs, heartbeatMs, ...limits, metrics, seats, prepareFor, onEvent }
+  const refusalOf = createRestrictions(userOf(redis))
+  const limits = { deadlineMs, heartbeatMs, maxReplyBytes, maxResponseBytes }
+  const options = { ...limits, clock, ca: redisCa, metrics, seats, prepareFor, refusalOf, onEvent }
   const own = await openBackend(redis, { ...options, onSharedEvent: observe })
   const catalogs = createCatalogLoader(own.rawLink)
   const users = createUsers({ redis, link: own.rawLink, ...options })

@@ -90,8 +90,8 @@ function limited(reply: Reply, bytes: number, limitBytes: number): Reply {
 
 /** Of what it holds, without what an encoding adds. */
 function sizeOf(reply: Reply): number {
-  if (typeof reply === 'string' || Buffer.isBuffer(reply)) return reply.length
-  if (!Array.isArray(reply)) return 0
+  if (reply === null || reply instanceof ErrorReply) return 0
+  if (!Array.isArray(reply)) return reply.length
   let bytes = 0
   for (const item of reply) bytes += sizeOf(item)
   return bytes

@@ -4,8 +4,9 @@ import type { Command } from './command.ts'
 import type { Reply } from './encoding.ts'
 import { upper } from './restricted.ts'
 import { createScripts } from './scripts.ts'
+import { withoutSecrets } from './secrets.ts'
 
-/** A command as Redis gets it, and what the caller gets instead of Redis's reply when that is no error. */
+/** A command as Redis gets it, and what the caller gets for Redis's reply when that is no error. */
 export interface Prepared {
   readonly command: Command
   readonly answer?: (reply: Reply) => Reply
@@ -22,6 +23,7 @@ export function createPrepare(): (seal?: Seal) => Prepare {
   return (seal) => (command) => {
     const name = upper(command[0])
     if (name === 'SELECT') return SELECTED
+    if (name === 'CONFIG' && upper(command[1]) === 'GET') return { command, answer: withoutSecrets }
     return seal && name === 'ACL' ? prepareAcl(command, seal) : prepareScript(command)
   }
 }

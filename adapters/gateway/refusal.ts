@@ -18,8 +18,8 @@ export const badRequest = (message: string): Refusal => new Refusal(400, message
 export const tooLarge = (limitBytes: number, actualBytes: number): Refusal =>
   new Refusal(413, `ERR max request size exceeded. Limit: ${limitBytes}, Actual: ${actualBytes}`)
 
-export const tooManyCommands = (limit: number, actual: number): Refusal =>
-  new Refusal(413, `ERR max number of commands exceeded. Limit: ${limit}, Actual: ${actual}`)
+export const exceeded = (what: 'commands' | 'channels', limit: number, actual: number): Refusal =>
+  new Refusal(413, `ERR max number of ${what} exceeded. Limit: ${limit}, Actual: ${actual}`)
 
 export const tooMany = (what: string, limit: number): Refusal =>
   new Refusal(503, `ERR max number of ${what} reached. Limit: ${limit}`, { 'retry-after': '1' })

@@ -13,7 +13,12 @@ const absent = (name: string) =>
 const SPECIAL = `AUTH HELLO RESET QUIT CLIENT MULTI EXEC DISCARD WATCH UNWATCH MONITOR SUBSCRIBE UNSUBSCRIBE PSUBSCRIBE
   PUNSUBSCRIBE SSUBSCRIBE SUNSUBSCRIBE`
 const ABSENT = `BLPOP BRPOP BRPOPLPUSH BLMOVE BLMPOP BZPOPMIN BZPOPMAX BZMPOP READONLY READWRITE ASKING SYNC PSYNC
-  REPLCONF REPLICAOF SLAVEOF FAILOVER SHUTDOWN DEBUG MODULE`
+  REPLCONF REPLICAOF SLAVEOF FAILOVER SHUTDOWN DEBUG MODULE SAVE MIGRATE PFDEBUG PFSELFTEST`
+/** What only tells of a cluster; newer Redis and Valkey know ever more that changes one. */
+const CLUSTER_READS: ReadonlySet<string> = new Set(
+  `INFO NODES SLOTS SHARDS LINKS MYID MYSHARDID KEYSLOT COUNTKEYSINSLOT GETKEYSINSLOT COUNT-FAILURE-REPORTS REPLICAS SLAVES
+  SLOT-STATS GETSLOTMIGRATIONS HELP`.split(/\s+/),
+)
 
 type Rule = (command: Command, name: string) => string | undefined
 
@@ -23,16 +28,18 @@ const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ['XREAD', refuseBlock],
   ['XREADGROUP', refuseBlock],
   ['SELECT', ([, database], name) => (String(database) === '0' ? undefined : absent(name))],
-  // By it nodes of Valkey hand slots over, on a connection that serves nothing else.
-  ['CLUSTER', ([, word], name) => (upper(word) === 'SYNCSLOTS' ? absent(`${name} SYNCSLOTS`) : undefined)],
   ['SCRIPT', ([, word], name) => (upper(word) === 'DEBUG' ? absent(name) : undefined)],
   ['CONFIG', refuseConfiguring],
+  ['CLUSTER', refuseClustering],
 ])
 
-/** The error for a command that is refused, `undefined` for any other. */
-export function refusalOf(command: Command): string | undefined {
-  const name = upper(command[0])
-  return RULES.get(name)?.(command, name)
+/** Says the error for a command that is refused, `undefined` for any other. Nobody is to lock out `user`, as whom the gateway is known to Redis. */
+export function createRestrictions(user = 'default'): (command: Command) => string | undefined {
+  const rules = new Map([...RULES, ['ACL', refuseAcl(user)] as const])
+  return (command) => {
+    const name = upper(command[0])
+    return rules.get(name)?.(command, name)
+  }
 }
 
 /** How many words an option of `XREAD` and `XREADGROUP` takes: a group may be called STREAMS, and behind STREAMS a key may have any name. */
@@ -62,6 +69,21 @@ function refuseConfiguring([, word, key, , ...more]: Command, name: string): str
   const isAllowed = upper(key) === 'NOTIFY-KEYSPACE-EVENTS' && more.length === 0
   if (upper(word) === 'SET' && !isAllowed) return absent(`${name} SET`)
   return upper(word) === 'REWRITE' ? absent(`${name} REWRITE`) : undefined
+}
+
+function refuseClustering([, word]: Command, name: string): string | undefined {
+  return word === undefined || CLUSTER_READS.has(upper(word)) ? undefined : absent(`${name} ${upper(word)}`)
+}
+
+/** As on Upstash, where nobody edits the default user either. */
+function refuseAcl(user: string): Rule {
+  return ([, word, ...users], name) => {
+    const verb = upper(word)
+    if (verb === 'LOAD' || verb === 'SAVE') return absent(`${name} ${verb}`)
+    const changed = verb === 'SETUSER' ? users.slice(0, 1) : verb === 'DELUSER' ? users : []
+    const own = changed.map(String).find((one) => one === user || one === 'default')
+    return own === undefined ? undefined : `ERR The '${own}' user cannot be changed through the gateway`
+  }
 }
 
 /** A word as Redis compares it: in any case, and no further than a NUL, where its strings end: `SHUTDOWN\0x` may shut it down. */

@@ -4,7 +4,6 @@ import type { Reply } from './encoding.ts'
 import type { Link } from './link.ts'
 import type { Prepare, Prepared } from './prepare.ts'
 import { badRequest } from './refusal.ts'
-import { refusalOf } from './restricted.ts'
 import type { Refuse } from './rights.ts'
 
 export interface Runner {
@@ -16,7 +15,7 @@ export interface Runner {
   transaction(commands: readonly Command[]): Promise<readonly Reply[]>
 }
 
-export function createRunner(link: Link, prepare: Prepare, refuse: Refuse = refusalOf): Runner {
+export function createRunner(link: Link, prepare: Prepare, refuse: Refuse): Runner {
   return {
     async command(command) {
       const prepared = allowed(command, prepare, refuse)

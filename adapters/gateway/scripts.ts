@@ -48,9 +48,8 @@ export function createScripts(): (command: Command) => Prepared {
     const word = upper(command[1])
     if (word === 'EXISTS') return { command: [...command.slice(0, 2), ...command.slice(2).map(known)] }
     const stripped = word === 'LOAD' ? strip(String(command[2])) : undefined
-    return stripped
-      ? { command: replaced(command, 2, stripped.text), answer: () => Buffer.from(stripped.sha) }
-      : { command }
+    if (!stripped) return { command }
+    return { command: replaced(command, 2, stripped.text), answer: () => Buffer.from(stripped.sha) }
   }
 
   const steps = new Map([

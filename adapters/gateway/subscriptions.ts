@@ -2,7 +2,7 @@ import type { Clock } from '../../src/clock.ts'
 import type { Caller } from './auth.ts'
 import type { Connection } from './connection.ts'
 import type { OnGatewayEvent } from './events.ts'
-import { shuttingDown, unavailable } from './refusal.ts'
+import { exceeded, shuttingDown, unavailable } from './refusal.ts'
 import type { Seats } from './seats.ts'
 import { createHeartbeat, createStream, type Stream, toFrame } from './streams.ts'
 
@@ -21,6 +21,9 @@ export interface SubscriptionsOptions {
   readonly seats: Seats
   readonly onEvent: OnGatewayEvent
 }
+
+/** Of one stream: each of them is a subscription in Redis, while the stream is one seat. */
+const MAX_CHANNELS = 100
 
 /** One channel or pattern that is subscribed to in Redis, and everybody who reads it. */
 interface Topic {
@@ -110,6 +113,7 @@ export function createSubscriptions({
 
   return {
     async open(kind, channels, caller) {
+      if (channels.length > MAX_CHANNELS) throw exceeded('channels', MAX_CHANNELS, channels.length)
       const connected = await connection()
       if (!connected.client.isReady) throw unavailable('reconnecting')
       const stand = seats.take(caller, () => stream.end())

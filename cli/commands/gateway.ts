@@ -14,6 +14,8 @@ import { onHangup, untilSignal } from '../signals.ts'
 import { readCa, readTls } from '../tls.ts'
 import { followTokens, type RecordsNow, withFixed } from '../token-file.ts'
 
+/** Wrong tokens are refused as fast as they come: slowing them down would slow down all callers behind the same proxy. */
+const MIN_TOKEN_CHARS = 16
 const DEFAULT_REDIS = 'redis://127.0.0.1:6379'
 
 /** What may stand in the environment and in the config file as well. */
@@ -173,6 +175,10 @@ function tokensOf(rawArgs: readonly string[], settings: Settings<Name>): Told {
   const path = settings.text('tokens')
   if (path === undefined && fixed.length === 0)
     throw new UsageError('expected a token, got none: set TQ_GATEWAY_TOKENS, or pass --token or --tokens')
+  if (fixed.some(({ length }) => length < MIN_TOKEN_CHARS))
+    printNote(
+      `a token of fewer than ${MIN_TOKEN_CHARS} characters can be guessed: where others reach this gateway, use one of tq token gateway --all`,
+    )
   if (path === undefined) return { tokens: fixed }
   const recordsNow = followTokens<GatewayToken>({
     path,

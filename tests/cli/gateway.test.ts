@@ -78,6 +78,19 @@ test.each([
   expect([stdout, exitCode]).toEqual(['', 2])
 })
 
+test('a token that can be guessed is said to be one at the start, and not which', async () => {
+  await using folder = await createFolder()
+  for (const [token, hint] of [
+    ['hunter2-hunter2', 'a token of fewer than 16 characters can be guessed'],
+    [TOKEN, ''],
+  ] as const) {
+    const { gateway } = await startGateway(folder, ['--redis', redis.url, '--token', token])
+    gateway.signal('SIGTERM')
+    const { stderr } = await gateway.exit
+    expect([stderr.includes(hint), stderr === '', stderr.includes(token)]).toEqual([true, hint === '', false])
+  }
+})
+
 test('tokens are made, listed and revoked in a file, and a SIGHUP has it read again at once', async () => {
   await using folder = await createFolder()
   const first = await makeToken(folder, '--name', 'web', '--prefix', 'web:', '--read-only', '--expires', '30d')

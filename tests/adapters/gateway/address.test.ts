@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { parseAddress, withCredentials } from '../../../adapters/gateway/address.ts'
+import { parseAddress, userOf, withCredentials } from '../../../adapters/gateway/address.ts'
 
 test('one server is what the library reads from its url', () => {
   for (const url of ['redis://h', 'unix:///a/b.sock', 'redis://u:p@h:1/2'])
@@ -78,4 +78,16 @@ test.each([
   expect(error).toMatchObject({ name: 'InvalidOption', option: 'redis' })
   expect(String(error)).toEndWith(`got ${got}`)
   expect(String(error)).not.toContain('hunter2')
+})
+
+test.each([
+  ['redis://h:1', 'default'],
+  ['redis://:p@h', 'default'],
+  ['redis://ada@h', 'ada'],
+  ['unix://a%20da:p@/a@b.sock', 'a da'],
+  ['unix:///a:b@c', 'default'],
+  ['redis+cluster://ada:p:q@a,b', 'ada'],
+  ['rediss+sentinel://:p@one/main?sentinel_username=bob', 'default'],
+])('as whom %s is asked', (url, user) => {
+  expect(userOf(url)).toBe(user)
 })

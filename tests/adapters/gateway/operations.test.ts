@@ -62,6 +62,19 @@ test('a pipeline or a transaction of too many commands is 413, and none of them 
   expect(await gateway.answer('/', ['EXISTS', 'many'])).toEqual([200, '{"result":0}'])
 })
 
+test('a stream of too many channels is 413, and takes no seat', async () => {
+  await using gateway = await setUp({ maxSubscribers: 1 })
+  const path = (count: number) => `/subscribe/${Array.from({ length: count }, (_, at) => at).join('/')}`
+  const refused = await gateway.call(path(101))
+  expect([refused.status, await refused.text()]).toEqual([
+    413,
+    '{"error":"ERR max number of channels exceeded. Limit: 100, Actual: 101"}',
+  ])
+  const stream = await gateway.call(path(100))
+  expect(stream.status).toBe(200)
+  await stream.body?.cancel()
+})
+
 test('one subscriber too many is refused until another one leaves', async () => {
   await using gateway = await setUp({ maxSubscribers: 2 })
   const [first] = await Promise.all([gateway.call('/subscribe/a'), gateway.call('/psubscribe/b*')])

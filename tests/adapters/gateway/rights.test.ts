@@ -128,8 +128,6 @@ withRedis('what would reach beyond the prefixes is refused, and so is what Redis
     ['GEORADIUS', 'web:g', 1, 1, 1, 'm', 'STORE', 'web:a', 'STORE', 'other'],
     ['LMPOP', 'two', 'web:a', 'LEFT'],
     ['LMPOP', 9, 'web:a', 'LEFT'],
-    ['MIGRATE', '127.0.0.1', 1, 'web:a', 0, 1],
-    ['PFDEBUG', 'ENCODING', 'web:a'],
     ['XREAD', 'COUNT', 1],
     ['GET'],
   ])
