@@ -15,6 +15,10 @@ const LIBRARY =
   "#!lua name=lib\nredis.register_function{function_name='seven', callback=function() return 7 end, flags={'no-writes'}}"
 const SEVEN = new Bun.CryptoHasher('sha1').update('return 7').digest('hex')
 const GROUP = ['name', 'g', 'consumers', 2, 'pending', 0]
+const FIRST = [
+  ['x', [['1-1', ['a', 1, 'b', { c: 2 }]]]],
+  ['y', [['3-1', ['d', 4]]]],
+]
 
 /** What is done, one after the other, and what the client makes of each reply. */
 type Steps = readonly (readonly [call: () => PromiseLike<unknown>, expected: unknown])[]
@@ -186,9 +190,11 @@ const GROUPS: Readonly<Record<string, Steps>> = {
     [() => redis.xgroup('x', { type: 'SETID', group: 'g', id: '$' }), 'OK'],
     [() => redis.xgroup('x', { type: 'DELCONSUMER', group: 'g', consumer: 'you' }), 0],
     [() => redis.xgroup('x', { type: 'DESTROY', group: 'g' }), 1],
+    [() => redis.xgroup('x', { type: 'CREATE', group: 'g', id: '0' }), 'OK'],
     [() => redis.xgroup('y', { type: 'CREATE', group: 'g', id: '$', options: { MKSTREAM: true } }), 'OK'],
-    [() => redis.xreadgroup('g', 'me', ['x', 'y'], ['>', '>']).catch(({ name }) => name), 'UpstashError'],
-    [() => redis.xread(['x', 'y'], ['0', '0'], { count: 1 }), [['x', [['1-1', ['a', 1, 'b', { c: 2 }]]]]]],
+    [() => redis.xadd('y', '3-1', { d: 4 }), '3-1'],
+    [() => redis.xreadgroup('g', 'me', ['x', 'y'], ['>', '>'], { count: 1 }), FIRST],
+    [() => redis.xread(['x', 'y'], ['0', '0'], { count: 1 }), FIRST],
     [() => redis.xdel('x', '1-1'), 1],
     [() => redis.xtrim('x', { strategy: 'MAXLEN', exactness: '=', threshold: 0 }), 1],
   ],
