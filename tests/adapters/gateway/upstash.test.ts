@@ -1,5 +1,4 @@
 import { expect, test } from 'bun:test'
-import { Ratelimit } from '@upstash/ratelimit'
 import { Redis } from '@upstash/redis'
 import { Redis as CloudflareRedis } from '@upstash/redis/cloudflare'
 import { hasRedisServer, startSubject, TOKEN } from './subject.ts'
@@ -76,22 +75,6 @@ test('SCRIPT LOAD and EXISTS speak of the digest of the whole text', async () =>
 test.skipIf(!hasRedisServer)('other flags of a script stay (js-redis-server knows no shebang)', async () => {
   const writing = '#!lua flags=no-writes,allow-key-locking\nreturn redis.call("SET", KEYS[1], "x")'
   await expect(raw.eval(writing, ['k'], [])).rejects.toThrow('Write commands are not allowed from read-only scripts')
-})
-
-test('@upstash/ratelimit counts, by each of its algorithms', async () => {
-  const limiters = [
-    Ratelimit.fixedWindow(2, '1 h'),
-    Ratelimit.slidingWindow(2, '1 h'),
-    Ratelimit.tokenBucket(1, '1 h', 2),
-  ]
-  for (const [at, limiter] of limiters.entries()) {
-    const ratelimit = new Ratelimit({ redis, limiter, prefix: `limit:${at}`, ephemeralCache: false })
-    const allowed = []
-    for (let call = 0; call < 3; call++) allowed.push((await ratelimit.limit('someone')).success)
-    expect(allowed).toEqual([true, true, false])
-    await ratelimit.resetUsedTokens('someone')
-    expect((await ratelimit.limit('someone')).success).toBe(true)
-  }
 })
 
 test('a subscription of the client brings what is published', async () => {
