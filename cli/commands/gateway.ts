@@ -1,18 +1,21 @@
+import { parseAddress, placeOf } from '../../adapters/gateway/address.ts'
 import { type GatewayToken, type GatewayTokens, serveGateway } from '../../adapters/gateway/index.ts'
 import { checkGatewayToken } from '../../adapters/gateway/tokens.ts'
 import { systemClock } from '../../src/clock.ts'
+import { BrokerUnavailable } from '../../src/errors.ts'
 import { commonArgs, given, hostArg, names, secondsAsMs, tokensOfEnvironment, wholeNumber } from '../args.ts'
 import { command } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { OK } from '../exit.ts'
 import { valuesOf } from '../flags.ts'
 import { createGatewayLog } from '../gateway-log.ts'
+import { isLoopback } from '../loopback.ts'
 import { DEFAULT_GATEWAY_PORT } from '../port.ts'
 import { printJson, printLine, printNote } from '../print.ts'
 import { createSettings, type Settings } from '../settings.ts'
 import { onHangup, untilSignal } from '../signals.ts'
 import { readCa, readTls } from '../tls.ts'
-import { followTokens, type RecordsNow, withFixed } from '../token-file.ts'
+import { followTokens, withFixed } from '../token-file.ts'
 
 /** Wrong tokens are refused as fast as they come: slowing them down would slow down all callers behind the same proxy. */
 const MIN_TOKEN_CHARS = 16
@@ -110,23 +113,32 @@ export default command({
       paths: PATHS,
     })
     const json = settings.isSet('json')
-    const { tokens, recordsNow } = tokensOf(rawArgs, settings)
+    const { tokens, readAgain } = tokensOf(rawArgs, settings)
     const { onEvent, onRequest } = createGatewayLog({ json })
+    const redis = settings.text('redis') ?? DEFAULT_REDIS
+    const tls = readTls({ cert: settings.text('tls-cert'), key: settings.text('tls-key') })
+    const host = settings.text('host')
+    if (host !== undefined && !isLoopback(host) && !tls && !settings.isSet('beyond-loopback'))
+      throw new UsageError(
+        `expected --tls-cert and --tls-key with a --host that other machines reach, got ${host} alone: behind a proxy with TLS, --beyond-loopback`,
+      )
     const server = await serveGateway({
-      redis: settings.text('redis') ?? DEFAULT_REDIS,
+      redis,
       ...given({ redisCa: caOf(settings.text('redis-ca')) }),
       tokens,
       beyondLoopback: settings.isSet('beyond-loopback'),
       port: wholeNumber('port', settings.text('port'), { min: 0, max: 65_535 }) ?? DEFAULT_GATEWAY_PORT,
-      tls: readTls({ cert: settings.text('tls-cert'), key: settings.text('tls-key') }),
+      tls,
       trustedProxies: proxiesOf(settings.text('trusted-proxies')),
       onEvent,
       ...limitsOf(settings),
-      ...given({ hostname: settings.text('host'), onRequest: settings.isSet('access-log') ? onRequest : undefined }),
+      ...given({ hostname: host, onRequest: settings.isSet('access-log') ? onRequest : undefined }),
+    }).catch((error: unknown) => {
+      throw withPlace(error, redis)
     })
     const ignore = onHangup(() => {
-      recordsNow?.({ atOnce: true })
-      printNote(recordsNow ? 'the tokens have been read again' : 'there is no file of tokens to read again')
+      if (!readAgain) printNote('there is no file of tokens to read again')
+      else if (readAgain()) printNote('the tokens have been read again')
     })
     if (json) printJson({ kind: 'gateway.listening', url: server.url })
     else printLine(`listening on ${server.url}`)
@@ -144,6 +156,13 @@ function variableOf(name: Name): string {
 
 const PATHS: ReadonlySet<Name> = new Set<Name>(['redis-ca', 'tokens', 'tls-cert', 'tls-key'])
 
+/** Whoever starts it wants to know which Redis; callers are told the reason alone. */
+function withPlace(error: unknown, redis: string): unknown {
+  if (!(error instanceof BrokerUnavailable)) return error
+  const reason = `${error.reason} (from ${placeOf(parseAddress(redis))}; --redis names another)`
+  return new BrokerUnavailable('redis', reason, { cause: error })
+}
+
 function caOf(path: string | undefined): string | undefined {
   return path === undefined ? undefined : readCa('--redis-ca', path)
 }
@@ -156,8 +175,14 @@ function limitsOf(settings: Settings<Name>) {
     maxResponseBytes: limit('max-response-bytes'),
     maxCommands: limit('max-commands'),
     maxSubscribers: limit('max-subscribers'),
-    deadlineMs: secondsAsMs('deadline', settings.text('deadline')),
+    deadlineMs: deadlineOf(settings.text('deadline')),
   })
+}
+
+function deadlineOf(text: string | undefined): number | undefined {
+  const deadlineMs = secondsAsMs('deadline', text)
+  if (deadlineMs === 0) throw new UsageError(`expected --deadline to be more than 0 seconds, got "${text}"`)
+  return deadlineMs
 }
 
 function proxiesOf(text: string | undefined): number | readonly string[] | undefined {
@@ -166,8 +191,8 @@ function proxiesOf(text: string | undefined): number | readonly string[] | undef
 
 interface Told {
   readonly tokens: GatewayTokens | (() => GatewayTokens)
-  /** Of the file, where there is one. */
-  readonly recordsNow?: RecordsNow<GatewayToken>
+  /** Where there is a file of them. False where it cannot be used, which has been said by then. */
+  readonly readAgain?: () => boolean
 }
 
 function tokensOf(rawArgs: readonly string[], settings: Settings<Name>): Told {
@@ -180,11 +205,20 @@ function tokensOf(rawArgs: readonly string[], settings: Settings<Name>): Told {
       `a token of fewer than ${MIN_TOKEN_CHARS} characters can be guessed: where others reach this gateway, use one of tq token gateway --all`,
     )
   if (path === undefined) return { tokens: fixed }
+  let isBroken = false
   const recordsNow = followTokens<GatewayToken>({
     path,
     check: checkGatewayToken,
     monotonic: systemClock.monotonic,
-    onBroken: (error) => printNote(`${error.message}; the tokens as they were before are good still`),
+    onBroken: (error) => {
+      isBroken = true
+      printNote(`${error.message}; the tokens as they were before are good still`)
+    },
   })
-  return { tokens: withFixed(fixed, recordsNow), recordsNow }
+  const readAgain = () => {
+    isBroken = false
+    recordsNow({ atOnce: true })
+    return !isBroken
+  }
+  return { tokens: withFixed(fixed, recordsNow), readAgain }
 }
