@@ -59,21 +59,23 @@ export async function startStore(...args: readonly string[]): Promise<Store> {
   })
   const url = await startGatewayFor(redis.url)
   const send: Store['send'] = (...command) => sendTo(url, command)
+  /** What the gateway refuses. */
+  async function administer(...command: readonly string[]): Promise<void> {
+    const client = await createClient({ url: redis.url }).connect()
+    await client.sendCommand([...command])
+    client.destroy()
+  }
   return {
     url,
     redisUrl: () => redis.url,
-    async configure(name, value) {
-      const client = await createClient({ url: redis.url }).connect()
-      await client.sendCommand(['CONFIG', 'SET', name, value])
-      client.destroy()
-    },
+    configure: (name, value) => administer('CONFIG', 'SET', name, value),
     send,
     kill: () => redis.stop(),
     async start() {
       redis = await start(redis.port)
     },
     async snapshot() {
-      await send('SAVE')
+      await administer('SAVE')
       copyFileSync(`${folder.path}/dump.rdb`, `${folder.path}/kept.rdb`)
     },
     rollBack: () => copyFileSync(`${folder.path}/kept.rdb`, `${folder.path}/dump.rdb`),
