@@ -28,14 +28,15 @@ const LIMITERS = {
 for (const [name, create] of Object.entries(LIMITERS))
   test(`${name} counts, gives back, tells what is left and forgets`, async () => {
     const limiter = create()
+    const caller = crypto.randomUUID()
     const seen: unknown[] = []
     const limit = async (rate = 1) => {
-      const { success, remaining, pending } = await limiter.limit(name, { rate })
+      const { success, remaining, pending } = await limiter.limit(caller, { rate })
       await pending
       seen.push([success, Math.max(remaining, 0)])
     }
-    const left = async () => seen.push((await limiter.getRemaining(name)).remaining)
-    const keys = () => Promise.all(regions.map((each) => each.keys(`*${name}*`))).then((found) => found.flat().length)
+    const left = async () => seen.push((await limiter.getRemaining(caller)).remaining)
+    const keys = () => Promise.all(regions.map((each) => each.keys(`*${caller}*`))).then((found) => found.flat().length)
     for (const rate of [1, 8]) await limit(rate)
     await left()
     for (const rate of [-3, 4]) await limit(rate)
@@ -43,9 +44,9 @@ for (const [name, create] of Object.entries(LIMITERS))
     for (const rate of [1, 1]) await limit(rate)
     expect(seen).toEqual([[true, 9], [true, 1], 1, [true, 4], [true, 0], 0, [false, 0], [false, 0]])
     expect(await keys()).toBeGreaterThan(0)
-    await limiter.resetUsedTokens(name)
+    await limiter.resetUsedTokens(caller)
     await until(keys, 0) // In several regions it is not waited for.
-    expect((await limiter.blockUntilReady(name, 1_000)).success).toBe(true)
+    expect((await limiter.blockUntilReady(caller, 1_000)).success).toBe(true)
   })
 
 for (const name of ['a fixed window', 'a sliding window', 'a token bucket'] as const)
