@@ -1,7 +1,7 @@
 import { rootCertificates } from 'node:tls'
 import { createClient, ErrorReply, RESP_TYPES, type RedisClientOptions } from '@redis/client'
 import type { Clock } from '../../src/clock.ts'
-import { Unsupported } from '../../src/errors.ts'
+import { BrokerUnavailable, Unsupported } from '../../src/errors.ts'
 import type { Command } from './command.ts'
 import type { Reply } from './encoding.ts'
 import type { Take } from './link.ts'
@@ -47,10 +47,15 @@ export interface OpenClientOptions {
   readonly hasBeenReady: () => boolean
 }
 
-export type ServerClient = ReturnType<typeof openServer>
+/** Said in words of our own: TypeScript would spell the library's in the declarations, by paths that no user can import. */
+export interface ServerClient extends Client {
+  once(event: 'error', listener: (error: unknown) => void): unknown
+}
 
 /** A client of one server. */
-export function openServer(options: Pick<RedisClientOptions, 'url' | 'socket' | 'username' | 'password' | 'database'>) {
+export function openServer(
+  options: Pick<RedisClientOptions, 'url' | 'socket' | 'username' | 'password' | 'database'>,
+): ServerClient {
   const client = createClient({ ...options, RESP: 2, disableOfflineQueue: true, commandOptions: COMMAND_OPTIONS })
   // Without a listener an error would end the process. Whoever has a command under way gets it as well.
   client.on('error', () => {})
@@ -102,6 +107,7 @@ async function allOf(replies: readonly Promise<Reply>[]): Promise<Reply[]> {
 
 /** What went wrong, without the url: it may hold a password. */
 export function reasonOf(error: unknown): string {
+  if (error instanceof BrokerUnavailable) return error.reason
   if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0])
   const { code, message, name } = error as { code?: unknown; message?: string; name?: string }
   return typeof code === 'string' ? code : message || name || 'no reason'

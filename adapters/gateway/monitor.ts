@@ -1,4 +1,5 @@
 import type { Caller } from './auth.ts'
+import { reasonOf } from './client.ts'
 import type { Connection } from './connection.ts'
 import { shuttingDown, unavailable } from './refusal.ts'
 import { createHeartbeat, createStream, type Stream, toFrame } from './streams.ts'
@@ -30,8 +31,8 @@ export function createMonitor({ connect, clock, heartbeatMs, seats, onEvent }: S
   }
 
   async function watch(): Promise<Connection> {
-    const connected = await connect().catch((error: Error) => {
-      throw unavailable(error.message)
+    const connected = await connect().catch((error: unknown) => {
+      throw unavailable(reasonOf(error))
     })
     const { client, within, close } = connected
     try {

@@ -7,21 +7,7 @@ import { type Command, decode } from './command.ts'
 import { keysOf } from './key-specs.ts'
 import { badRequest } from './refusal.ts'
 import { upper } from './restricted.ts'
-
-/** Each field but `scripts` takes something away. */
-export interface Rights {
-  /** Nothing that writes, publishes, or lists the keys there are. */
-  readonly readOnly?: boolean | undefined
-  /** Only keys and channels that begin with one of these. */
-  readonly prefixes?: readonly string[] | undefined
-  /** Only these: `get`, `config|get`, or a category of Redis's ACLs as `@hash`. */
-  readonly commands?: readonly string[] | undefined
-  /**
-   * Scripts too. A script reaches every key and nearly every command: only the keys that are declared are checked. With `readOnly` those
-   * in which Redis refuses what writes, such as `EVAL_RO`. Default false.
-   */
-  readonly scripts?: boolean | undefined
-}
+import type { Rights } from './tokens.ts'
 
 /** The error for a command that is refused, `undefined` for any other. */
 export type Refuse = (command: Command) => string | undefined

@@ -1,5 +1,6 @@
 import type { Clock } from '../../src/clock.ts'
 import type { Caller } from './auth.ts'
+import { reasonOf } from './client.ts'
 import type { Connection } from './connection.ts'
 import type { OnGatewayEvent } from './events.ts'
 import { exceeded, shuttingDown, unavailable } from './refusal.ts'
@@ -76,9 +77,9 @@ export function createSubscriptions({
         connected.client.on('ready', confirmAgain)
         return connected
       },
-      (error: Error) => {
+      (error: unknown) => {
         connecting = undefined
-        throw unavailable(error.message)
+        throw unavailable(reasonOf(error))
       },
     )
     return connecting

@@ -1,7 +1,21 @@
 import { describe, InvalidOption } from '../../src/errors.ts'
 import type { Bytes } from '../../src/hmac.ts'
 import { createSecret } from '../../src/http/secret.ts'
-import type { Rights } from './rights.ts'
+
+/** Each field but `scripts` takes something away. */
+export interface Rights {
+  /** Nothing that writes, publishes, or lists the keys there are. */
+  readonly readOnly?: boolean | undefined
+  /** Only keys and channels that begin with one of these. */
+  readonly prefixes?: readonly string[] | undefined
+  /** Only these: `get`, `config|get`, or a category of Redis's ACLs as `@hash`. */
+  readonly commands?: readonly string[] | undefined
+  /**
+   * Scripts too. A script reaches every key and nearly every command: only the keys that are declared are checked. With `readOnly` those
+   * in which Redis refuses what writes, such as `EVAL_RO`. Default false.
+   */
+  readonly scripts?: boolean | undefined
+}
 
 /** What is configured of a token; the token itself is nowhere but with its caller. It says what it may do, or `all`. */
 export interface GatewayToken extends Rights {

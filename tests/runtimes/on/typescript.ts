@@ -27,6 +27,7 @@ const compilerOptions = {
 const include = [
   'tests/src',
   'tests/runtimes/project/conformance.ts',
+  'tests/runtimes/project/gateway.ts',
   'tests/runtimes/project/producer.ts',
   'examples/anywhere',
   'examples/edge/cloudflare.ts',
