@@ -12,7 +12,8 @@ export function createGatewayLog({ json, now = Date.now }: { json: boolean; now?
   if (json)
     return {
       onEvent: ({ type, ...event }) => printJson({ atMs: now(), kind: `gateway.${type}`, ...withoutChannel(event) }),
-      onRequest: (request) => printJson({ atMs: now(), kind: 'gateway.request', ...request }),
+      onRequest: (request) =>
+        printJson({ atMs: now(), kind: 'gateway.request', ...request, durationMs: toMicroseconds(request.durationMs) }),
     }
   return {
     onEvent: (event) => printNote(toEventLine(event)),
@@ -30,6 +31,11 @@ function toEventLine(event: GatewayEvent): string {
   if (event.type === 'redis.lost') return `redis is away: ${event.reason}`
   if (event.type === 'redis.back') return 'redis is back'
   return 'a subscriber that did not read was cut off'
+}
+
+/** Finer than that no clock of a runtime is; the other digits are noise. */
+function toMicroseconds(durationMs: number): number {
+  return Math.round(durationMs * 1_000) / 1_000
 }
 
 /** A channel is as much of the callers' as a key. */

@@ -2,7 +2,7 @@
  * The records of tokens in a JSON file, for those who serve: no broker is asked who may call, and the tokens themselves are nowhere.
  */
 import { randomUUID } from 'node:crypto'
-import { existsSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { checkGatewayToken, type GatewayToken, RIGHTS } from '../adapters/gateway/tokens.ts'
 import { describe, InvalidOption, toError } from '../src/errors.ts'
 import { checkRecord, type TokenRecord } from '../src/http/tokens.ts'
@@ -13,15 +13,20 @@ export type CheckRecord<R extends object> = (record: object, place: string) => a
 
 export type AnyToken = TokenRecord | GatewayToken
 
+/** Which command makes a file of such records. */
+const makerOf = (check: unknown) => (check === checkGatewayToken ? 'gateway' : 'create')
+
 /** Of the REST API or of the gateway, by its fields. */
 export const checkAnyToken: CheckRecord<AnyToken> = (record, place) =>
   RIGHTS.some((field) => field in record) ? checkGatewayToken(record, place) : checkRecord(record, place)
 
-/** Throws `UsageError` where there is none, and `InvalidOption` for one that holds something else. */
+/** Throws `UsageError` where there is none, or none that can be read, and `InvalidOption` for one that holds something else. */
 export function readTokens<R extends AnyToken>(path: string, check: CheckRecord<R>): readonly R[] {
   if (!existsSync(path))
-    throw new UsageError(`expected a file of tokens at ${path}, got none: tq token create --tokens ${path} makes one`)
-  const records = parse(readFileSync(path, 'utf8'))
+    throw new UsageError(
+      `expected a file of tokens at ${path}, got none: tq token ${makerOf(check)} --tokens ${path} makes one`,
+    )
+  const records = parse(read(path))
   if (!Array.isArray(records)) throw new InvalidOption(path, 'a JSON array of records of tokens', describe(records))
   for (const [at, record] of records.entries()) check(Object(record), `${path}[${at}]`)
   return records
@@ -35,6 +40,16 @@ export function addToken<R extends AnyToken>(path: string, record: R, check: Che
   writeTokens(path, [...others, record])
 }
 
+/** Without rights to it another start changes nothing, which the exit code says. */
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    const { code = 'unknown' } = cause as NodeJS.ErrnoException
+    throw new UsageError(`expected --tokens to be a file that can be read, got ${path} (${code})`, { cause })
+  }
+}
+
 /** What cannot be read may hold a token that somebody has put there by mistake: it is not repeated. */
 function parse(text: string): unknown {
   try {
@@ -44,13 +59,18 @@ function parse(text: string): unknown {
   }
 }
 
-/** In one step, so that nobody reads half of it; a new one is for the eyes of its owner alone. */
+/**
+ * In one step, so that nobody reads half of it; a new one is for the eyes of its owner alone, which by root's hand stays whoever it was:
+ * who serves could read it no more, and would go on with the tokens from before.
+ */
 export function writeTokens(path: string, records: readonly AnyToken[]): void {
   // Whoever serves may know it by another name.
   const target = existsSync(path) ? realpathSync(path) : path
-  const mode = existsSync(target) ? statSync(target).mode & 0o777 : 0o600
+  const last = statSync(target, { throwIfNoEntry: false })
+  const mode = last ? last.mode & 0o777 : 0o600
   const written = `${target}.${randomUUID()}`
   writeFileSync(written, `${JSON.stringify(records, null, 2)}\n`, { mode })
+  if (last && process.getuid?.() === 0) chownSync(written, last.uid, last.gid)
   renameSync(written, target)
 }
 

@@ -44,11 +44,14 @@ export const URL_FORMS =
   'redis://, rediss:// or unix://, redis+sentinel://host:port,host:port/name or redis+cluster://host:port,host:port (rediss+... with TLS)'
 const SEVERAL = /^redis(s?)\+(sentinel|cluster):\/\/(?:([^@/?#]*)@)?([^@/?#]+)(?:\/([^?#]*))?(?:\?([^#]*))?$/
 const NODE = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/
+const UNIX = /^unix:\/\/(?:[^:@/]*(?::[^@/]*)?@)?\/[^?#]+/
+const DATABASE = /^(?:\/\d*)?$/
+const SERVER = /^\w+:\/\/(?:[^/]*@)?([^?#]*)/
 const DEFAULT_PORTS = { sentinel: 26_379, cluster: 6_379 }
 
 /** Throws `InvalidOption`, which never repeats the url: it may hold a password. */
 export function parseAddress(url: string): Address {
-  if (/^(rediss?:\/\/|unix:)./.test(url)) return { kind: 'server', tls: url.startsWith('rediss:'), url }
+  if (/^(rediss?:\/\/|unix:)./.test(url)) return toServer(url)
   const [, secure, kind, userInfo = '', nodes = '', path = '', query = ''] = SEVERAL.exec(url) ?? []
   if (kind !== 'sentinel' && kind !== 'cluster') throw invalid('another')
   const common = { tls: secure === 's', credentials: toCredentials(userInfo) }
@@ -76,6 +79,21 @@ export function withCredentials(url: string, { username = '', password = '' }: C
 export function userOf(url: string): string {
   const [, user = ''] = /^[a-z+]+:\/\/([^:@/?#]*)[^@/?#]*@/.exec(url) ?? []
   return decode(user) || 'default'
+}
+
+/** Of where it is alone, without user and password. */
+export function placeOf(address: Address): string {
+  if (address.kind === 'server') return SERVER.exec(address.url)?.[1] ?? ''
+  const nodes = address.kind === 'sentinel' ? address.sentinels : address.nodes
+  return nodes.map(({ host, port }) => `${host}:${port}`).join(',')
+}
+
+/** As far as the library throws at a url, and in words that say which one. */
+function toServer(url: string): ServerAddress {
+  const isRead = url.startsWith('unix:') ? UNIX.test(url) : URL.canParse(url) && DATABASE.test(new URL(url).pathname)
+  if (!isRead) throw invalid('one that cannot be read')
+  decode(url) // As the library does, whose error names nothing.
+  return { kind: 'server', tls: url.startsWith('rediss:'), url }
 }
 
 function toNode(text: string, defaultPort: number): Node {

@@ -1,12 +1,15 @@
+import { parseAddress, placeOf } from '../../adapters/gateway/address.ts'
 import { type GatewayToken, type GatewayTokens, serveGateway } from '../../adapters/gateway/index.ts'
 import { checkGatewayToken } from '../../adapters/gateway/tokens.ts'
 import { systemClock } from '../../src/clock.ts'
+import { BrokerUnavailable } from '../../src/errors.ts'
 import { commonArgs, given, hostArg, names, secondsAsMs, tokensOfEnvironment, wholeNumber } from '../args.ts'
 import { command } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { OK } from '../exit.ts'
 import { valuesOf } from '../flags.ts'
 import { createGatewayLog } from '../gateway-log.ts'
+import { isLoopback } from '../loopback.ts'
 import { DEFAULT_GATEWAY_PORT } from '../port.ts'
 import { printJson, printLine, printNote } from '../print.ts'
 import { createSettings, type Settings } from '../settings.ts'
@@ -112,17 +115,26 @@ export default command({
     const json = settings.isSet('json')
     const { tokens, recordsNow } = tokensOf(rawArgs, settings)
     const { onEvent, onRequest } = createGatewayLog({ json })
+    const redis = settings.text('redis') ?? DEFAULT_REDIS
+    const tls = readTls({ cert: settings.text('tls-cert'), key: settings.text('tls-key') })
+    const host = settings.text('host')
+    if (host !== undefined && !isLoopback(host) && !tls && !settings.isSet('beyond-loopback'))
+      throw new UsageError(
+        `expected --tls-cert and --tls-key with a --host that other machines reach, got ${host} alone: behind a proxy with TLS, --beyond-loopback`,
+      )
     const server = await serveGateway({
-      redis: settings.text('redis') ?? DEFAULT_REDIS,
+      redis,
       ...given({ redisCa: caOf(settings.text('redis-ca')) }),
       tokens,
       beyondLoopback: settings.isSet('beyond-loopback'),
       port: wholeNumber('port', settings.text('port'), { min: 0, max: 65_535 }) ?? DEFAULT_GATEWAY_PORT,
-      tls: readTls({ cert: settings.text('tls-cert'), key: settings.text('tls-key') }),
+      tls,
       trustedProxies: proxiesOf(settings.text('trusted-proxies')),
       onEvent,
       ...limitsOf(settings),
-      ...given({ hostname: settings.text('host'), onRequest: settings.isSet('access-log') ? onRequest : undefined }),
+      ...given({ hostname: host, onRequest: settings.isSet('access-log') ? onRequest : undefined }),
+    }).catch((error: unknown) => {
+      throw withPlace(error, redis)
     })
     const ignore = onHangup(() => {
       recordsNow?.({ atOnce: true })
@@ -144,6 +156,13 @@ function variableOf(name: Name): string {
 
 const PATHS: ReadonlySet<Name> = new Set<Name>(['redis-ca', 'tokens', 'tls-cert', 'tls-key'])
 
+/** Whoever starts it wants to know which Redis; callers are told the reason alone. */
+function withPlace(error: unknown, redis: string): unknown {
+  if (!(error instanceof BrokerUnavailable)) return error
+  const reason = `${error.reason} (from ${placeOf(parseAddress(redis))}; --redis names another)`
+  return new BrokerUnavailable('redis', reason, { cause: error })
+}
+
 function caOf(path: string | undefined): string | undefined {
   return path === undefined ? undefined : readCa('--redis-ca', path)
 }
@@ -156,8 +175,14 @@ function limitsOf(settings: Settings<Name>) {
     maxResponseBytes: limit('max-response-bytes'),
     maxCommands: limit('max-commands'),
     maxSubscribers: limit('max-subscribers'),
-    deadlineMs: secondsAsMs('deadline', settings.text('deadline')),
+    deadlineMs: deadlineOf(settings.text('deadline')),
   })
+}
+
+function deadlineOf(text: string | undefined): number | undefined {
+  const deadlineMs = secondsAsMs('deadline', text)
+  if (deadlineMs === 0) throw new UsageError(`expected --deadline to be more than 0 seconds, got "${text}"`)
+  return deadlineMs
 }
 
 function proxiesOf(text: string | undefined): number | readonly string[] | undefined {

@@ -61,7 +61,11 @@ test.each([
   [['--token', TOKEN, '--tls-cert', 'a.pem'], 'expected --tls-cert and --tls-key'],
   [['--token', TOKEN, '--trusted-proxies', 'nobody'], 'trustedProxies'],
   [['--token', TOKEN, '--config', 'ca.json'], 'to be a file that can be read, got /'],
-  [['--tokens', 'none.json'], 'expected a file of tokens at none.json'],
+  [['--tokens', 'none.json'], 'got none: tq token gateway --tokens none.json makes one'],
+  [['--tokens', '.'], 'expected --tokens to be a file that can be read, got . (EISDIR)'],
+  [['--token', TOKEN, '--deadline', '0'], 'expected --deadline to be more than 0 seconds'],
+  [['--token', TOKEN, '--host', '0.0.0.0'], 'behind a proxy with TLS, --beyond-loopback'],
+  [['--token', TOKEN, '--redis', 'redis://:hunter2@127.0.0.1:655360'], 'got one that cannot be read'],
   [['--tokens', 'rest.json'], 'one with another field'],
   [[], 'expected a token, got none'],
 ])('tq gateway %j is exit code 2, and says what to do', async (args, hint) => {
@@ -89,6 +93,16 @@ test('a token that can be guessed is said to be one at the start, and not which'
     const { stderr } = await gateway.exit
     expect([stderr.includes(hint), stderr === '', stderr.includes(token)]).toEqual([true, hint === '', false])
   }
+})
+
+test('a Redis that does not answer is named, without its password', async () => {
+  await using folder = await createFolder()
+  const flags = ['--token', TOKEN, '--redis', 'redis://:hunter2@127.0.0.1:1/2']
+  expect(await folder.tq(['gateway', '--port', '0', ...flags])).toMatchObject({
+    stderr:
+      'error: expected an answer of the redis broker, got ECONNREFUSED (from 127.0.0.1:1/2; --redis names another)\n',
+    exitCode: 1,
+  })
 })
 
 test('tokens are made, listed and revoked in a file, and a SIGHUP has it read again at once', async () => {
@@ -144,7 +158,9 @@ test('the access log is one JSON document a request, over TLS as well', async ()
     tls: { ca: await readFile(certPath, 'utf8') },
   })
   expect(response.status).toBe(200)
-  expect(JSON.parse(await gateway.line('gateway.request'))).toEqual({
+  const line = await gateway.line('gateway.request')
+  expect(line).toMatch(/"durationMs":\d+(?:\.\d{1,3})?,/)
+  expect(JSON.parse(line)).toEqual({
     atMs: expect.any(Number),
     kind: 'gateway.request',
     method: 'GET',

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { chmod, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, chown, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { followTokens, readTokens, writeTokens } from '../../cli/token-file.ts'
 import { checkRecord } from '../../src/http/tokens.ts'
@@ -132,4 +132,13 @@ test('a file that has another name is changed where it is, and stays readable to
   const record = { name: 'ci', scopes: ['read'], hash: 'ab'.repeat(32) }
   writeTokens(link, [record])
   expect([readTokens(real, checkRecord), (await stat(real)).mode & 0o777]).toEqual([[record], 0o640])
+})
+
+test.skipIf(process.getuid?.() !== 0)('a file that root changes still belongs to who serves with it', async () => {
+  await using folder = await createFolder()
+  const path = join(folder.path, 'tokens.json')
+  await create(folder, 'ci', ...FILE)
+  await chown(path, 1_001, 1_002)
+  await create(folder, 'app', ...FILE)
+  expect(await stat(path)).toMatchObject({ uid: 1_001, gid: 1_002 })
 })

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { parseAddress, userOf, withCredentials } from '../../../adapters/gateway/address.ts'
+import { parseAddress, placeOf, userOf, withCredentials } from '../../../adapters/gateway/address.ts'
 
 test('one server is what the library reads from its url', () => {
   for (const url of ['redis://h', 'unix:///a/b.sock', 'redis://u:p@h:1/2'])
@@ -61,6 +61,10 @@ test('a cluster has some of its nodes, and no databases', () => {
 
 test.each([
   ['another protocol', 'http://:hunter2@h', 'another'],
+  ['a port beyond all of one server', 'redis://:hunter2@a:65536', 'one that cannot be read'],
+  ['a database of one server that is a word', 'redis://:hunter2@a/x', 'one that cannot be read'],
+  ['a socket without a path', 'unix://:hunter2@a', 'one that cannot be read'],
+  ['broken encoding for one server', 'redis://:hunter2%@a', 'a part that is not percent-encoded UTF-8'],
   ['no host', 'redis+cluster://:hunter2@', 'another'],
   ['an empty node', 'redis+cluster://:hunter2@a,,b', 'a node that is no host:port'],
   ['a port beyond all', 'redis+cluster://:hunter2@a:65536', 'a node that is no host:port'],
@@ -90,4 +94,14 @@ test.each([
   ['rediss+sentinel://:p@one/main?sentinel_username=bob', 'default'],
 ])('as whom %s is asked', (url, user) => {
   expect(userOf(url)).toBe(user)
+})
+
+test('where Redis is can be said without its password', () => {
+  const places = [
+    'redis://u:p@h:1/2',
+    'unix://u:p@/a/b.sock?db=1',
+    'redis+sentinel://:p@a,b:1/main',
+    'redis+cluster://c',
+  ]
+  expect(places.map((url) => placeOf(parseAddress(url)))).toEqual(['h:1/2', '/a/b.sock', 'a:26379,b:1', 'c:6379'])
 })
