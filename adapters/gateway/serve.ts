@@ -35,14 +35,14 @@ export async function serveGateway({
 }: ServeGatewayOptions): Promise<Listening> {
   if (!beyondLoopback && !tls && !isLoopback(hostname))
     throw new InvalidOption('hostname', 'a loopback address unless tls or beyondLoopback is set', hostname)
-  const { deadlineMs = DEFAULT_DEADLINE_MS } = options
+  const { deadlineMs = DEFAULT_DEADLINE_MS, maxBodyBytes } = options
   const { receive, addressOf } = createCallers({ trustedProxies })
   const gateway = await createGateway({ ...options, addressOf })
   // Who calls is asked for the sake of the log alone.
   const fetch: PeerHandler = options.onRequest
     ? (request, peerOf) => gateway.fetch(receive(request, peerOf))
     : gateway.fetch
-  const server = await listen(fetch, { port, hostname, tls, graceMs: deadlineMs + ANSWER_MS }).catch(
+  const server = await listen(fetch, { port, hostname, tls, maxBodyBytes, graceMs: deadlineMs + ANSWER_MS }).catch(
     async (error: unknown) => {
       await gateway.close()
       throw error

@@ -19,6 +19,8 @@ export interface ListenOptions {
   /** How long a client may take to send a request's headers, and all of it, on Node. Default 30,000 and 120,000. */
   readonly headersMs?: number
   readonly requestMs?: number
+  /** The largest body that the handler takes: what is over 128 MiB, Bun refuses by itself unless this is more. */
+  readonly maxBodyBytes?: number | undefined
   /** How long requests under way are given when it closes. Default 1,000. */
   readonly graceMs?: number
 }
@@ -73,6 +75,7 @@ const CLOSE_GRACE_MS = 1_000
 const HEADERS_MS = 30_000
 /** Longer than any wait that the REST API grants; Bun's own default of 10 s would cut off `result?wait=10`. */
 const IDLE_MS = 120_000
+const BUN_MAX_BODY_BYTES = 128 * 1_048_576
 
 /**
  * Serves a fetch handler over HTTP, or HTTPS, on Bun, Deno and Node.
@@ -107,12 +110,13 @@ async function start(fetch: PeerHandler, options: ListenOptions): Promise<Server
 function onBun(
   bun: BunGlobal,
   fetch: PeerHandler,
-  { port, hostname, tls, requestMs = IDLE_MS }: ListenOptions,
+  { port, hostname, tls, requestMs = IDLE_MS, maxBodyBytes = 0 }: ListenOptions,
 ): Server {
   const server = bun.serve({
     port,
     hostname,
     ...(tls && { tls }),
+    maxRequestBodySize: Math.max(BUN_MAX_BODY_BYTES, maxBodyBytes),
     idleTimeout: Math.ceil(requestMs / 1_000),
     // What a handler throws is for the log: Bun would answer with a page that shows the source.
     development: false,

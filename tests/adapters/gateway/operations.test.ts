@@ -1,5 +1,7 @@
 import { afterAll, expect, test } from 'bun:test'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import {
   createGateway,
   createGatewayToken,
@@ -332,4 +334,14 @@ test('it serves over TLS, then also to other machines, and sees through the prox
   expect(requests[0]?.address).toBe('192.0.2.7')
   await server.close()
   folder.remove()
+})
+
+test('a body beyond the 128 MiB that Bun takes by itself is for the gateway to judge, where its limit is larger', async () => {
+  const server = await serveGateway({ redis: redis.url, tokens: [TOKEN], port: 0, maxBodyBytes: 300_000_000 })
+  const socket = connect(server.port, '127.0.0.1')
+  socket.write('POST / HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer wrong\r\ncontent-length: 200000000\r\n\r\n[')
+  const [answer] = await once(socket, 'data')
+  expect(String(answer)).toStartWith('HTTP/1.1 401 ')
+  socket.destroy()
+  await server.close()
 })
