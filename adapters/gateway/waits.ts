@@ -1,5 +1,6 @@
 import { ErrorReply } from '@redis/client'
 import type { Clock } from '../../src/clock.ts'
+import { reasonOf } from './client.ts'
 import type { Command } from './command.ts'
 import type { Connection } from './connection.ts'
 import type { Reply } from './encoding.ts'
@@ -47,9 +48,9 @@ export function withWaits(link: Link, { connect, deadlineMs, clock }: WaitsOptio
   async function open(): Promise<Connection> {
     if (waiting >= MAX_WAITING) throw unavailable(`${MAX_WAITING} others wait for its replicas`)
     waiting++
-    return connect().catch((error: Error) => {
+    return connect().catch((error: unknown) => {
       waiting--
-      throw unavailable(error.message)
+      throw unavailable(reasonOf(error))
     })
   }
 
