@@ -45,8 +45,7 @@ function read(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (cause) {
-    const { code = 'unknown' } = cause as NodeJS.ErrnoException
-    throw new UsageError(`expected --tokens to be a file that can be read, got ${path} (${code})`, { cause })
+    throw unusable('that can be read', path, cause)
   }
 }
 
@@ -69,9 +68,18 @@ export function writeTokens(path: string, records: readonly AnyToken[]): void {
   const last = statSync(target, { throwIfNoEntry: false })
   const mode = last ? last.mode & 0o777 : 0o600
   const written = `${target}.${randomUUID()}`
-  writeFileSync(written, `${JSON.stringify(records, null, 2)}\n`, { mode })
-  if (last && process.getuid?.() === 0) chownSync(written, last.uid, last.gid)
-  renameSync(written, target)
+  try {
+    writeFileSync(written, `${JSON.stringify(records, null, 2)}\n`, { mode })
+    if (last && process.getuid?.() === 0) chownSync(written, last.uid, last.gid)
+    renameSync(written, target)
+  } catch (cause) {
+    throw unusable('in a folder that can be written to', path, cause)
+  }
+}
+
+function unusable(what: string, path: string, cause: unknown): UsageError {
+  const { code = 'unknown' } = cause as NodeJS.ErrnoException
+  return new UsageError(`expected --tokens to be a file ${what}, got ${path} (${code})`, { cause })
 }
 
 export interface TokenFileOptions<R extends AnyToken> {

@@ -15,7 +15,7 @@ import { printJson, printLine, printNote } from '../print.ts'
 import { createSettings, type Settings } from '../settings.ts'
 import { onHangup, untilSignal } from '../signals.ts'
 import { readCa, readTls } from '../tls.ts'
-import { followTokens, type RecordsNow, withFixed } from '../token-file.ts'
+import { followTokens, withFixed } from '../token-file.ts'
 
 /** Wrong tokens are refused as fast as they come: slowing them down would slow down all callers behind the same proxy. */
 const MIN_TOKEN_CHARS = 16
@@ -113,7 +113,7 @@ export default command({
       paths: PATHS,
     })
     const json = settings.isSet('json')
-    const { tokens, recordsNow } = tokensOf(rawArgs, settings)
+    const { tokens, readAgain } = tokensOf(rawArgs, settings)
     const { onEvent, onRequest } = createGatewayLog({ json })
     const redis = settings.text('redis') ?? DEFAULT_REDIS
     const tls = readTls({ cert: settings.text('tls-cert'), key: settings.text('tls-key') })
@@ -137,8 +137,8 @@ export default command({
       throw withPlace(error, redis)
     })
     const ignore = onHangup(() => {
-      recordsNow?.({ atOnce: true })
-      printNote(recordsNow ? 'the tokens have been read again' : 'there is no file of tokens to read again')
+      if (!readAgain) printNote('there is no file of tokens to read again')
+      else if (readAgain()) printNote('the tokens have been read again')
     })
     if (json) printJson({ kind: 'gateway.listening', url: server.url })
     else printLine(`listening on ${server.url}`)
@@ -191,8 +191,8 @@ function proxiesOf(text: string | undefined): number | readonly string[] | undef
 
 interface Told {
   readonly tokens: GatewayTokens | (() => GatewayTokens)
-  /** Of the file, where there is one. */
-  readonly recordsNow?: RecordsNow<GatewayToken>
+  /** Where there is a file of them. False where it cannot be used, which has been said by then. */
+  readonly readAgain?: () => boolean
 }
 
 function tokensOf(rawArgs: readonly string[], settings: Settings<Name>): Told {
@@ -205,11 +205,20 @@ function tokensOf(rawArgs: readonly string[], settings: Settings<Name>): Told {
       `a token of fewer than ${MIN_TOKEN_CHARS} characters can be guessed: where others reach this gateway, use one of tq token gateway --all`,
     )
   if (path === undefined) return { tokens: fixed }
+  let isBroken = false
   const recordsNow = followTokens<GatewayToken>({
     path,
     check: checkGatewayToken,
     monotonic: systemClock.monotonic,
-    onBroken: (error) => printNote(`${error.message}; the tokens as they were before are good still`),
+    onBroken: (error) => {
+      isBroken = true
+      printNote(`${error.message}; the tokens as they were before are good still`)
+    },
   })
-  return { tokens: withFixed(fixed, recordsNow), recordsNow }
+  const readAgain = () => {
+    isBroken = false
+    recordsNow({ atOnce: true })
+    return !isBroken
+  }
+  return { tokens: withFixed(fixed, recordsNow), readAgain }
 }

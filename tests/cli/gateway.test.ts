@@ -122,7 +122,12 @@ test('tokens are made, listed and revoked in a file, and a SIGHUP has it read ag
   await gateway.line('the tokens as they were before are good still')
   expect(await statusOf('/ping', second)).toBe(200)
   gateway.signal('SIGTERM')
-  expect((await gateway.exit).exitCode).toBe(0)
+  const { stderr, exitCode } = await gateway.exit
+  expect(stderr.match(/the tokens .*/g)).toEqual([
+    'the tokens have been read again',
+    'the tokens as they were before are good still',
+  ])
+  expect(exitCode).toBe(0)
 })
 
 test.skipIf(!hasRedisServer)('a worker needs a token for the prefix of its keys, with scripts', async () => {

@@ -76,6 +76,11 @@ test.each([
   [['create', '--scope', 'read'], 'name'],
   [['list'], 'expected --tokens <path>'],
   [['list', ...FILE], 'tq token create --tokens tokens.json makes one'],
+  [
+    ['create', '--name', 'ci', '--scope', 'read', '--tokens', 'none/tokens.json'],
+    'can be written to, got none/tokens.json (ENOENT)',
+  ],
+  [['list', '--tokens', '.'], 'a file that can be read, got . (EISDIR)'],
   [['list', '--tokens', 'other.json'], 'other.json[0].scopes'],
   [['list', '--tokens', 'half.json'], 'a JSON array of records'],
 ])('tq token %j is exit code 2, and says what to do', async (args, hint) => {
