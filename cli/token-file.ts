@@ -3,7 +3,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { chownSync, existsSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs'
-import { checkGatewayToken, type GatewayToken, RIGHTS } from '../adapters/gateway/tokens.ts'
+import { checkGatewayToken, type GatewayToken, RIGHTS } from '../adapters/gateway/tokens/token.ts'
 import { describe, InvalidOption, toError } from '../src/errors.ts'
 import { checkRecord, type TokenRecord } from '../src/http/tokens.ts'
 import { UsageError } from './errors.ts'

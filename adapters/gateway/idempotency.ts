@@ -7,10 +7,11 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '../../src/clock.ts'
 import { KEY_FORM, toKey } from '../../src/http/idempotency-key.ts'
-import type { Caller } from './auth.ts'
-import { readBytes } from './body.ts'
-import type { Body } from './encoding.ts'
-import { badRequest, Refusal } from './refusal.ts'
+import { readBytes } from './protocol/body.ts'
+import type { Body } from './protocol/encoding.ts'
+import { badRequest, Refusal } from './protocol/refusal.ts'
+import { REPLAYED } from './protocol/responses.ts'
+import type { Caller } from './tokens/auth.ts'
 import type { Visit } from './traffic.ts'
 
 const KEPT_MS = 60_000
@@ -137,8 +138,6 @@ export async function toKeyed(
   const body = await readBytes(request.clone() as Request, maxBytes)
   return { key, token: hash, request: [rights, method, path, query, ...formats, body] }
 }
-
-export const REPLAYED = { 'idempotent-replayed': 'true' }
 
 function toRefusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error

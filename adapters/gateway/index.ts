@@ -7,4 +7,4 @@ export {
   type GatewayTokens,
   type NewGatewayToken,
   type Rights,
-} from './tokens.ts'
+} from './tokens/token.ts'

@@ -1,9 +1,9 @@
 import type { Clock } from '../../src/clock.ts'
-import type { CatalogLoader } from './catalog.ts'
-import type { Command } from './command.ts'
 import type { GatewayRequest, OnGatewayRequest } from './events.ts'
 import type { Metrics } from './metrics.ts'
-import { type Target, toTarget } from './target.ts'
+import type { Command } from './protocol/command.ts'
+import { type Target, toTarget } from './protocol/target.ts'
+import type { CatalogLoader } from './redis/catalog.ts'
 
 /** A request while it is answered. */
 export interface Visit {

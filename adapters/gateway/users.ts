@@ -1,11 +1,11 @@
 import { ErrorReply } from '@redis/client'
-import { type AclUser, passwordOf, toAclUser } from './acl.ts'
-import { type Credentials, withCredentials } from './address.ts'
-import { type UserLogin, unauthorized } from './auth.ts'
 import { type Backend, type BackendOptions, isRefused, openBackend } from './backend.ts'
+import { type AclUser, passwordOf, toAclUser } from './commands/acl.ts'
 import type { GatewayEvent } from './events.ts'
-import type { Link } from './link.ts'
-import { badRequest, type Refusal, shuttingDown, tooMany, unavailable } from './refusal.ts'
+import { badRequest, type Refusal, shuttingDown, tooMany, unavailable } from './protocol/refusal.ts'
+import { type Credentials, withCredentials } from './redis/address.ts'
+import type { Link } from './redis/link.ts'
+import { type UserLogin, unauthorized } from './tokens/auth.ts'
 
 /** Runs requests as users of Redis, each on connections of its own, so that Redis itself says what they may do. */
 export interface Users {

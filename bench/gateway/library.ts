@@ -1,7 +1,7 @@
 /** The client library alone, in a process of its own until its input ends: `redis` as argument. Runs pipelines for so many seconds a line. */
 import { createInterface } from 'node:readline'
 import { createClient } from '@redis/client'
-import { completeTracingChannels } from '../../adapters/gateway/tracing.ts'
+import { completeTracingChannels } from '../../adapters/gateway/redis/tracing.ts'
 import { CONNECTIONS } from '../http/load.ts'
 import { perSecond } from '../stats.ts'
 import { PIPELINE } from './names.ts'

@@ -1,6 +1,6 @@
-import { parseAddress, placeOf } from '../../adapters/gateway/address.ts'
 import { type GatewayToken, type GatewayTokens, serveGateway } from '../../adapters/gateway/index.ts'
-import { checkGatewayToken } from '../../adapters/gateway/tokens.ts'
+import { parseAddress, placeOf } from '../../adapters/gateway/redis/address.ts'
+import { checkGatewayToken } from '../../adapters/gateway/tokens/token.ts'
 import { systemClock } from '../../src/clock.ts'
 import { BrokerUnavailable } from '../../src/errors.ts'
 import { commonArgs, given, hostArg, names, secondsAsMs, tokensOfEnvironment, wholeNumber } from '../args.ts'

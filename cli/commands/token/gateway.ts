@@ -1,4 +1,4 @@
-import { checkGatewayToken, createGatewayToken } from '../../../adapters/gateway/tokens.ts'
+import { checkGatewayToken, createGatewayToken } from '../../../adapters/gateway/tokens/token.ts'
 import { commonArgs, given } from '../../args.ts'
 import { command } from '../../command.ts'
 import { UsageError } from '../../errors.ts'

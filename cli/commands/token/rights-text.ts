@@ -1,4 +1,4 @@
-import type { GatewayToken } from '../../../adapters/gateway/tokens.ts'
+import type { GatewayToken } from '../../../adapters/gateway/tokens/token.ts'
 
 /** What a token of the gateway's may do, in the words of the flags that have made it. */
 export function toRightsText({ all, readOnly, scripts, metrics, prefixes = [], commands = [] }: GatewayToken): string {

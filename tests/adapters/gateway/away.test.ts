@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from 'bun:test'
 import { type AddressInfo, connect, createServer } from 'node:net'
-import { createConnection } from '../../../adapters/gateway/connection.ts'
 import { createGateway, type GatewayEvent, type GatewayOptions, serveGateway } from '../../../adapters/gateway/index.ts'
+import { createConnection } from '../../../adapters/gateway/redis/connection.ts'
 import { createVirtualClock, settled } from '../../support/clock.ts'
 import { redisCli } from '../../support/redis-cluster.ts'
 import { type StartRedisOptions, startRedis as startRedisServer, type TestRedis } from '../../support/redis-server.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { createRestrictions } from '../../../adapters/gateway/restricted.ts'
+import { createRestrictions } from '../../../adapters/gateway/tokens/restricted.ts'
 import { hasRedisServer, startSubject, TOKEN } from './subject.ts'
 
 const { send, sendBase64, post, fetch: get, url } = await startSubject({ maxBodyBytes: 1_000_000 })

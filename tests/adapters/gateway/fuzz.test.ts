@@ -2,9 +2,9 @@
 import { afterAll, expect, test } from 'bun:test'
 import { ErrorReply } from '@redis/client'
 import fc from 'fast-check'
-import { BASE64, PLAIN, type Reply } from '../../../adapters/gateway/encoding.ts'
 import { createGateway } from '../../../adapters/gateway/index.ts'
-import { RESP2 } from '../../../adapters/gateway/resp2.ts'
+import { BASE64, PLAIN, type Reply } from '../../../adapters/gateway/protocol/encoding.ts'
+import { RESP2 } from '../../../adapters/gateway/protocol/resp2.ts'
 import { startRedisOrJs } from '../../support/redis-server.ts'
 import { TOKEN } from './subject.ts'
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { createIdempotency } from '../../../adapters/gateway/idempotency.ts'
-import { unanswered, unavailable } from '../../../adapters/gateway/refusal.ts'
+import { unanswered, unavailable } from '../../../adapters/gateway/protocol/refusal.ts'
 import { createVirtualClock } from '../../support/clock.ts'
 import { startSubject, TOKEN } from './subject.ts'
 
