@@ -20,6 +20,8 @@ export interface SettingsOptions<Name extends string> {
   readonly variableOf: (name: Name) => string
   /** A JSON object whose fields are called as the flags. */
   readonly path: string | undefined
+  /** What has no place in a file, and what to do instead. */
+  readonly refused: Readonly<Record<string, string>>
   /** Flags with a path in a file: there it counts from the file's folder. */
   readonly paths: ReadonlySet<Name>
 }
@@ -47,13 +49,15 @@ export function createSettings<Name extends string>(options: SettingsOptions<Nam
 
 function readFields<Name extends string>(
   path: string,
-  { args, paths }: SettingsOptions<Name>,
+  { args, paths, refused }: SettingsOptions<Name>,
 ): Partial<Record<Name, Value>> {
   const known = Object.keys(args)
   const fields: Partial<Record<Name, Value>> = {}
   for (const [name, value] of Object.entries(parse(path))) {
-    if (!isOneOf(name, args))
-      throw new UsageError(`expected settings in ${path}, got "${name}"${didYouMean(name, known, '')}`)
+    if (!isOneOf(name, args)) {
+      const advice = isOneOf(name, refused) ? `: ${refused[name]}` : didYouMean(name, known, '')
+      throw new UsageError(`expected settings in ${path}, got "${name}"${advice}`)
+    }
     const text = toValue(args[name].type, value)
     if (text === undefined)
       throw new UsageError(`expected "${name}" in ${path} to be ${EXPECTED[args[name].type]}, got another value`)

@@ -111,6 +111,7 @@ export default command({
       variableOf,
       path: flags.config ?? process.env.TQ_GATEWAY_CONFIG,
       paths: PATHS,
+      refused: { token: 'tokens themselves go to TQ_GATEWAY_TOKENS, or hashed to the file that "tokens" names' },
     })
     const json = settings.isSet('json')
     const { tokens, readAgain } = tokensOf(rawArgs, settings)

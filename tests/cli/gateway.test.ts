@@ -55,6 +55,7 @@ test.each([
   [['--config', 'none.json'], 'none.json (ENOENT)'],
   [['--config', 'list.json'], 'expected a JSON object in list.json'],
   [['--config', 'unknown.json'], 'got "max-comands": did you mean max-commands?'],
+  [['--config', 'token.json'], 'got "token": tokens themselves go to TQ_GATEWAY_TOKENS'],
   [['--config', 'type.json'], 'expected "access-log" in type.json to be true or false'],
   [['--config', 'password.json'], 'expected a JSON object in password.json'],
   [['--token', TOKEN, '--max-commands', '0'], 'expected --max-commands to be a whole number of 1 or more'],
@@ -72,6 +73,7 @@ test.each([
   await using folder = await createFolder()
   await folder.write('list.json', '[]')
   await folder.write('unknown.json', '{"max-comands":1}')
+  await folder.write('token.json', '{"token":"hunter2"}')
   await folder.write('type.json', '{"access-log":"yes"}')
   await folder.write('password.json', '{"redis":"redis://:hunter2@')
   await folder.write('ca.json', '{"redis-ca":"none.pem"}')
