@@ -3,7 +3,7 @@ import { FORCED } from './exit.ts'
 /** SIGINT (Ctrl-C) and SIGTERM: the first one asks to finish, the second one to go at once. */
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
-/** npm passes on a Ctrl-C that the terminal has sent to us as well: the same wish, twice. */
+/** npm passes on a Ctrl-C that the terminal has sent to us as well, and `timeout` ends us and then its group: one wish, twice. */
 const ECHO_MS = 200
 
 export interface SignalHandlers {
@@ -11,15 +11,15 @@ export interface SignalHandlers {
   readonly second?: () => void
 }
 
-/** Calls the handlers until what it returns is called. */
-export function onSignals({ first, second }: SignalHandlers): () => void {
-  let firstAtMs: number | undefined
+/** Calls the handlers until what it returns is called. The same signal at once after the first is its echo, and none. */
+export function onSignals({ first, second }: SignalHandlers, monotonic = () => performance.now()): () => void {
+  let asked: { readonly signal: string; readonly atMs: number } | undefined
   const handle = (signal: string) => {
-    const nowMs = performance.now()
-    if (firstAtMs === undefined) {
-      firstAtMs = nowMs
+    const atMs = monotonic()
+    if (!asked) {
+      asked = { signal, atMs }
       first()
-    } else if (!(signal === 'SIGINT' && process.env.npm_lifecycle_event && nowMs - firstAtMs < ECHO_MS)) second?.()
+    } else if (signal !== asked.signal || atMs - asked.atMs >= ECHO_MS) second?.()
   }
   for (const signal of SIGNALS) process.on(signal, handle)
   return () => {
