@@ -15,8 +15,8 @@ import { refusal } from './problem.ts'
 
 const NAME = 'expected a text of 1 to 200 printable characters'
 const ID = `${NAME} other than . and ..`
-const OWN_ID = 'expected an id other than those that tq makes for keys and callbacks'
-const NOT_OWN_ID = /^(?!key-[\da-f]{32}(?:\.\d+)?$)(?!.+:on(?:Success|Failure):\d+$)/s
+const OWN_ID = 'expected an id other than those that tq makes for keys, callbacks and ticks'
+const NOT_OWN_ID = /^(?!key-[\da-f]{32}(?:\.\d+)?$)(?!.+:on(?:Success|Failure):\d+$)(?!.+:[\da-f-]{36}:\d+$)/s
 const TAG_EXPECTED = `expected a tag of ${TAG_FORM}`
 const TAGS = `expected at most ${MAX_TAGS} tags`
 const PRIORITY = 'expected a whole number from -1000000 to 1000000'
@@ -29,7 +29,8 @@ const MAX_WAIT_S = 60
 export const name: v.GenericSchema<string> = v.pipe(v.string(NAME), v.maxLength(200, NAME), v.regex(/^\P{C}+$/u, NAME))
 // A path cannot end in a dot segment, so a job of such an id could not be read.
 export const id: v.GenericSchema<string> = v.pipe(name, v.regex(/^(?!\.{1,2}$)/, ID))
-// Whoever takes one of tq's own keeps the job of that id from being stored: another caller's under a key, or the callback of another's job.
+// Whoever takes one of tq's own keeps the job of that id from being stored: another caller's under a key, the callback of another's job, or a
+// schedule's next tick.
 export const newJobId: v.GenericSchema<string> = v.pipe(id, v.regex(NOT_OWN_ID, OWN_ID))
 export const tag: v.GenericSchema<string> = v.pipe(v.string(TAG_EXPECTED), v.regex(TAG, TAG_EXPECTED))
 const tags = list(tag, MAX_TAGS, TAGS)

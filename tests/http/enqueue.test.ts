@@ -2,6 +2,8 @@ import { expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { BrokerUnavailable } from 'tq-edge'
 import { createSchedules } from 'tq-edge/scheduler'
+import { v7 as newId } from 'uuid'
+import { tickJobId } from '../../src/job.ts'
 import { VIRTUAL_START_MS } from '../support/clock.ts'
 import { app, setUp } from './support.ts'
 
@@ -36,7 +38,8 @@ test('nobody takes an id that tq makes: whoever is to get it would have no job',
   const schedules = (given: Parameters<typeof createSchedules>[0]) => createSchedules(given)
   const { broker, post } = setUp({ schedules })
   const [keyed, more, told] = [`key-${'0a'.repeat(16)}`, `key-${'0a'.repeat(16)}.1`, 'order-1\u2028:onFailure:1']
-  for (const id of [keyed, more, told, 'order-1:onSuccess:12'])
+  const tick = tickJobId('report', newId(), VIRTUAL_START_MS)
+  for (const id of [keyed, more, told, 'order-1:onSuccess:12', tick])
     for (const [path, body, at] of [
       [`/v1/tasks/greet?id=${encodeURIComponent(id)}`, 1, 'id'],
       ['/v1/jobs', { task: 'greet', id }, 'id'],
@@ -47,7 +50,15 @@ test('nobody takes an id that tq makes: whoever is to get it would have no job',
       expect([response.status, (await json(response)).errors]).toMatchObject([400, [{ path: at }]])
     }
   expect((await broker.list({})).jobs).toEqual([])
-  for (const id of ['key-1', `key-${'0a'.repeat(17)}`, 'a:onSuccess', 'a:onSuccess:x'])
+  for (const id of [
+    'key-1',
+    `key-${'0a'.repeat(17)}`,
+    'a:onSuccess',
+    'a:onSuccess:x',
+    newId(),
+    `a:${newId()}`,
+    'a:1:2',
+  ])
     expect((await post(`/v1/tasks/greet?id=${id}`, 1)).status).toBe(202)
 })
 
