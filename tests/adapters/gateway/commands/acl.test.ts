@@ -108,6 +108,24 @@ withRedis('requests with an ACL token run as its user: Redis says which commands
   expect(await ada.send('EVALSHA', sha, 0)).toEqual([200, { result: 1 }])
 })
 
+withRedis('a transaction of a user who may not MULTI, or not EXEC, does nothing', async () => {
+  await using admin = await setUp()
+  for (const [rules, refused] of [
+    [['+incr', '+exec'], 'multi'],
+    [['+incr', '+multi'], 'exec'],
+  ] as const) {
+    const ada = await userOf(admin, 'ada', '~*', ...rules)
+    await admin.send('DEL', 'acl:n')
+    expect(await ada.post('/multi-exec', [['INCR', 'acl:n']])).toEqual([
+      400,
+      { error: expect.stringContaining(`NOPERM this user has no permissions to run the '${refused}' command`) },
+    ])
+    expect(await admin.send('GET', 'acl:n')).toEqual([200, { result: null }])
+  }
+  const ada = await userOf(admin, 'ada', '~*', '+incr', '+multi', '+exec')
+  expect(await ada.post('/multi-exec', [['INCR', 'acl:n']])).toEqual([200, [{ result: 1 }]])
+})
+
 withRedis('streams are those of the user, and end when Redis puts the user out', async () => {
   await using admin = await setUp()
   const ada = await userOf(admin, 'ada', '~*', '&web:*', '+@all', '-monitor')
@@ -410,6 +428,15 @@ withRedis(
     expect((await users[0]?.send('PING'))?.[0]).toBe(200)
   },
 )
+
+withRedis('a hundred requests at a time wait for replicas, of all users together', async () => {
+  await using admin = await setUp()
+  const ada = await userOf(admin, 'ada', '+@all')
+  const waiting = Array.from({ length: 100 }, () => ada.send('WAIT', 1, 1_000))
+  await until(async () => (await admin.send('WAIT', 0, 0))[0], 503)
+  expect(new Set((await Promise.all(waiting)).map(([status]) => status))).toEqual(new Set([200]))
+  expect(await admin.send('WAIT', 0, 0)).toEqual([200, { result: 0 }])
+})
 
 withRedis('while Redis is away a user is 503 at once, and works again once it is back', async () => {
   const args = [
