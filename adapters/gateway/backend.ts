@@ -1,8 +1,9 @@
 import { ErrorReply } from '@redis/client'
+import { withBegin } from './commands/begin.ts'
 import { withLimits } from './commands/limits.ts'
 import type { Prepare } from './commands/prepare.ts'
 import { createRunner, type Runner } from './commands/run.ts'
-import { withWaits } from './commands/waits.ts'
+import { type Waiting, withWaits } from './commands/waits.ts'
 import type { OnGatewayEvent } from './events.ts'
 import type { Metrics } from './metrics.ts'
 import { type Connection, type ConnectionOptions, createConnection } from './redis/connection.ts'
@@ -40,6 +41,7 @@ export interface BackendOptions extends ConnectionOptions {
   readonly maxResponseBytes: number
   readonly metrics: Metrics
   readonly seats: Seats
+  readonly waiting: Waiting
   readonly prepareFor: (seal?: Seal) => Prepare
   readonly refusalOf: Refuse
   /** Of the connection that requests share. Default `onEvent`. */
@@ -57,7 +59,7 @@ export function isRefused(error: unknown): error is ErrorReply {
 
 /** Throws as `createConnection` does. */
 export async function openBackend(url: string, options: BackendOptions): Promise<Backend> {
-  const { clock, deadlineMs, heartbeatMs, metrics, seats, prepareFor, refusalOf, onEvent } = options
+  const { clock, heartbeatMs, metrics, seats, prepareFor, refusalOf, onEvent } = options
   const { onSharedEvent = onEvent, onRefused } = options
 
   async function connect(told = onEvent): Promise<Connection> {
@@ -70,7 +72,7 @@ export async function openBackend(url: string, options: BackendOptions): Promise
 
   const connection = await connect(onSharedEvent)
   const rawLink = createLink(connection)
-  const waiting = withWaits(rawLink, { connect, deadlineMs, clock })
+  const waiting = withWaits(rawLink, { ...options, connect })
   const link = withLimits(withCount(waiting, metrics.commands), options)
   const own = countSeats(seats)
   const subscriptions = createSubscriptions({ connect, clock, heartbeatMs, seats: own, onEvent })
@@ -95,7 +97,7 @@ export async function openBackend(url: string, options: BackendOptions): Promise
       ),
     runnerOf(caller, refuse) {
       if (!refuse && !caller.login) return runners.get(caller) ?? remember(caller)
-      return createRunner(link, prepareFor(caller.seal), refuse ?? refusalOf)
+      return createRunner(caller.login ? withBegin(link) : link, prepareFor(caller.seal), refuse ?? refusalOf)
     },
     subscriptions,
     monitor,

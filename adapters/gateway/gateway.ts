@@ -100,7 +100,8 @@ export async function createGateway({
   const prepareFor = createPrepare()
   const refusalOf = createRestrictions(userOf(redis))
   const limits = { deadlineMs, heartbeatMs, maxReplyBytes, maxResponseBytes }
-  const options = { ...limits, clock, ca: redisCa, metrics, seats, prepareFor, refusalOf, onEvent }
+  const shared = { metrics, seats, waiting: { requests: 0 }, prepareFor, refusalOf }
+  const options = { ...limits, ...shared, clock, ca: redisCa, onEvent }
   const own = await openBackend(redis, { ...options, onSharedEvent: observe })
   const catalogs = createCatalogLoader(own.rawLink)
   const users = createUsers({ redis, link: own.rawLink, ...options })

@@ -30,6 +30,8 @@ const MAX_USERS = 100
 const IDLE_MS = 300_000
 /** Redis goes on with a connection whose user has got another password, or is off; the gateway looks by itself. */
 const LOOK_KEPT_MS = 1_000
+/** As for streams of other tokens: nothing is looked at with each message. */
+const LOOK_AT_STREAMS_MS = 5_000
 const MAX_LOOKS = 1_000
 
 interface Look {
@@ -43,6 +45,9 @@ interface Known {
 }
 
 interface Entry {
+  readonly login: UserLogin
+  /** With which it was opened: streams of other rights are not among its own. */
+  readonly rights: string
   readonly opening: Promise<Backend>
   opened?: Backend
   underWay: number
@@ -92,7 +97,15 @@ export function createUsers({ redis, link, ...options }: UsersOptions): Users {
     drop(...longest)
   }
 
-  function add(key: string, credentials: Required<Credentials>): Entry {
+  function entryOf(user: string, { password, rights }: Known): Entry {
+    const key = toKey(user, password)
+    const entry = entries.get(key)
+    if (entry?.rights === rights) return entry
+    drop(key)
+    return add(key, { username: user, password }, rights)
+  }
+
+  function add(key: string, credentials: Required<Credentials>, rights: string): Entry {
     if (closed) throw shuttingDown()
     makeRoom()
     function onRefused(): void {
@@ -100,7 +113,8 @@ export function createUsers({ redis, link, ...options }: UsersOptions): Users {
       drop(key, entry)
     }
     const opening = openBackend(withCredentials(redis, credentials), { ...options, onEvent: tell, onRefused })
-    const entry: Entry = { opening, underWay: 0, usedMs: clock.monotonic() }
+    const login = { user: credentials.username, passwords: [credentials.password] }
+    const entry: Entry = { login, rights, opening, underWay: 0, usedMs: clock.monotonic() }
     entries.set(key, entry)
     opening.then(
       (backend) => {
@@ -108,7 +122,7 @@ export function createUsers({ redis, link, ...options }: UsersOptions): Users {
       },
       () => drop(key, entry),
     )
-    cancelSweep ??= clock.after(IDLE_MS, sweep)
+    cancelSweep ??= clock.after(LOOK_AT_STREAMS_MS, sweep)
     return entry
   }
 
@@ -119,22 +133,31 @@ export function createUsers({ redis, link, ...options }: UsersOptions): Users {
   }
 
   function sweep(): void {
+    cancelSweep = entries.size > 0 ? clock.after(LOOK_AT_STREAMS_MS, sweep) : undefined
     const idleSinceMs = clock.monotonic() - IDLE_MS
-    for (const [key, entry] of entries) if (isIdle(entry) && entry.usedMs <= idleSinceMs) drop(key, entry)
-    cancelSweep = entries.size > 0 ? clock.after(IDLE_MS, sweep) : undefined
+    for (const [key, entry] of entries) {
+      if (isIdle(entry) && entry.usedMs <= idleSinceMs) drop(key, entry)
+      if (entry.opened?.streams()) void lookAtStreams(key, entry)
+    }
+  }
+
+  /** While Redis does not tell, the user is as it was. */
+  async function lookAtStreams(key: string, entry: Entry): Promise<void> {
+    const { user, passwords } = entry.login
+    const known = await knownBy(user, passwords).catch(() => undefined)
+    if (known && known.rights !== entry.rights) drop(key, entry)
   }
 
   return {
     async run({ user, passwords }, run) {
-      const { password, rights } = await knownBy(user, passwords)
-      const key = toKey(user, password)
-      const entry = entries.get(key) ?? add(key, { username: user, password })
+      const known = await knownBy(user, passwords)
+      const entry = entryOf(user, known)
       entry.underWay++
       try {
         const backend = await entry.opening.catch((error: unknown) => {
           throw toRefusal(error)
         })
-        return await run(backend, rights)
+        return await run(backend, known.rights)
       } finally {
         entry.underWay--
         entry.usedMs = clock.monotonic()

@@ -7,7 +7,7 @@ import { reasonOf } from '../redis/client.ts'
 import type { Connection } from '../redis/connection.ts'
 import { createLink, type Link } from '../redis/link.ts'
 
-/** Requests at a time: each holds a connection of Redis's. */
+/** Requests at a time, of all users: each holds a connection of Redis's. */
 const MAX_WAITING = 100
 /** Of a request's deadline: Redis is to say how far it got before the gateway gives up on it, and looks only every 100 ms. */
 const SHARE_OF_DEADLINE = 0.5
@@ -23,8 +23,15 @@ const NEVER_TAKEN = /^(NOPERM|ERR) /
 const W = 0x57
 const SMALL_W = 0x77
 
+/** How many wait at present, on whatever link. */
+export interface Waiting {
+  requests: number
+}
+
 export interface WaitsOptions {
   readonly connect: () => Promise<Connection>
+  /** Default: those on this link alone. */
+  readonly waiting?: Waiting
   readonly deadlineMs: number
   readonly clock: Clock
 }
@@ -41,14 +48,12 @@ interface Waits {
  *
  * In a transaction they wait for nothing, so one goes as it is.
  */
-export function withWaits(link: Link, { connect, deadlineMs, clock }: WaitsOptions): Link {
-  let waiting = 0
-
+export function withWaits(link: Link, { connect, waiting = { requests: 0 }, deadlineMs, clock }: WaitsOptions): Link {
   async function open(): Promise<Connection> {
-    if (waiting >= MAX_WAITING) throw unavailable(`${MAX_WAITING} others wait for its replicas`)
-    waiting++
+    if (waiting.requests >= MAX_WAITING) throw unavailable(`${MAX_WAITING} others wait for its replicas`)
+    waiting.requests++
     return connect().catch((error: unknown) => {
-      waiting--
+      waiting.requests--
       throw unavailable(reasonOf(error))
     })
   }
@@ -64,7 +69,7 @@ export function withWaits(link: Link, { connect, deadlineMs, clock }: WaitsOptio
         return isRefused(marked) && !(reply instanceof ErrorReply) ? marked : reply
       },
       async close() {
-        if (connection) await connection.close().finally(() => waiting--)
+        if (connection) await connection.close().finally(() => waiting.requests--)
       },
     }
   }

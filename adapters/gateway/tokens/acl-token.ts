@@ -39,7 +39,7 @@ export function createSeal(hash: string): Seal {
 
 /**
  * By a token that somebody may have thought up: whoever holds one of its ACL tokens can try guesses at it at home, so each of them is to
- * cost some 50 ms. Here that is spent once, when there is the first ACL token.
+ * cost some 50 ms. Here that is spent once, when there is the first ACL token or what looks like one.
  */
 export function createSlowSeal(token: string): Seal {
   return sealBy(() => scryptSync(token, PURPOSE, KEY_BYTES))

@@ -57,7 +57,7 @@ export function createGuard(tokens: GatewayTokens | (() => GatewayTokens), clock
   /** By the tokens as they are by then: what is made of them is made anew only when they are others. */
   function knownNow(): readonly Known[] {
     const tokens = tokensNow()
-    if (tokens !== current) known = toKnown(tokens)
+    if (tokens !== current) known = toKnown(tokens, known)
     current = tokens
     return known
   }
@@ -85,12 +85,20 @@ export const unauthorized = (): Refusal => new Refusal(401, 'WRONGPASS invalid o
 interface Known {
   readonly digest: Buffer
   readonly caller: Caller
+  /** Of one that may do everything, and is no record. */
+  readonly token?: string
 }
 
-function toKnown(tokens: GatewayTokens): readonly Known[] {
-  return checkGatewayTokens(tokens)
-    .map((token) => (typeof token === 'string' ? toAdmin(token) : toCaller(token)))
-    .map((caller) => ({ digest: Buffer.from(caller.hash, 'hex'), caller }))
+/** A token that stands `before` as well is the same still: its seal may have derived its key, which holds up all others for a while. */
+function toKnown(tokens: GatewayTokens, before: readonly Known[] = []): readonly Known[] {
+  return checkGatewayTokens(tokens).map((token) => {
+    if (typeof token !== 'string') return knownAs(toCaller(token))
+    return before.find((known) => known.token === token) ?? { ...knownAs(toAdmin(token)), token }
+  })
+}
+
+function knownAs(caller: Caller): Known {
+  return { digest: Buffer.from(caller.hash, 'hex'), caller }
 }
 
 function toAdmin(token: string): Caller {

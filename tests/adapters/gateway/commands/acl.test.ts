@@ -69,6 +69,11 @@ async function userOf(admin: Caller, name: string, ...rules: readonly string[]) 
   return callerWith(admin.gateway, await admin.result('ACL', 'RESTTOKEN', name, PASSWORD))
 }
 
+/** Reads whatever comes until it ends. */
+async function toEnd(stream: ReturnType<typeof readLines>): Promise<void> {
+  while ((await stream.next()) !== null);
+}
+
 withRedis('requests with an ACL token run as its user: Redis says which commands, keys and channels', async () => {
   await using admin = await setUp()
   const ada = await userOf(admin, 'ada', '~web:*', '&web:*', '+@all', '-del', '-monitor')
@@ -108,6 +113,24 @@ withRedis('requests with an ACL token run as its user: Redis says which commands
   expect(await ada.send('EVALSHA', sha, 0)).toEqual([200, { result: 1 }])
 })
 
+withRedis('a transaction of a user who may not MULTI, or not EXEC, does nothing', async () => {
+  await using admin = await setUp()
+  for (const [rules, refused] of [
+    [['+incr', '+exec'], 'multi'],
+    [['+incr', '+multi'], 'exec'],
+  ] as const) {
+    const ada = await userOf(admin, 'ada', '~*', ...rules)
+    await admin.send('DEL', 'acl:n')
+    expect(await ada.post('/multi-exec', [['INCR', 'acl:n']])).toEqual([
+      400,
+      { error: expect.stringContaining(`NOPERM this user has no permissions to run the '${refused}' command`) },
+    ])
+    expect(await admin.send('GET', 'acl:n')).toEqual([200, { result: null }])
+  }
+  const ada = await userOf(admin, 'ada', '~*', '+incr', '+multi', '+exec')
+  expect(await ada.post('/multi-exec', [['INCR', 'acl:n']])).toEqual([200, [{ result: 1 }]])
+})
+
 withRedis('streams are those of the user, and end when Redis puts the user out', async () => {
   await using admin = await setUp()
   const ada = await userOf(admin, 'ada', '~*', '&web:*', '+@all', '-monitor')
@@ -132,6 +155,41 @@ withRedis('streams are those of the user, and end when Redis puts the user out',
   expect(await watched.next()).toBe('data: "OK"')
   await admin.gateway.close()
   expect(await watched.next()).toBeNull()
+})
+
+withRedis(
+  'streams end within five seconds once their user is off, has another password, or may do something else',
+  async () => {
+    await using admin = await setUp({ heartbeatMs: 1e9 })
+    for (const [rules, status] of [
+      [['off'], 401],
+      [['resetpass', '>other'], 401],
+      [['-subscribe'], 400],
+      [['~more:*'], 200],
+    ] as const) {
+      const ada = await userOf(admin, 'ada', '~*', '&*', '+@all')
+      const streams = [readLines(await ada.request('/subscribe/a')), readLines(await ada.request('/monitor'))]
+      await admin.clock.advance(5_000)
+      for (const stream of streams) expect(await stream.next()).toMatch(/^data: ("OK"|subscribe,a,1)$/)
+      await admin.send('ACL', 'SETUSER', 'ada', ...rules)
+      const ended = Promise.all(streams.map(toEnd))
+      await admin.clock.advance(5_000)
+      await ended
+      const next = await ada.request('/subscribe/a')
+      expect([rules, next.status]).toEqual([rules, status])
+      await next.body?.cancel()
+    }
+  },
+)
+
+withRedis('a stream of a user that is refused leaves the others', async () => {
+  await using admin = await setUp()
+  const ada = await userOf(admin, 'ada', '~*', '&web:*', '+@all')
+  const stream = readLines(await ada.request('/subscribe/web:a'))
+  expect(await stream.next()).toBe('data: subscribe,web:a,1')
+  expect(await ada.post('/subscribe/web:a/other')).toEqual(noPermission('channels'))
+  await admin.send('PUBLISH', 'web:a', '1')
+  expect(await stream.next()).toBe('data: message,web:a,1')
 })
 
 withRedis('no token for a wrong password, for a user that is not there, is off, or needs no password', async () => {
@@ -365,8 +423,8 @@ const clientsOf = async ({ result }: Caller) =>
   Number((await result('INFO', 'clients')).match(/connected_clients:(\d+)/)?.[1])
 
 withRedis('a user’s connection ends when it has been idle, and not while it has a stream', async () => {
-  // No heartbeat, to which Redis would have to answer within a time that is not its own.
-  await using admin = await setUp({ heartbeatMs: 1e9 })
+  // Redis would have to answer heartbeats, and looks at the user, within a time that is not its own.
+  await using admin = await setUp({ heartbeatMs: 1e9, deadlineMs: 1e9 })
   const ada = await userOf(admin, 'ada', '+@all', '&*')
   // Those of gateways before it are gone by then.
   await until(() => clientsOf(admin), 1)
@@ -410,6 +468,15 @@ withRedis(
     expect((await users[0]?.send('PING'))?.[0]).toBe(200)
   },
 )
+
+withRedis('a hundred requests at a time wait for replicas, of all users together', async () => {
+  await using admin = await setUp()
+  const ada = await userOf(admin, 'ada', '+@all')
+  const waiting = Array.from({ length: 100 }, () => ada.send('WAIT', 1, 1_000))
+  await until(async () => (await admin.send('WAIT', 0, 0))[0], 503)
+  expect(new Set((await Promise.all(waiting)).map(([status]) => status))).toEqual(new Set([200]))
+  expect(await admin.send('WAIT', 0, 0)).toEqual([200, { result: 0 }])
+})
 
 withRedis('while Redis is away a user is 503 at once, and works again once it is back', async () => {
   const args = [
