@@ -1,3 +1,4 @@
+import type { ServerType } from '@hono/node-server'
 import { sleep, systemClock } from '../../src/clock.ts'
 import { InvalidOption } from '../../src/errors.ts'
 
@@ -72,6 +73,8 @@ interface DenoGlobal {
 
 const LOOPBACK = '127.0.0.1'
 const CLOSE_GRACE_MS = 1_000
+/** How often a Node that closes looks for connections that have become idle. */
+const LOOK_MS = 50
 const HEADERS_MS = 30_000
 /** Longer than any wait that the REST API grants; Bun's own default of 10 s would cut off `result?wait=10`. */
 const IDLE_MS = 120_000
@@ -156,12 +159,18 @@ async function onNode(fetch: PeerHandler, options: ListenOptions): Promise<Serve
       (address) =>
         resolve({
           port: address.port,
-          drain: () => new Promise((drained) => server.close(drained)),
+          drain: () => drainNode(server),
           cut: () => 'closeAllConnections' in server && server.closeAllConnections(),
         }),
     )
     server.once('error', reject)
   })
+}
+
+/** It closes the connections that are idle by then, and none that is so later. */
+function drainNode(server: ServerType): Promise<unknown> {
+  const idle = setInterval(() => 'closeIdleConnections' in server && server.closeIdleConnections(), LOOK_MS)
+  return new Promise((drained) => server.close(drained)).finally(() => clearInterval(idle))
 }
 
 async function close(server: Server, graceMs: number): Promise<void> {

@@ -19,19 +19,23 @@ interface Deadline {
 export function createDeadlines(clock: Clock, afterMs: number): Deadlines {
   const head = createRing()
   let cancel: (() => void) | undefined
-  let onIdle = () => {}
+  const waiting: (() => void)[] = []
 
   const isIdle = () => head.behind === head
 
   function look(): void {
-    cancel = undefined
     const nowMs = clock.monotonic()
-    while (!isIdle() && head.behind.atMs <= nowMs) {
-      const { onOver } = head.behind
-      end(head.behind)
-      onOver()
+    try {
+      while (!isIdle() && head.behind.atMs <= nowMs) {
+        const { onOver } = head.behind
+        end(head.behind)
+        onOver()
+      }
+    } finally {
+      // Meanwhile one may have been started, for which there is a timer that is too late for those before it.
+      cancel?.()
+      cancel = isIdle() ? undefined : clock.after(head.behind.atMs - nowMs, look)
     }
-    if (!isIdle()) cancel ??= clock.after(head.behind.atMs - nowMs, look)
   }
 
   function end(deadline: Deadline): void {
@@ -44,7 +48,7 @@ export function createDeadlines(clock: Clock, afterMs: number): Deadlines {
     if (!isIdle()) return
     cancel?.()
     cancel = undefined
-    onIdle()
+    for (let tell = waiting.pop(); tell; tell = waiting.pop()) tell()
   }
 
   return {
@@ -58,8 +62,8 @@ export function createDeadlines(clock: Clock, afterMs: number): Deadlines {
     },
     idle() {
       return new Promise((resolve) => {
-        onIdle = resolve
         if (isIdle()) resolve()
+        else waiting.push(resolve)
       })
     },
   }

@@ -30,7 +30,8 @@ const MAX_CHANNELS = 100
 interface Topic {
   readonly streams: Set<Stream>
   readonly confirmed: Promise<unknown>
-  leave(): void
+  /** Rejects where Redis is away. */
+  leave(): Promise<void>
 }
 
 function createTopic(kind: SubscriptionKind, channel: string, { client, within }: Connection): Topic {
@@ -45,10 +46,7 @@ function createTopic(kind: SubscriptionKind, channel: string, { client, within }
   return {
     streams,
     confirmed: within(subscribe.call(client, channel, receive, true)),
-    leave() {
-      // It fails only where Redis is away, and the subscription with it.
-      unsubscribe.call(client, channel, receive, true).catch(() => {})
-    },
+    leave: () => unsubscribe.call(client, channel, receive, true),
   }
 }
 
@@ -65,6 +63,8 @@ export function createSubscriptions({
   onEvent,
 }: SubscriptionsOptions): Subscriptions {
   const topics = new Map<string, Topic>()
+  /** Until Redis has said so: what it has not, the library subscribes to once more when Redis is back. */
+  const leaving = new Set<Topic>()
   /** Every open stream with what confirms it. */
   const open = new Map<Stream, readonly Uint8Array[]>()
   let closed = false
@@ -74,7 +74,7 @@ export function createSubscriptions({
   function connection(): Promise<Connection> {
     connecting ??= connect().then(
       (connected) => {
-        connected.client.on('ready', confirmAgain)
+        connected.client.on('ready', comeBack)
         return connected
       },
       (error: unknown) => {
@@ -85,8 +85,17 @@ export function createSubscriptions({
     return connecting
   }
 
-  function confirmAgain(): void {
+  function comeBack(): void {
+    for (const topic of leaving) end(topic)
     for (const [stream, confirmations] of open) for (const frame of confirmations) stream.send(frame)
+  }
+
+  function end(topic: Topic): void {
+    leaving.add(topic)
+    topic.leave().then(
+      () => leaving.delete(topic),
+      () => {},
+    )
   }
 
   /** Only where Redis answers as well: a stream that brings nothing should not look alive. */
@@ -109,7 +118,7 @@ export function createSubscriptions({
     const topic = topics.get(key)
     if (!topic?.streams.delete(stream) || topic.streams.size > 0) return
     topics.delete(key)
-    topic.leave()
+    end(topic)
   }
 
   return {

@@ -276,6 +276,29 @@ withRedis('streams outlive Redis, and are told that they may have missed somethi
   expect(await stream.next()).toBeNull()
 })
 
+withRedis('a channel that was left while Redis was away is not subscribed to any more once it is back', async () => {
+  const { redis, request, send } = await setUp()
+  const streams = []
+  for (const path of ['/subscribe/kept/left', '/psubscribe/left.*', '/subscribe/kept']) {
+    const stream = readLines(await request(path))
+    await stream.next()
+    streams.push(stream)
+  }
+  const [one, other, kept] = streams
+  // Under way when Redis ends.
+  process.kill(redis.pid, 'SIGSTOP')
+  await one?.close()
+  await redis.stop()
+  await until(async () => (await send('PING'))[0], 503)
+  // Sent to nobody.
+  await other?.close()
+  await startRedis({ port: redis.port })
+  expect(await kept?.next()).toBe('data: subscribe,kept,1')
+  const subscribed = async () => `${await send('PUBSUB', 'CHANNELS')} ${await send('PUBSUB', 'NUMPAT')}`
+  await until(subscribed, '200,{"result":["kept"]} 200,{"result":0}')
+  await kept?.close()
+})
+
 withRedis('scripts that ask for key locking are asked for again by a Redis that has lost them', async () => {
   const { redis, send, back } = await setUp()
   const script = '#!lua flags=allow-key-locking\nreturn 1'

@@ -19,15 +19,19 @@ const TIMEOUT_MS = 30_000
 interface Serving extends AsyncDisposable {
   readonly url: string
   readonly port: number
+  /** The next line that it prints. */
+  line(): Promise<string>
 }
 
 async function serve(command: readonly string[], options: object = {}): Promise<Serving> {
   const child = Bun.spawn([...command, SERVER, JSON.stringify(options)], { stdout: 'pipe', stderr: 'ignore' })
-  const { value } = await child.stdout.getReader().read()
-  const url = new TextDecoder().decode(value).trim()
+  const lines = child.stdout.getReader()
+  const line = async () => new TextDecoder().decode((await lines.read()).value).trim()
+  const url = await line()
   return {
     url,
     port: Number(new URL(url).port),
+    line,
     async [Symbol.asyncDispose]() {
       child.kill('SIGKILL')
       await child.exited
@@ -117,6 +121,19 @@ for (const { name, command } of runtimes) {
     TIMEOUT_MS,
   )
 }
+
+for (const { name, command } of runtimes)
+  test(
+    `${name}: a server that closes waits for no connection whose requests have been answered`,
+    async () => {
+      await using server = await serve(command, { graceMs: 600_000 })
+      const socket = connect({ port: server.port, host: '127.0.0.1' })
+      socket.write('GET /close HTTP/1.1\r\nHost: a\r\n\r\n')
+      expect(await server.line()).toBe('closed')
+      socket.destroy()
+    },
+    TIMEOUT_MS,
+  )
 
 for (const { name, command } of runtimes.filter((runtime) => runtime.name.startsWith('node')))
   test(

@@ -77,3 +77,40 @@ test('one that is started while another is over has its own time', async () => {
   await clock.advance(1_000)
   expect(over).toEqual(['next'])
 })
+
+test('one that is started while another is over puts off none of those between', async () => {
+  const { clock, over, deadlines, start } = setUp()
+  deadlines.start(() => {
+    end()
+    start('last')
+    start('after it')
+  })
+  const end = start('ended by it')
+  await clock.advance(400)
+  start('between')
+  await clock.advance(600)
+  expect(over).toEqual([])
+  await clock.advance(400)
+  expect(over).toEqual(['between'])
+  await clock.advance(600)
+  expect(over).toEqual(['between', 'last', 'after it'])
+})
+
+test('one that throws keeps no other from being over', async () => {
+  const { clock, over, deadlines, start } = setUp()
+  deadlines.start(() => {
+    throw new Error('of whoever is told')
+  })
+  start('next')
+  await expect(clock.advance(1_000)).rejects.toThrow('of whoever is told')
+  await clock.advance(0)
+  expect(over).toEqual(['next'])
+})
+
+test('all who wait until they are idle are told', async () => {
+  const { deadlines, start } = setUp()
+  const end = start('first')
+  const idle = [deadlines.idle(), deadlines.idle()]
+  end()
+  await Promise.all(idle)
+})
