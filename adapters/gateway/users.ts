@@ -4,6 +4,7 @@ import { type AclUser, passwordOf, toAclUser } from './commands/acl.ts'
 import type { GatewayEvent } from './events.ts'
 import { badRequest, type Refusal, shuttingDown, tooMany, unavailable } from './protocol/refusal.ts'
 import { type Credentials, withCredentials } from './redis/address.ts'
+import { reasonOf } from './redis/client.ts'
 import type { Link } from './redis/link.ts'
 import { type UserLogin, unauthorized } from './tokens/auth.ts'
 
@@ -193,7 +194,7 @@ async function end(backend: Backend): Promise<void> {
 }
 
 function toRefusal(error: unknown): Refusal {
-  const { cause, message } = error as Error
-  if (!isRefused(cause)) return unavailable(message)
+  const { cause } = error as Error
+  if (!isRefused(cause)) return unavailable(reasonOf(error))
   return cause.message.startsWith('NOPERM') ? badRequest(cause.message) : unauthorized()
 }
