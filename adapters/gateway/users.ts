@@ -38,6 +38,7 @@ const MAX_LOOKS = 1_000
 interface Look {
   readonly user: Promise<AclUser | undefined>
   readonly atMs: number
+  isUnderWay: boolean
 }
 
 interface Known {
@@ -70,14 +71,21 @@ export function createUsers({ redis, link, ...options }: UsersOptions): Users {
     return toAclUser(reply)
   }
 
-  /** One look a second serves all who call as this user. */
+  /** One look a second serves all who call as this user, and one that is under way those who need it anew. */
   function look(name: string, isAnew = false): Promise<AclUser | undefined> {
     const last = looks.get(name)
+    if (last?.isUnderWay) return last.user
     if (last && !isAnew && clock.monotonic() - last.atMs < LOOK_KEPT_MS) return last.user
     const user = ask(name)
+    const current: Look = { user, atMs: clock.monotonic(), isUnderWay: true }
     looks.delete(name)
-    looks.set(name, { user, atMs: clock.monotonic() })
-    user.catch(() => looks.delete(name))
+    looks.set(name, current)
+    user.then(
+      () => {
+        current.isUnderWay = false
+      },
+      () => looks.delete(name),
+    )
     const [oldest] = looks.keys()
     if (looks.size > MAX_LOOKS && oldest !== undefined) looks.delete(oldest)
     return user

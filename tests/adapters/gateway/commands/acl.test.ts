@@ -422,6 +422,18 @@ withRedis(
   },
 )
 
+withRedis('a hundred requests with a token that ended ask Redis for their user twice', async () => {
+  await using admin = await setUp()
+  const ada = await userOf(admin, 'ada', '+@all')
+  expect((await ada.send('PING'))[0]).toBe(200)
+  await admin.send('ACL', 'SETUSER', 'ada', 'resetpass')
+  await admin.clock.advance(1_000)
+  const { looks } = await countsOf(admin)
+  const answers = await Promise.all(Array.from({ length: 100 }, () => ada.send('PING')))
+  for (const answer of answers) expect(answer).toEqual(WRONGPASS)
+  expect((await countsOf(admin)).looks).toBe(looks + 2)
+})
+
 const clientsOf = async ({ result }: Caller) =>
   Number((await result('INFO', 'clients')).match(/connected_clients:(\d+)/)?.[1])
 
