@@ -52,6 +52,7 @@ interface Entry {
   readonly rights: string
   readonly opening: Promise<Backend>
   opened?: Backend
+  isDropped?: true
   underWay: number
   usedMs: number
 }
@@ -135,10 +136,13 @@ export function createUsers({ redis, link, ...options }: UsersOptions): Users {
     return entry
   }
 
+  /** Its streams end, and the rest of it once nothing of it is under way: between the slices of a pipeline its connection is idle. */
   function drop(key: string, entry: Entry | undefined = entries.get(key)): void {
     if (!entry || entries.get(key) !== entry) return
     entries.delete(key)
-    void entry.opening.then(end, () => {})
+    entry.isDropped = true
+    const over = entry.underWay === 0 ? end : (backend: Backend) => backend.endStreams()
+    void entry.opening.then(over, () => {})
   }
 
   function sweep(): void {
@@ -170,6 +174,7 @@ export function createUsers({ redis, link, ...options }: UsersOptions): Users {
       } finally {
         entry.underWay--
         entry.usedMs = clock.monotonic()
+        if (entry.isDropped && entry.underWay === 0) void entry.opening.then(end, () => {})
       }
     },
     async endStreams() {

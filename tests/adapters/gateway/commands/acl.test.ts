@@ -182,6 +182,21 @@ withRedis(
   },
 )
 
+withRedis('a long pipeline of a user ends as it began when the user is changed meanwhile', async () => {
+  await using admin = await setUp()
+  const ada = await userOf(admin, 'ada', '+@all')
+  const pipeline = ada.post(
+    '/pipeline',
+    Array.from({ length: 20_000 }, () => ['PING']),
+  )
+  await admin.send('ACL', 'SETUSER', 'ada', '~more:*')
+  await admin.clock.advance(1_000)
+  expect((await ada.send('PING'))[0]).toBe(200)
+  const [status, replies] = await pipeline
+  expect([status, new Set(replies.map(({ result }: { result: string }) => result))]).toEqual([200, new Set(['PONG'])])
+  await until(() => clientsOf(admin), 2)
+})
+
 withRedis('a stream of a user that is refused leaves the others', async () => {
   await using admin = await setUp()
   const ada = await userOf(admin, 'ada', '~*', '&web:*', '+@all')
