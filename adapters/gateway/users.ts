@@ -4,6 +4,7 @@ import { type AclUser, passwordOf, toAclUser } from './commands/acl.ts'
 import type { GatewayEvent } from './events.ts'
 import { badRequest, type Refusal, shuttingDown, tooMany, unavailable } from './protocol/refusal.ts'
 import { type Credentials, withCredentials } from './redis/address.ts'
+import { reasonOf } from './redis/client.ts'
 import type { Link } from './redis/link.ts'
 import { type UserLogin, unauthorized } from './tokens/auth.ts'
 
@@ -37,6 +38,7 @@ const MAX_LOOKS = 1_000
 interface Look {
   readonly user: Promise<AclUser | undefined>
   readonly atMs: number
+  isUnderWay: boolean
 }
 
 interface Known {
@@ -50,6 +52,7 @@ interface Entry {
   readonly rights: string
   readonly opening: Promise<Backend>
   opened?: Backend
+  isDropped?: true
   underWay: number
   usedMs: number
 }
@@ -69,14 +72,21 @@ export function createUsers({ redis, link, ...options }: UsersOptions): Users {
     return toAclUser(reply)
   }
 
-  /** One look a second serves all who call as this user. */
+  /** One look a second serves all who call as this user, and one that is under way those who need it anew. */
   function look(name: string, isAnew = false): Promise<AclUser | undefined> {
     const last = looks.get(name)
+    if (last?.isUnderWay) return last.user
     if (last && !isAnew && clock.monotonic() - last.atMs < LOOK_KEPT_MS) return last.user
     const user = ask(name)
+    const current: Look = { user, atMs: clock.monotonic(), isUnderWay: true }
     looks.delete(name)
-    looks.set(name, { user, atMs: clock.monotonic() })
-    user.catch(() => looks.delete(name))
+    looks.set(name, current)
+    user.then(
+      () => {
+        current.isUnderWay = false
+      },
+      () => looks.delete(name),
+    )
     const [oldest] = looks.keys()
     if (looks.size > MAX_LOOKS && oldest !== undefined) looks.delete(oldest)
     return user
@@ -126,10 +136,13 @@ export function createUsers({ redis, link, ...options }: UsersOptions): Users {
     return entry
   }
 
+  /** Its streams end, and the rest of it once nothing of it is under way: between the slices of a pipeline its connection is idle. */
   function drop(key: string, entry: Entry | undefined = entries.get(key)): void {
     if (!entry || entries.get(key) !== entry) return
     entries.delete(key)
-    void entry.opening.then(end, () => {})
+    entry.isDropped = true
+    const over = entry.underWay === 0 ? end : (backend: Backend) => backend.endStreams()
+    void entry.opening.then(over, () => {})
   }
 
   function sweep(): void {
@@ -161,6 +174,7 @@ export function createUsers({ redis, link, ...options }: UsersOptions): Users {
       } finally {
         entry.underWay--
         entry.usedMs = clock.monotonic()
+        if (entry.isDropped && entry.underWay === 0) void entry.opening.then(end, () => {})
       }
     },
     async endStreams() {
@@ -193,7 +207,7 @@ async function end(backend: Backend): Promise<void> {
 }
 
 function toRefusal(error: unknown): Refusal {
-  const { cause, message } = error as Error
-  if (!isRefused(cause)) return unavailable(message)
+  const { cause } = error as Error
+  if (!isRefused(cause)) return unavailable(reasonOf(error))
   return cause.message.startsWith('NOPERM') ? badRequest(cause.message) : unauthorized()
 }

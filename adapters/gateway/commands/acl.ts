@@ -51,6 +51,8 @@ export function prepareAcl(command: Command, seal: Seal): Prepared {
   const isPasswordMissing = word === 'RESTTOKEN' && password === undefined
   if (user === undefined || isPasswordMissing || more.length > 0)
     return refused(`ERR wrong number of arguments for 'acl|${word.toLowerCase()}' command`)
+  // To the library that is nobody, so Redis would know its requests as those of `default`.
+  if (user === '') return refused('ERR User "" gets no token')
   if (word === 'GENTOKEN') return { command: NOTHING, answer: () => close(seal, user, password) }
   return { command: ['ACL', 'GETUSER', user], answer: (reply) => restToken(seal, user, String(password), reply) }
 }

@@ -1,6 +1,6 @@
 import { ErrorReply } from '@redis/client'
 import type { Command } from '../protocol/command.ts'
-import { badRequest } from '../protocol/refusal.ts'
+import { badRequest, refuseBefore } from '../protocol/refusal.ts'
 import type { Link } from '../redis/link.ts'
 
 const NOTHING: readonly Command[] = [['MULTI'], ['EXEC']]
@@ -12,7 +12,7 @@ const NOTHING: readonly Command[] = [['MULTI'], ['EXEC']]
 export function withBegin(link: Link): Link {
   return async (commands, take) => {
     if (commands[0]?.[0] === 'MULTI') {
-      const [begun] = await link(NOTHING)
+      const [begun] = await link(NOTHING).catch(refuseBefore)
       if (begun instanceof ErrorReply) throw badRequest(begun.message)
     }
     return link(commands, take)

@@ -34,6 +34,12 @@ function away(reason: string, mayHaveRun: boolean): Refusal {
   return new Refusal(503, `ERR redis is not available: ${reason}`, { 'retry-after': '1' }, mayHaveRun)
 }
 
+/** Before a request: of what the caller has sent nothing has run by then. */
+export function refuseBefore(error: unknown): never {
+  if (!(error instanceof Refusal)) throw error
+  throw new Refusal(error.status, error.message, error.headers)
+}
+
 /** In the middle of a request: what stands before it has run. */
 export function refuseRest(error: unknown, commandsRun: number): never {
   if (!(error instanceof Refusal) || commandsRun === 0) throw error

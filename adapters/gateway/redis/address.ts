@@ -75,9 +75,9 @@ export function withCredentials(url: string, { username = '', password = '' }: C
   return url.replace(/^([a-z+]+:\/\/)(?:[^/?#]*@)?/, `$1${userInfo}@`)
 }
 
-/** As whom Redis is asked. */
+/** As whom Redis is asked. As in other urls it is the last `@` behind which the host is. */
 export function userOf(url: string): string {
-  const [, user = ''] = /^[a-z+]+:\/\/([^:@/?#]*)[^@/?#]*@/.exec(url) ?? []
+  const [, user = ''] = /^[a-z+]+:\/\/([^:/?#]*)[^/?#]*@/.exec(url) ?? []
   return decode(user) || 'default'
 }
 

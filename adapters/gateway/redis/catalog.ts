@@ -1,7 +1,7 @@
 import { ErrorReply } from '@redis/client'
 import { type Command, upper } from '../protocol/command.ts'
 import type { Reply } from '../protocol/encoding.ts'
-import { Refusal, unavailable } from '../protocol/refusal.ts'
+import { refuseBefore, unavailable } from '../protocol/refusal.ts'
 import { type KeySpec, textOf, toKeySpec, toTexts } from './key-specs.ts'
 import type { Link } from './link.ts'
 
@@ -54,12 +54,6 @@ export function createCatalogLoader(link: Link): CatalogLoader {
       loading = undefined
     },
   }
-}
-
-/** Of what the caller has sent nothing has run by then. */
-function refuseBefore(error: unknown): never {
-  if (!(error instanceof Refusal)) throw error
-  throw new Refusal(error.status, error.message, error.headers)
 }
 
 interface Known extends Entry {

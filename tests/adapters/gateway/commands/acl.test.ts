@@ -11,7 +11,7 @@ import {
 } from '../../../../adapters/gateway/index.ts'
 import { createSeal, toSealed } from '../../../../adapters/gateway/tokens/acl-token.ts'
 import { listen } from '../../../../adapters/runtimes/listen.ts'
-import { createVirtualClock } from '../../../support/clock.ts'
+import { createVirtualClock, settled } from '../../../support/clock.ts'
 import { startRedis } from '../../../support/redis-server.ts'
 import { hasRedisServer, readLines, TOKEN, until } from '../subject.ts'
 
@@ -182,6 +182,21 @@ withRedis(
   },
 )
 
+withRedis('a long pipeline of a user ends as it began when the user is changed meanwhile', async () => {
+  await using admin = await setUp()
+  const ada = await userOf(admin, 'ada', '+@all')
+  const pipeline = ada.post(
+    '/pipeline',
+    Array.from({ length: 20_000 }, () => ['PING']),
+  )
+  await admin.send('ACL', 'SETUSER', 'ada', '~more:*')
+  await admin.clock.advance(1_000)
+  expect((await ada.send('PING'))[0]).toBe(200)
+  const [status, replies] = await pipeline
+  expect([status, new Set(replies.map(({ result }: { result: string }) => result))]).toEqual([200, new Set(['PONG'])])
+  await until(() => clientsOf(admin), 2)
+})
+
 withRedis('a stream of a user that is refused leaves the others', async () => {
   await using admin = await setUp()
   const ada = await userOf(admin, 'ada', '~*', '&web:*', '+@all')
@@ -196,6 +211,7 @@ withRedis('no token for a wrong password, for a user that is not there, is off, 
   await using admin = await setUp()
   await admin.send('ACL', 'SETUSER', 'ada', 'reset', 'on', '>right')
   await admin.send('ACL', 'SETUSER', 'off', 'reset', 'off', '>right')
+  await admin.send('ACL', 'SETUSER', '', 'reset', 'on', '>right')
   await admin.send('ACL', 'SETUSER', 'open', 'reset', 'on', '>right', 'nopass')
   const refused = (user: string) => [400, { error: `ERR Wrong password or user "${user}" does not exist` }]
   for (const [user, password] of [
@@ -219,6 +235,8 @@ withRedis('no token for a wrong password, for a user that is not there, is off, 
       { error: `ERR wrong number of arguments for 'acl|${name}' command` },
     ])
   }
+  for (const word of ['RESTTOKEN', 'GENTOKEN'])
+    expect(await admin.send('ACL', word, '', 'right')).toEqual([400, { error: 'ERR User "" gets no token' }])
   const long = 'x'.repeat(4_096)
   for (const word of ['GENTOKEN', 'RESTTOKEN']) {
     await admin.send('ACL', 'SETUSER', 'ada', `>${long}`)
@@ -419,6 +437,18 @@ withRedis(
   },
 )
 
+withRedis('a hundred requests with a token that ended ask Redis for their user twice', async () => {
+  await using admin = await setUp()
+  const ada = await userOf(admin, 'ada', '+@all')
+  expect((await ada.send('PING'))[0]).toBe(200)
+  await admin.send('ACL', 'SETUSER', 'ada', 'resetpass')
+  await admin.clock.advance(1_000)
+  const { looks } = await countsOf(admin)
+  const answers = await Promise.all(Array.from({ length: 100 }, () => ada.send('PING')))
+  for (const answer of answers) expect(answer).toEqual(WRONGPASS)
+  expect((await countsOf(admin)).looks).toBe(looks + 2)
+})
+
 const clientsOf = async ({ result }: Caller) =>
   Number((await result('INFO', 'clients')).match(/connected_clients:(\d+)/)?.[1])
 
@@ -470,12 +500,16 @@ withRedis(
 )
 
 withRedis('a hundred requests at a time wait for replicas, of all users together', async () => {
-  await using admin = await setUp()
+  const own = await startRedis()
+  await using admin = await setUp({ redis: String(own?.url) })
   const ada = await userOf(admin, 'ada', '+@all')
-  const waiting = Array.from({ length: 100 }, () => ada.send('WAIT', 1, 1_000))
-  await until(async () => (await admin.send('WAIT', 0, 0))[0], 503)
-  expect(new Set((await Promise.all(waiting)).map(([status]) => status))).toEqual(new Set([200]))
-  expect(await admin.send('WAIT', 0, 0)).toEqual([200, { result: 0 }])
+  expect((await ada.send('PING'))[0]).toBe(200)
+  const waiting = Array.from({ length: 100 }, () => ada.send('WAIT', 1, 0))
+  await settled()
+  const refused = [503, { error: 'ERR redis is not available: 100 others wait for its replicas' }]
+  expect(await admin.send('WAIT', 0, 0)).toEqual(refused)
+  await own?.stop()
+  await Promise.all(waiting)
 })
 
 withRedis('while Redis is away a user is 503 at once, and works again once it is back', async () => {
@@ -538,6 +572,17 @@ withRedis('what Redis says to a user who connects is an answer as well', async (
   await admin.send('ACL', 'SETUSER', 'ada', '<second')
   expect(await second.send('PING')).toEqual(WRONGPASS)
   expect((await third.send('PING'))[0]).toBe(200)
+})
+
+withRedis('why Redis lets a user in no more is said as of any other request', async () => {
+  const own = await startRedis({ args: ['--maxclients', '1'] })
+  await using admin = await setUp({ redis: String(own?.url) })
+  const ada = await userOf(admin, 'ada', '+@all')
+  expect(await ada.send('PING')).toEqual([
+    503,
+    { error: 'ERR redis is not available: ERR max number of clients reached' },
+  ])
+  await own?.stop()
 })
 
 withRedis('closing ends streams of users at once, and lets their requests finish', async () => {

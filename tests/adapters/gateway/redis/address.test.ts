@@ -88,6 +88,8 @@ test.each([
   ['redis://h:1', 'default'],
   ['redis://:p@h', 'default'],
   ['redis://ada@h', 'ada'],
+  ['redis://ada:p@ss@h:1', 'ada'],
+  ['redis://a@da:p@h:1', 'a@da'],
   ['unix://a%20da:p@/a@b.sock', 'a da'],
   ['unix:///a:b@c', 'default'],
   ['redis+cluster://ada:p:q@a,b', 'ada'],
