@@ -59,6 +59,10 @@ export function openServer(
   const client = createClient({ ...options, RESP: 2, disableOfflineQueue: true, commandOptions: COMMAND_OPTIONS })
   // Without a listener an error would end the process. Whoever has a command under way gets it as well.
   client.on('error', () => {})
+  // A socket that is being opened when its client is destroyed is opened all the same, and nobody would close it.
+  client.on('connect', () => {
+    if (!client.isOpen) client.destroy()
+  })
   const sendAll = (commands: readonly Command[], take?: Take) => {
     const replies = commands.map((command) => client.sendCommand<Reply>(command).then(take, toReply))
     return commands.length === 1 || commands[0]?.[0] === 'MULTI' ? Promise.all(replies) : allOf(replies)

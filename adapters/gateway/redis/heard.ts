@@ -17,7 +17,7 @@ export function createHeard(current: () => Subscribing): Heard {
       channels.set(channel, listener)
     },
     async unsubscribe(channel, listener) {
-      channels.delete(channel)
+      if (channels.get(channel) === listener) channels.delete(channel)
       await current().unsubscribe(channel, listener, true)
     },
     async pSubscribe(pattern, listener) {
@@ -25,7 +25,7 @@ export function createHeard(current: () => Subscribing): Heard {
       patterns.set(pattern, listener)
     },
     async pUnsubscribe(pattern, listener) {
-      patterns.delete(pattern)
+      if (patterns.get(pattern) === listener) patterns.delete(pattern)
       await current().pUnsubscribe(pattern, listener, true)
     },
     async resume(client) {

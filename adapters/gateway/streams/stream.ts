@@ -49,9 +49,9 @@ export function createStream({ onEnd, onDropped }: StreamOptions): Stream {
       return controller !== undefined
     },
     send(frame) {
-      if (!controller) return
-      controller.enqueue(frame)
-      if ((controller.desiredSize ?? 0) > 0) return
+      controller?.enqueue(frame)
+      // On Deno its reader may leave within that.
+      if (!controller || (controller.desiredSize ?? 0) > 0) return
       onDropped()
       end()
     },

@@ -63,8 +63,8 @@ export function createSubscriptions({
   onEvent,
 }: SubscriptionsOptions): Subscriptions {
   const topics = new Map<string, Topic>()
-  /** Until Redis has said so: what it has not, the library subscribes to once more when Redis is back. */
-  const leaving = new Set<Topic>()
+  /** While Redis was away: the library subscribes to them once more when it is back. With what each is known by. */
+  const left = new Map<Topic, string>()
   /** Every open stream with what confirms it. */
   const open = new Map<Stream, readonly Uint8Array[]>()
   let closed = false
@@ -86,15 +86,14 @@ export function createSubscriptions({
   }
 
   function comeBack(): void {
-    for (const topic of leaving) end(topic)
+    for (const [topic, key] of left) if (!topics.has(key)) end(topic, key)
     for (const [stream, confirmations] of open) for (const frame of confirmations) stream.send(frame)
   }
 
-  function end(topic: Topic): void {
-    leaving.add(topic)
+  function end(topic: Topic, key: string): void {
     topic.leave().then(
-      () => leaving.delete(topic),
-      () => {},
+      () => left.delete(topic),
+      () => left.set(topic, key),
     )
   }
 
@@ -118,7 +117,7 @@ export function createSubscriptions({
     const topic = topics.get(key)
     if (!topic?.streams.delete(stream) || topic.streams.size > 0) return
     topics.delete(key)
-    end(topic)
+    end(topic, key)
   }
 
   return {

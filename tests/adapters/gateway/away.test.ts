@@ -261,6 +261,25 @@ withRedis('closing waits for nothing of a Redis that is gone meanwhile', async (
   expect(await call).toContain('ERR redis is not available')
 })
 
+withRedis('a connection that is closed while it is made anew is closed', async () => {
+  const redis = await startRedis()
+  const clock = createVirtualClock()
+  const connection = await createConnection(redis.url, { clock, deadlineMs: 5_000, onEvent: () => {} })
+  const other = await createConnection(redis.url, { clock, deadlineMs: 5_000, onEvent: () => {} })
+  process.kill(redis.pid, 'SIGSTOP')
+  // As soon as it is overdue another socket is opened, which Redis takes once it goes on.
+  const closed = connection.within(connection.client.sendAll([['PING']])).catch(connection.close)
+  await clock.advance(5_000)
+  await closed
+  process.kill(redis.pid, 'SIGCONT')
+  const clients = async () =>
+    String(await other.client.sendCommand(['CLIENT', 'LIST']))
+      .trim()
+      .split('\n').length
+  await until(clients, 1)
+  await other.close()
+})
+
 withRedis('streams outlive Redis, and are told that they may have missed something', async () => {
   const { redis, gateway, request, send } = await setUp()
   const stream = readLines(await request('/subscribe/chat'))

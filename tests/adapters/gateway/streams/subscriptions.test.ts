@@ -1,4 +1,8 @@
 import { expect, test } from 'bun:test'
+import type { Client } from '../../../../adapters/gateway/redis/client.ts'
+import type { Connection } from '../../../../adapters/gateway/redis/connection.ts'
+import { createSubscriptions } from '../../../../adapters/gateway/streams/subscriptions.ts'
+import type { Caller } from '../../../../adapters/gateway/tokens/auth.ts'
 import { createVirtualClock } from '../../../support/clock.ts'
 import { readLines, startSubject, until } from '../subject.ts'
 
@@ -99,4 +103,47 @@ test('a subscriber that does not read is cut off', async () => {
   expect(events).toContainEqual({ type: 'subscriber.dropped', channel: 'flood' })
   await until(() => subscribersOf('flood'), 0)
   await response.body?.cancel()
+})
+
+test('a channel that could not be left is left once Redis is back, unless somebody reads it by then', async () => {
+  const asked: string[] = []
+  let back = () => {}
+  let isAway = false
+  const client: Pick<Client, 'isReady' | 'subscribe' | 'unsubscribe' | 'on'> = {
+    isReady: true,
+    subscribe: async (channel) => void asked.push(`subscribe ${channel}`),
+    async unsubscribe(channel) {
+      asked.push(`unsubscribe ${channel}`)
+      if (isAway) throw new Error('away')
+    },
+    on(event: string, listener: (error: unknown) => void) {
+      if (event === 'ready') back = () => listener(undefined)
+    },
+  }
+  const within = <T>(call: Promise<T>) => call
+  const connection: Connection = { client: client as Client, within, close: async () => {} }
+  const subscriptions = createSubscriptions({
+    connect: async () => connection,
+    clock: createVirtualClock(),
+    heartbeatMs: 15_000,
+    seats: { take: () => () => {}, taken: () => 0 },
+    onEvent: () => {},
+  })
+  const open = (channel: string) => subscriptions.open('subscribe', [channel], {} as Caller)
+  const streams = [await open('a'), await open('b')]
+  isAway = true
+  for (const stream of streams) await stream.cancel()
+  isAway = false
+  const again = await open('b')
+  asked.length = 0
+  back()
+  expect(asked.splice(0)).toEqual(['unsubscribe a'])
+  await Promise.resolve()
+  await again.cancel()
+  back()
+  back()
+  expect(asked).toEqual(['unsubscribe b', 'unsubscribe b', 'unsubscribe b'])
+  await Promise.resolve()
+  back()
+  expect(asked).toHaveLength(3)
 })
