@@ -58,7 +58,7 @@ export function toCallbackLines(callbacks: TaskCallbacks | undefined): string {
     .join('\n')
 }
 
-/** Inside an exchange: reads what `toCallbackLines` has written. */
+/** Inside an exchange that brings what `toCallbackLines` has written: fills `byTask`. */
 export const READ_CALLBACKS = `
 byTask = {}
 for task, success, failure in string.gmatch(ARGV[15] .. '\\n', '([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n') do

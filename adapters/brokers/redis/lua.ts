@@ -15,7 +15,7 @@ export const CANCEL_HINT = `${CANCELS}=`
  * What all scripts share. Lua is Redis 7.0's, Valkey's and Upstash's common part: no cjson, numbers by `string.format`.
  *
  * A script makes each of its functions anew whenever it runs, called or not, and that is a good part of what a small step costs. What few steps
- * need is a text of its own, which stands within who needs it: `GIVE_WAY`, `JUDGE`, `SWEEP`.
+ * need is a text of its own, which stands within who needs it: `GIVE_WAY`, `JUDGE`, `MAKE_CALLBACKS`, `SETTLE`, `SWEEP`, `TAKE_OVER`.
  *
  * A record is a string of six lines, so that scripts read what they need without decoding the payload:
  *

@@ -2,7 +2,7 @@ import { HEAD_AND_REST } from './lua.ts'
 
 /**
  * Inside an exchange that brings refs: settles and extends what they name. Fence: the lease has to be there, at the ref's epoch. One ZMSCORE for
- * all refs of a queue.
+ * all refs of a queue. It reads the upvalues `refs` and `got`, puts records into `mset`, and fills `late`, `cancelled` and `givenBack`.
  */
 export const SETTLE = `
 ${'' /* What stands before the body, and the body. Jobs of a batch share their heads, which are read once: not to be changed. */}
@@ -46,7 +46,6 @@ local function succeed(i, h, body)
   if maxEvents then tell('s', refIds[i], h, h.attempts + 1) end
 end
 
-
 local seenInStep = {}
 for _, q in ipairs(order) do
   local g = byQueue[q]
@@ -75,16 +74,17 @@ for _, q in ipairs(order) do
         local r, text = parse(got[base + i]), refTexts[i]
         r.epoch = epoch
         if a.progress ~= '' then r.progress = a.progress end
+        if kind == 'retry' or kind == 'failed' then r.attempts = r.attempts + 1; r.err = text end
         if tonumber(s) % 2 == 1 and (kind == 'retry' or kind == 'released') then kind = 'cancelled'; ms = 3600000 end
         if kind == 'retry' then
-          r.state = 'y'; r.attempts = r.attempts + 1; r.err = text; r.at = now + ms
+          r.state = 'y'; r.at = now + ms
           timed[#timed + 1] = int(r.at); timed[#timed + 1] = entry(id, epoch, sizeOf(r), r.pri)
         elseif kind == 'released' then
           if ms > 0 then r.state = 't'; r.at = now + ms; timed[#timed + 1] = int(r.at); timed[#timed + 1] = entry(id, epoch, sizeOf(r), r.pri)
           else r.state = 'q'; r.at = 0; back[#back + 1] = entry(id, epoch, sizeOf(r), r.pri) end
         else
           r.at = now + ms; r.fin = now
-          if kind == 'failed' then r.state = 'f'; r.attempts = r.attempts + 1; r.err = text; failed[#failed + 1] = int(now); failed[#failed + 1] = id
+          if kind == 'failed' then r.state = 'f'; failed[#failed + 1] = int(now); failed[#failed + 1] = id
           else r.state = 'c' end
           finish(id, r)
         end

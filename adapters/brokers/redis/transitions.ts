@@ -29,26 +29,26 @@ export const TELL = `
 local function tell() end
 local flushTold = tell
 if maxEvents then
-local parts, told, toldOf = {}, {}, ''
-tell = function(state, id, r, attempts)
-  ${'' /* As many as the places of a cursor: with lines that say of which queue. */}
-  if #told > ${MAX_PLACES - 2} then parts[#parts + 1] = told; told, toldOf = {}, '' end
-  local of = '\\t' .. r.queue .. '\\t' .. task(r.meta)
-  if of ~= toldOf then told[#told + 1] = of; toldOf = of end
-  told[#told + 1] = state .. field(attempts or r.attempts) .. '\\t' .. id
-end
-${'' /* What a step has done stands, whatever ails the stream: an error here would have it sent again, and find nothing to do. */}
-flushTold = function()
-  if #told == 0 then return end
-  parts[#parts + 1] = told
-  for _, some in ipairs(parts) do
-    local text = table.concat(some, '\\n')
-    local steps = math.ceil(math.min(math.max(${MIN_STEPS}, maxEvents / #some), ${MAX_STREAM_BYTES} / #text))
-    redis.pcall('XADD', prefix .. 'events', 'MAXLEN', '~', int(steps), ARGV[2] == '' and '*' or ARGV[2] .. '-*', 'e', text)
+  local parts, told, toldOf = {}, {}, ''
+  tell = function(state, id, r, attempts)
+    ${'' /* As many as the places of a cursor: with lines that say of which queue. */}
+    if #told > ${MAX_PLACES - 2} then parts[#parts + 1] = told; told, toldOf = {}, '' end
+    local of = '\\t' .. r.queue .. '\\t' .. task(r.meta)
+    if of ~= toldOf then told[#told + 1] = of; toldOf = of end
+    told[#told + 1] = state .. field(attempts or r.attempts) .. '\\t' .. id
   end
-  ${'' /* For whoever reads them: who is hinted anyway takes it along. */}
-  if #hints > 0 then hint('events') end
-end
+  ${'' /* What a step has done stands, whatever ails the stream: an error here would have it sent again, and find nothing to do. */}
+  flushTold = function()
+    if #told == 0 then return end
+    parts[#parts + 1] = told
+    for _, some in ipairs(parts) do
+      local text = table.concat(some, '\\n')
+      local steps = math.ceil(math.min(math.max(${MIN_STEPS}, maxEvents / #some), ${MAX_STREAM_BYTES} / #text))
+      redis.pcall('XADD', prefix .. 'events', 'MAXLEN', '~', int(steps), ARGV[2] == '' and '*' or ARGV[2] .. '-*', 'e', text)
+    end
+    ${'' /* For whoever reads them: who is hinted anyway takes it along. */}
+    if #hints > 0 then hint('events') end
+  end
 end
 `
 

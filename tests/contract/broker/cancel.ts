@@ -3,6 +3,7 @@ import type { Case } from '../subject.ts'
 import {
   active,
   cancelled,
+  ERROR,
   fail,
   finished,
   idsOf,
@@ -69,6 +70,17 @@ export const cancelCases: readonly Case[] = [
       await clock.advance(1_000)
       assert.deepEqual([claimed, await worker.claim(3)], [[], []])
       for (const id of ids) assert.equal(await stateOf(broker, id), 'cancelled')
+    },
+  },
+  {
+    name: 'an attempt that failed after its cancellation was asked for counts, and its error is kept',
+    async run({ broker }) {
+      const worker = lane(broker)
+      const held = await active(broker, worker, 'a')
+      await broker.cancel(['a'])
+      await worker.settle(retryIn(held, 1_000))
+      const { state, attempts, error } = await read(broker, 'a')
+      assert.deepEqual({ state, attempts, error }, { state: 'cancelled', attempts: 1, error: ERROR })
     },
   },
   {
