@@ -116,7 +116,7 @@ export async function createGateway({
     ping: own.ping,
   })
   const responses = createResponses(clock)
-  let closing = false
+  let closing: Promise<unknown> | undefined
 
   function observe(event: GatewayEvent): void {
     if (event.type === 'redis.lost') metrics.redisLost()
@@ -186,7 +186,7 @@ export async function createGateway({
   async function respond(visit: Visit): Promise<Response> {
     const format = formatOf(visit.request.headers, visit.target)
     try {
-      if (closing) throw shuttingDown()
+      if (closing !== undefined) throw shuttingDown()
       const probed = probes.answer(visit)
       if (probed) return await probed
       const answer = await route(visit, format)
@@ -198,16 +198,18 @@ export async function createGateway({
     }
   }
 
+  async function drain(): Promise<void> {
+    await traffic.drained(deadlineMs)
+    idempotency.close()
+    await Promise.all([own.close(), users.close()])
+  }
+
   return {
     fetch: (request) => traffic.pass(request, respond),
     async close() {
-      closing = true
-      const drained = traffic.drained(deadlineMs).then(() => {
-        idempotency.close()
-        return Promise.all([own.close(), users.close()])
-      })
       // Whoever reads a stream opens it elsewhere, and need not wait for others.
-      await Promise.all([own.endStreams(), users.endStreams(), drained])
+      closing ??= Promise.all([own.endStreams(), users.endStreams(), drain()])
+      await closing
     },
   }
 }

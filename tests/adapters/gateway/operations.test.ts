@@ -272,6 +272,20 @@ test('a gateway that closes takes nothing new, and answers what is under way', a
   await closed
 })
 
+test('a gateway that is closed twice at once ends once, when what is under way has been answered', async () => {
+  const { gateway } = await setUp({ clock: createVirtualClock() })
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
+  const init = { method: 'POST', body: readable, headers: { authorization: `Bearer ${TOKEN}` } }
+  const underWay = gateway.fetch(new Request('http://gateway/', init))
+  await settled()
+  const closed = [gateway.close(), gateway.close()]
+  const writer = writable.getWriter()
+  await writer.write(new TextEncoder().encode('["PING"]'))
+  await writer.close()
+  expect(await (await underWay).text()).toBe('{"result":"PONG"}')
+  await Promise.all(closed)
+})
+
 test.each(hasRedisServer ? ['/subscribe/late', '/monitor'] : ['/subscribe/late'])(
   'a stream at %s that is being opened while the gateway closes is not left open',
   async (path) => {
