@@ -60,3 +60,8 @@ export function isIn(networks: readonly Network[], address: readonly number[]): 
     }),
   )
 }
+
+/** Whether a host's name, as in a url or to listen on, is this machine's own. */
+export function isLoopback(host: string): boolean {
+  return /^(?:localhost|::1|\[::1\]|127(?:\.\d{1,3}){3})$/.test(host)
+}

@@ -1,4 +1,5 @@
 import { InvalidOption } from '../../src/errors.ts'
+import { isLoopback } from '../../src/networks.ts'
 import { createCallers, type TrustedProxies } from '../runtimes/callers.ts'
 import { type Listening, listen, type PeerHandler, type TlsFiles } from '../runtimes/listen.ts'
 import { createGateway, DEFAULT_DEADLINE_MS, type GatewayOptions } from './gateway.ts'
@@ -55,10 +56,4 @@ export async function serveGateway({
       await Promise.all([server.close(), gateway.close()])
     },
   }
-}
-
-function isLoopback(hostname: string): boolean {
-  return (
-    hostname === 'localhost' || hostname === '::1' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)
-  )
 }

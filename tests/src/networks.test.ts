@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { groupsOf, networkOf } from '../../src/networks.ts'
+import { groupsOf, isLoopback, networkOf } from '../../src/networks.ts'
 
 test.each([
   ['192.0.2.7', '192.0.2.7'],
@@ -34,4 +34,21 @@ test.each([
 ])('%p is no address, and stays as it is', (text) => {
   expect(groupsOf(text)).toBeNull()
   expect(networkOf(text)).toBe(text)
+})
+
+test('this machine alone is localhost, 127.0.0.0/8 and ::1, the latter in brackets as well', () => {
+  for (const host of ['localhost', '127.0.0.1', '127.255.0.9', '::1', '[::1]'])
+    expect([host, isLoopback(host)]).toEqual([host, true])
+  const others = [
+    '',
+    '0.0.0.0',
+    '::',
+    '[::]',
+    '10.0.0.1',
+    '127.0.0.1.evil.test',
+    'x127.0.0.1',
+    'localhost.evil.test',
+    '128.0.0.1',
+  ]
+  for (const host of others) expect([host, isLoopback(host)]).toEqual([host, false])
 })
