@@ -17,10 +17,8 @@ import type { Refuse } from './tokens/rights.ts'
 
 /** What runs requests as one user of Redis: a connection that they share, and those of streams and waits. */
 export interface Backend {
-  /** For what the gateway itself asks. */
+  /** For what the gateway itself asks: neither counted nor bounded. */
   readonly rawLink: Link
-  /** Counted, and its replies bounded. */
-  readonly link: Link
   isReady(): boolean
   /** Whether Redis answers. */
   ping(): Promise<boolean>
@@ -88,7 +86,6 @@ export async function openBackend(url: string, options: BackendOptions): Promise
 
   return {
     rawLink,
-    link,
     isReady: () => connection.client.isReady,
     ping: () =>
       rawLink([['PING']]).then(

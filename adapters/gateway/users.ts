@@ -161,6 +161,16 @@ export function createUsers({ redis, link, ...options }: UsersOptions): Users {
     if (known && known.rights !== entry.rights) drop(key, entry)
   }
 
+  async function knownBy(user: string, passwords: readonly string[], isAnew = false): Promise<Known> {
+    const known = await look(user, isAnew)
+    const password = passwordOf(known, passwords)
+    if (known && password !== undefined) return { rights: known.rights, password }
+    // A second ago it may have been another one.
+    if (!isAnew) return knownBy(user, passwords, true)
+    for (const other of passwords) drop(toKey(user, other))
+    throw unauthorized()
+  }
+
   return {
     async run({ user, passwords }, run) {
       const known = await knownBy(user, passwords)
@@ -185,16 +195,6 @@ export function createUsers({ redis, link, ...options }: UsersOptions): Users {
     async close() {
       await Promise.all([...entries.values()].map(({ opening }) => opening.then(end, () => {})))
     },
-  }
-
-  async function knownBy(user: string, passwords: readonly string[], isAnew = false): Promise<Known> {
-    const known = await look(user, isAnew)
-    const password = passwordOf(known, passwords)
-    if (known && password !== undefined) return { rights: known.rights, password }
-    // A second ago it may have been another one.
-    if (!isAnew) return knownBy(user, passwords, true)
-    for (const other of passwords) drop(toKey(user, other))
-    throw unauthorized()
   }
 }
 
